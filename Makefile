@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Egret: one plain Makefile. `make help` lists the targets.
+
+BUILD   ?= build
+CLANG   ?= clang
+BPFTOOL ?= bpftool
+PYTHON  ?= /usr/bin/python3
+PREFIX  ?= /usr
+VERSION := 0.1.0
+
+ifeq ($(SANITIZE),1)
+  BUILD := $(BUILD)/sanitize
+  SAN   := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+endif
+
+WARN    := -Wall -Wextra -Wmissing-prototypes -Wshadow -Wvla -Wconversion -Wno-sign-conversion -Werror
+CFLAGS  ?= -O2 -g
+DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"'
+ALL_C   := -std=gnu11 $(CFLAGS) $(WARN) $(SAN) $(DEFS) -Iinclude -isystem $(BUILD)/gen -MMD -MP
+LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
+NLFLAGS := -isystem /usr/include/libnl3
+BPF_C   := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function -Iinclude \
+           -idirafter /usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
+
+BPF_SRC  := $(wildcard bpf/*.bpf.c)
+BPF_OBJ  := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o)
+LIB_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard agent/lib/*.c))
+CORE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out agent/core/main.c,$(wildcard agent/core/*.c)))
+CLI_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out agent/cli/main.c,$(wildcard agent/cli/*.c)))
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+BPF_TEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+MAN      := $(wildcard agent/*/*.[1578])
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench lint install clean
+
+all: $(BUILD)/egretd $(BUILD)/egret ## build everything under build/
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+deps: ## install what a fresh Debian 12 lacks
+	@tests/deps
+
+# ---- Kernel side -----------------------------------------------------------------------
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_C) -c $< -o $@
+
+$(BUILD)/bpf/egret.o: $(BPF_OBJ)
+	$(BPFTOOL) gen object $@ $^
+
+$(BUILD)/gen/egret.skel.h: $(BUILD)/bpf/egret.o
+	@mkdir -p $(@D)
+	$(BPFTOOL) gen skeleton $< name egret > $@
+
+# ---- Programs --------------------------------------------------------------------------
+
+$(BUILD)/%.o: %.c | $(BUILD)/gen/egret.skel.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_C) $(NLFLAGS) -c $< -o $@
+
+$(BUILD)/libegret.a: $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/egretd: $(BUILD)/agent/core/main.o $(CORE_OBJ) $(BUILD)/libegret.a
+	$(CC) $(SAN) -o $@ $^ $(LIBS)
+
+$(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libegret.a
+	$(CC) $(SAN) -o $@ $^ $(LIBS)
+
+# ---- Tests -----------------------------------------------------------------------------
+
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(CORE_OBJ) $(CLI_OBJ) $(BUILD)/libegret.a
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
+
+$(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/tests/bpf/fixture.o $(CORE_OBJ) $(BUILD)/libegret.a
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
+
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(CORE_OBJ) $(BUILD)/libegret.a
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $^ $(LIBS)
+
+FUZZ_SRC = $(wildcard agent/lib/*.c) $(filter-out agent/core/main.c,$(wildcard agent/core/*.c))
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC) | $(BUILD)/gen/egret.skel.h
+	@mkdir -p $(@D)
+	$(CLANG) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $(DEFS) -Iinclude -isystem $(BUILD)/gen \
+		$(NLFLAGS) -o $@ $^ $(LIBS)
+
+test: all ## every suite; ends with "N passed, N failed"
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run unit bpf e2e vm
+
+unit: $(UNIT) ## unit tests (cmocka)
+	@BUILD=$(BUILD) tests/run unit
+
+bpf-test: $(BPF_TEST) ## packet paths by BPF_PROG_TEST_RUN
+	@BUILD=$(BUILD) tests/run bpf
+
+e2e: all ## end to end: real sockets, real agent, network namespaces
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run e2e
+
+vm: all ## the core suite on other kernels, under qemu
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run vm
+
+test: $(UNIT) $(BPF_TEST)
+
+fuzz: $(FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30)
+	@BUILD=$(BUILD) tests/run fuzz
+
+bench: all $(BENCH) ## DESIGN's speed goals beside their peers
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run
+
+demo: all ## one app, from allowed to killed, with its flow log
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/demo
+
+run: all ## egretd in the foreground, with this tree's defaults
+	$(BUILD)/egretd
+
+lint: ## man pages, shell, C
+	@tests/lint
+
+# ---- Installation ----------------------------------------------------------------------
+
+install: all ## into DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(BUILD)/egretd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(BUILD)/egret $(DESTDIR)$(PREFIX)/bin/
+	for page in $(MAN); do \
+		section=$${page##*.}; \
+		install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/$${page##*/}; \
+	done
+
+clean: ## remove build/
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

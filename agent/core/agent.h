@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent.h - what egretd can be asked to do; the API is one caller, signals another
+ *
+ * Every function is thread-safe. Policy and tag changes are serialised among
+ * themselves and may take long; kill, restore and the readers never wait for them,
+ * nor for the log, a disk or a peer (kill waits at most 100 ms for its record).
+ * Functions return 0, or a negative errno with *err filled (HTTP status, stable code,
+ * sentence). ret_* are set on success only; JSON results are new references.
+ */
+#ifndef EG_CORE_AGENT_H
+#define EG_CORE_AGENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../lib/error.h"
+
+struct eg_agent;
+struct eg_config;
+
+enum eg_role { EG_ROLE_NONE, EG_ROLE_VIEWER, EG_ROLE_RESPONDER, EG_ROLE_ADMIN };
+
+/* Who asks; ends up as "actor" in every event. */
+struct eg_actor {
+	enum eg_role role;
+	uid_t uid;
+	pid_t pid;
+	char via[16]; /* "socket", "directory", "direct", "agent" */
+};
+
+/* Which apps: a name, or labels ("team=hr,env!=dev"), or all. Exactly one is set. */
+struct eg_selector {
+	const char *app;
+	const char *labels;
+	bool all;
+};
+
+struct eg_kill_request {
+	struct eg_selector which;
+	const char *reason; /* may be NULL */
+	const char *ticket; /* may be NULL */
+	bool dry_run;
+	int64_t expect; /* -1, or the count the caller was shown: else 409 count_changed */
+};
+
+struct eg_policy_put {
+	const char *text; /* not NUL-terminated */
+	size_t len;
+	const char *if_match; /* NULL, or the policy_rev the caller believes in: else 412 rev_changed */
+	bool take_over; /* take the app from another source */
+};
+
+/* GET /v1/status */
+int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err);
+/* GET /v1/apps; labels may be NULL */
+int eg_agent_apps(struct eg_agent *agent, const char *labels, json_t **ret, struct eg_error *err);
+/* GET /v1/apps/APP */
+int eg_agent_app(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err);
+/* GET /v1/policies/APP: {"policy": {...}, "policy_rev": "...", "source": "..."} */
+int eg_agent_policy_get(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err);
+/* PUT /v1/policies/APP */
+int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg_policy_put *put,
+			const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+/* DELETE /v1/policies/APP */
+int eg_agent_policy_delete(struct eg_agent *agent, const char *app, bool take_over,
+			   const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+/* POST /v1/policies:check: changes nothing; {"ok": bool, "diagnostics": [...]} */
+int eg_agent_policy_check(struct eg_agent *agent, const char *text, size_t len, json_t **ret,
+			  struct eg_error *err);
+/* POST /v1/apps/APP/kill and /v1/kill */
+int eg_agent_kill(struct eg_agent *agent, const struct eg_kill_request *req, const struct eg_actor *actor,
+		  json_t **ret, struct eg_error *err);
+/* POST /v1/apps/APP/restore (and /v1/restore for the hold on all apps: app NULL) */
+int eg_agent_restore(struct eg_agent *agent, const char *app, const char *reason,
+		     const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+/* POST /v1/apps/APP/relax: audit for for_ns, 1 min .. 24 h; 0 ends it */
+int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, const char *reason,
+		   const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+/* POST /v1/tags: path below the cgroup2 mount, or absolute. When it returns, enforcement is on */
+int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, const struct eg_actor *actor,
+		 json_t **ret, struct eg_error *err);
+/* GET /v1/explain: dest is ADDR, ADDR:PORT, [ADDR]:PORT; proto "tcp" "udp" "icmp"; dir "egress" "ingress" */
+int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, const char *proto,
+		     const char *dir, json_t **ret, struct eg_error *err);
+/* GET /v1/denied: app may be NULL (all); since_ns 0: everything kept */
+int eg_agent_denied(struct eg_agent *agent, const char *app, uint64_t since_ns, json_t **ret,
+		    struct eg_error *err);
+/* GET /v1/usage: app may be NULL */
+int eg_agent_usage(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err);
+/* GET /metrics: Prometheus text exposition format 0.0.4; caller frees */
+int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kern.h - the kernel side as the agent holds it: programs, maps, links, pins
+ *
+ * Everything is pinned below the bpffs directory: maps/NAME, and links/CGROUPID/PROGRAM for
+ * each managed root. Opening adopts the pinned maps of the same ABI, whatever process made
+ * them, so counters, holds and tags survive; attaching swaps the program of a live link in
+ * place, so there is no moment without enforcement.
+ *
+ * Not thread-safe where it says "one caller"; the accessors are.
+ */
+#ifndef EG_CORE_KERN_H
+#define EG_CORE_KERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <egret/abi.h>
+
+#include "../lib/error.h"
+
+struct eg_kern;
+
+struct eg_kern_sizes {
+	uint32_t max_apps; /* 1 .. 100,000, without the slot for unknown cgroups */
+	uint32_t max_rules; /* addresses in all policies; both revisions of a change fit beside it */
+	uint32_t peers_per_app; /* further UDP peers */
+	uint32_t ring_bytes; /* flow events; a power of two of pages */
+	uint32_t priority_ring_bytes; /* deny, cap, kill */
+};
+
+/*
+ * Loads the programs on new or adopted maps. bpffs: directory in a BPF filesystem, made if
+ * missing. Adopted maps keep the sizes they were made with; *ret_adopted says which happened.
+ * Errors are one sentence in *err; nothing is left pinned that was not before. One caller.
+ */
+int eg_kern_open(const char *bpffs, const struct eg_kern_sizes *sizes, struct eg_kern **ret, bool *ret_adopted,
+		 struct eg_error *err);
+
+/* Unmaps and closes; pins and attached programs stay in force. NULL is fine. */
+void eg_kern_close(struct eg_kern *kern);
+
+/*
+ * Attaches every program to the cgroup, or takes over its links: a live link gets our
+ * program in place; a dead one (cgroup id 0, or another id) is replaced. One caller.
+ */
+int eg_kern_attach(struct eg_kern *kern, const char *cgroup_path, uint64_t cgroup_id, struct eg_error *err);
+
+/* True while every link of that root is pinned and alive on this cgroup. */
+bool eg_kern_attached(struct eg_kern *kern, uint64_t cgroup_id);
+
+/* Removes the links of a root that is no longer managed. One caller. */
+int eg_kern_detach(struct eg_kern *kern, uint64_t cgroup_id);
+
+/* Ids of the roots that have pinned links, at most max; returns how many there are. */
+size_t eg_kern_roots(struct eg_kern *kern, uint64_t *ret_ids, size_t max);
+
+/* Removes every link, pin and directory below bpffs: nothing is enforced any more. */
+int eg_kern_detach_all(const char *bpffs, struct eg_error *err);
+
+/* Sizes in force (of the maps, which may be older than the configuration). */
+uint32_t eg_kern_slots(const struct eg_kern *kern); /* usable slots are 1 .. slots - 1 */
+uint32_t eg_kern_ruleset_count(const struct eg_kern *kern);
+uint32_t eg_kern_match_count(const struct eg_kern *kern);
+uint32_t eg_kern_rule_count(const struct eg_kern *kern);
+
+/* Shared memory with the kernel; valid until close. */
+struct eg_host_ctl *eg_kern_host(struct eg_kern *kern);
+struct eg_app *eg_kern_app(struct eg_kern *kern, uint32_t slot); /* NULL beyond the last */
+struct eg_ruleset *eg_kern_ruleset(struct eg_kern *kern, uint32_t index);
+struct eg_match *eg_kern_match(struct eg_kern *kern, uint32_t index);
+
+enum eg_kern_map {
+	EG_MAP_RULES,
+	EG_MAP_MATCHES,
+	EG_MAP_RULESETS,
+	EG_MAP_APPS,
+	EG_MAP_APP_NAMES,
+	EG_MAP_METERS,
+	EG_MAP_HOST_CTL,
+	EG_MAP_HOST_STATE,
+	EG_MAP_CGROUPS,
+	EG_MAP_COUNTERS,
+	EG_MAP_REASONS,
+	EG_MAP_LOSSES,
+	EG_MAP_DENIED,
+	EG_MAP_SOCKS,
+	EG_MAP_PEERS,
+	EG_MAP_PEER_BLANK,
+	EG_MAP_EVENTS,
+	EG_MAP_FLOW_EVENTS,
+	EG_MAP_COUNT_
+};
+int eg_kern_map_fd(const struct eg_kern *kern, enum eg_kern_map map);
+const char *eg_kern_map_name(enum eg_kern_map map);
+uint32_t eg_kern_map_max(const struct eg_kern *kern, enum eg_kern_map map);
+
+/* fd of a loaded program ("eg_egress"), or -ENOENT. */
+int eg_kern_program_fd(const struct eg_kern *kern, const char *name);
+
+/* What passed, summed over CPUs. 0 or -errno. */
+int eg_kern_counters(const struct eg_kern *kern, uint32_t slot, struct eg_counters *ret);
+
+/* Asks the loaded program; fills the out fields of *question. 0 or -errno. */
+int eg_kern_explain(struct eg_kern *kern, struct eg_question *question);
+
+/* Returns when every program that ran at the call has ended (an RCU grace period). */
+void eg_kern_quiesce(void);
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kern_pins.h"
+
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/cleanup.h"
+#include "kern.h"
+
+void eg_kern_link_path(char *ret, size_t size, const char *bpffs, uint64_t cgroup_id, const char *program)
+{
+	snprintf(ret, size, "%s/links/%llu/%s", bpffs, (unsigned long long)cgroup_id, program);
+}
+
+/* fd of the pinned link if it is attached to this cgroup, else a negative errno. */
+static int open_live(const char *path, uint64_t cgroup_id)
+{
+	struct bpf_link_info info = {0};
+	__u32 len = sizeof(info);
+	EG_CLOSE int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return -ENOENT;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	if (info.type != BPF_LINK_TYPE_CGROUP || info.cgroup.cgroup_id != cgroup_id)
+		return -ENOENT;
+	return EG_TAKE_FD(fd);
+}
+
+bool eg_kern_link_alive(const char *path, uint64_t cgroup_id)
+{
+	EG_CLOSE int fd = open_live(path, cgroup_id);
+
+	return fd >= 0;
+}
+
+int eg_kern_link_update(const char *path, uint64_t cgroup_id, int program_fd)
+{
+	EG_CLOSE int fd = open_live(path, cgroup_id);
+
+	if (fd < 0)
+		return fd;
+	return bpf_link_update(fd, program_fd, NULL) ? -errno : 0;
+}
+
+/* Unlinks every file of a directory, then the directory. */
+static int remove_dir(const char *path)
+{
+	EG_CLOSEDIR DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0))
+			return -errno;
+	}
+	return rmdir(path) ? -errno : 0;
+}
+
+int eg_kern_unpin_root(const char *bpffs, uint64_t cgroup_id)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/links/%llu", bpffs, (unsigned long long)cgroup_id);
+	return remove_dir(path);
+}
+
+size_t eg_kern_pinned_roots(const char *bpffs, uint64_t *ret_ids, size_t max)
+{
+	struct dirent *entry;
+	size_t count = 0;
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/links", bpffs);
+	EG_CLOSEDIR DIR *dir = opendir(path);
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (count < max)
+			ret_ids[count] = strtoull(entry->d_name, NULL, 10);
+		count++;
+	}
+	return count;
+}
+
+int eg_kern_detach_all(const char *bpffs, struct eg_error *err)
+{
+	uint64_t ids[256];
+	size_t count;
+	char path[400];
+	int r = 0;
+
+	do { /* more roots than fit come in the next round */
+		count = eg_kern_pinned_roots(bpffs, ids, 256);
+		for (size_t i = 0; i < count && i < 256 && !r; i++)
+			r = eg_kern_unpin_root(bpffs, ids[i]);
+	} while (count > 256 && !r);
+	snprintf(path, sizeof(path), "%s/links", bpffs);
+	if (!r && rmdir(path) && errno != ENOENT)
+		r = -errno;
+	snprintf(path, sizeof(path), "%s/maps", bpffs);
+	if (!r)
+		r = remove_dir(path);
+	if (!r && rmdir(bpffs) && errno != ENOENT)
+		r = -errno;
+	if (r)
+		return eg_error_set(err, 500, "detach", "the pins below %s could not all be removed: %s", bpffs,
+				    strerror(-r));
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kern_pins.h - the pinned links below bpffs: links/CGROUPID/PROGRAM
+ */
+#ifndef EG_CORE_KERN_PINS_H
+#define EG_CORE_KERN_PINS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+void eg_kern_link_path(char *ret, size_t size, const char *bpffs, uint64_t cgroup_id, const char *program);
+
+/* True if the pin is a link that is attached to this cgroup (one that lost its cgroup shows id 0). */
+bool eg_kern_link_alive(const char *path, uint64_t cgroup_id);
+
+/* Puts program_fd in place of the link's program. -ENOENT: no live link there. */
+int eg_kern_link_update(const char *path, uint64_t cgroup_id, int program_fd);
+
+/* Unpins the links of one root, which detaches them. 0 or -errno. */
+int eg_kern_unpin_root(const char *bpffs, uint64_t cgroup_id);
+
+/* Ids of roots with a pin directory, at most max; returns how many there are. */
+size_t eg_kern_pinned_roots(const char *bpffs, uint64_t *ret_ids, size_t max);
+
+#endif

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * connect.bpf.c - the early answer: connect() and sendto() fail at once, with EPERM
+ *
+ * These hooks are for people: an immediate error instead of a hang, and an event that names
+ * the task. They never allow anything, the packet hook judges every packet again; and where
+ * NAT may change the destination afterwards (EG_HOST_LATE), they leave the rules to it.
+ */
+#include "flow.h"
+#include "meters.h"
+#include "self.h"
+#include "tag.h"
+#include "verdict.h"
+
+struct eg_attempt {
+	struct eg_view view;
+	struct eg_who who;
+	__u32 hook; /* enum eg_hook */
+};
+
+static __always_inline int eg_attempt_tell(const struct eg_attempt *a, __u8 reason, __u16 rule, __u32 uid,
+					   bool audited)
+{
+	struct eg_denial denial = {
+		.reason = reason,
+		.hook = (__u8)a->hook,
+		.audited = audited,
+		.rule = rule,
+		.uid = uid,
+	};
+
+	eg_tell_denial(&a->who, &a->view, &denial, false);
+	return audited;
+}
+
+/*
+ * The socket's storage with a valid tag. NULL: *ret_answer says whether to go on. The program
+ * was chosen by the socket's cgroup, but only the current task's can be walked here; where
+ * the two differ, the packet hook has the word.
+ */
+static __always_inline struct eg_sock *eg_attempt_sock(struct bpf_sock_addr *ctx, const struct eg_host_ctl *host,
+						       struct eg_attempt *a, int *ret_answer)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct eg_sock *sock = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
+	struct eg_tag tag;
+
+	*ret_answer = 1;
+	if (sock && eg_tag_valid(host, sock, eg_app_at(sock->who.app))) {
+		a->who.app = sock->who.app;
+		a->who.gen = sock->who.gen;
+		a->who.cgroup_id = sock->who.cgroup_id;
+		return sock;
+	}
+	eg_tag_find(host, NULL, &tag);
+	if (!tag.managed && !tag.gen && tag.reason == EG_REASON_UNKNOWN_CGROUP)
+		return NULL;
+	if (tag.gen) {
+		if (!sock || sock->who.cgroup_id != tag.cgroup_id)
+			return NULL;
+		eg_tag_keep(host, sock, &tag);
+		a->who.app = tag.app;
+		a->who.gen = tag.gen;
+		a->who.cgroup_id = tag.cgroup_id;
+		return sock;
+	}
+	a->who.app = EG_APP_UNKNOWN;
+	a->who.cgroup_id = tag.cgroup_id;
+	if (tag.unknown == EG_UNKNOWN_DENY) /* what audit lets through is told by the packet hook */
+		*ret_answer = eg_attempt_tell(a, (__u8)tag.reason, EG_RULE_NONE, 0, false);
+	return NULL;
+}
+
+/* A TCP connection that will be tried: its SYN is not counted as new again. */
+static __always_inline void eg_attempt_admit(struct eg_sock *sock)
+{
+	eg_flow_end(&sock->who, &sock->flow, 0, 0);
+	sock->flow.state = EG_FLOW_ADMITTED;
+	sock->flow.origin = EG_DIR_EGRESS;
+}
+
+static __always_inline int eg_attempt_limits(struct eg_attempt *a, struct eg_sock *sock,
+					     const struct eg_ruleset *ruleset, const struct eg_verdict *verdict,
+					     const struct eg_clock *clock, bool relaxed)
+{
+	__u8 reason = (__u8)eg_meters_spent(a->who.app, ruleset, verdict->meters_out, clock);
+
+	if (reason == EG_REASON_NONE)
+		reason = (__u8)eg_meters_spent(a->who.app, ruleset, verdict->meters_in, clock);
+	if (reason == EG_REASON_NONE && a->view.proto == IPPROTO_TCP && verdict->meters_flows)
+		reason = (__u8)eg_meters_take(&a->who, ruleset, verdict->meters_flows, 0, clock);
+	if (reason != EG_REASON_NONE && !eg_attempt_tell(a, reason, verdict->rule, ruleset->uid, relaxed))
+		return 0;
+	if (a->view.proto == IPPROTO_TCP)
+		eg_attempt_admit(sock);
+	return 1;
+}
+
+static __always_inline int eg_attempt(struct bpf_sock_addr *ctx, struct eg_attempt *a)
+{
+	struct eg_host_ctl *host = eg_host();
+	struct eg_ask ask = {.origin = EG_DIR_EGRESS};
+	const struct eg_ruleset *ruleset;
+	struct eg_verdict verdict;
+	struct eg_clock clock;
+	struct eg_sock *sock;
+	struct eg_app *app;
+	__u8 reason = EG_REASON_NONE;
+	bool relaxed;
+	int answer;
+
+	if (!host)
+		return 0;
+	eg_who_current(&a->who);
+	sock = eg_attempt_sock(ctx, host, a, &answer);
+	if (!sock)
+		return answer;
+	app = eg_app_at(a->who.app);
+	if (!app)
+		return 0;
+	eg_clock_exact(host, &clock);
+	ruleset = eg_standing(&a->who, host, app, &clock, &reason);
+	if (!ruleset)
+		return eg_attempt_tell(a, reason, EG_RULE_NONE, 0, false);
+	if (host->flags & EG_HOST_LATE)
+		return 1;
+	/* a ping socket's type is known with its packet */
+	if (a->view.proto != IPPROTO_TCP && a->view.proto != IPPROTO_UDP)
+		return 1;
+	ask.remote = a->view.dst;
+	ask.service = EG_SERVICE(a->view.proto, a->view.dst_port);
+	if (eg_addr_is_loopback(&ask.remote)) {
+		ask.loopback = 1;
+		ask.self = eg_self_is_mine(ctx, sock, &a->view, EG_DIR_EGRESS);
+	}
+	eg_verdict_rules(ruleset, &ask, &verdict);
+	relaxed = eg_relaxed(app, ruleset, &clock);
+	if (verdict.reason != EG_REASON_NONE) {
+		if (relaxed)
+			return 1; /* told by the packet, which is what is let through */
+		return eg_attempt_tell(a, verdict.reason, verdict.rule, verdict.uid, false);
+	}
+	return eg_attempt_limits(a, sock, ruleset, &verdict, &clock, relaxed);
+}
+
+static __always_inline __u8 eg_attempt_proto(const struct bpf_sock_addr *ctx)
+{
+	return ctx->protocol == 262 /* MPTCP */ ? IPPROTO_TCP : (__u8)ctx->protocol;
+}
+
+static __always_inline int eg_attempt4(struct bpf_sock_addr *ctx, __u32 hook)
+{
+	struct eg_attempt a = {.hook = hook};
+
+	eg_addr_v4(&a.view.dst, ctx->user_ip4);
+	a.view.dst_port = bpf_ntohs((__u16)ctx->user_port);
+	a.view.proto = eg_attempt_proto(ctx);
+	return eg_attempt(ctx, &a);
+}
+
+static __always_inline int eg_attempt6(struct bpf_sock_addr *ctx, __u32 hook)
+{
+	struct eg_attempt a = {.hook = hook};
+
+	a.view.dst.w_be[0] = ctx->user_ip6[0];
+	a.view.dst.w_be[1] = ctx->user_ip6[1];
+	a.view.dst.w_be[2] = ctx->user_ip6[2];
+	a.view.dst.w_be[3] = ctx->user_ip6[3];
+	a.view.dst_port = bpf_ntohs((__u16)ctx->user_port);
+	a.view.proto = eg_attempt_proto(ctx);
+	return eg_attempt(ctx, &a);
+}
+
+SEC("cgroup/connect4")
+int eg_connect4(struct bpf_sock_addr *ctx)
+{
+	return eg_attempt4(ctx, EG_HOOK_CONNECT);
+}
+
+SEC("cgroup/connect6")
+int eg_connect6(struct bpf_sock_addr *ctx)
+{
+	return eg_attempt6(ctx, EG_HOOK_CONNECT);
+}
+
+SEC("cgroup/sendmsg4")
+int eg_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return eg_attempt4(ctx, EG_HOOK_SENDMSG);
+}
+
+SEC("cgroup/sendmsg6")
+int eg_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return eg_attempt6(ctx, EG_HOOK_SENDMSG);
+}
+
+char eg_license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * meters.h - caps and rates, exact on any number of CPUs
+ *
+ * Theory of operation. A byte cap is one word: the low 16 bits of the window's number above
+ * 48 bits of bytes used. A packet reserves its bytes by compare-and-swap before it is sent,
+ * so the word never passes the limit, and the first packet of a new window replaces tag and
+ * sum in the same store. When the swap loses too often, the bytes are added without looking
+ * and the sum is looked at afterwards: what does not fit is refused and stays charged, so a
+ * race can cost an app a packet of its cap and never gives it one.
+ *
+ * Windows are utc / length. The number never decreases: with the clock turned back, the
+ * window stays until the clock has caught up.
+ *
+ * Rates (of bytes and of new flows) are a token bucket kept as one "theoretical arrival
+ * time" (the GCRA of ITU-T I.371): a taker moves it on by its cost, unless that would put it
+ * more than the burst ahead of now.
+ */
+#ifndef EG_BPF_METERS_H
+#define EG_BPF_METERS_H
+
+#include "clock.h"
+#include "events.h"
+#include "maps.h"
+
+#define EG_METER_TRIES     8
+#define EG_METER_TAG_SHIFT 48
+#define EG_METER_USED_MASK ((1ull << EG_METER_TAG_SHIFT) - 1)
+#define EG_METER_LISTED    4 /* meters in one list */
+
+enum eg_take {
+	EG_TAKE_OK = 0,
+	EG_TAKE_DENIED = 1 << 0,
+	EG_TAKE_WARN = 1 << 1, /* 80 % passed, first time in this window */
+	EG_TAKE_HIT = 1 << 2, /* 100 % reached or refused, first time in this window */
+};
+
+static __always_inline const struct eg_meter_conf *eg_meter_conf_at(const struct eg_ruleset *ruleset, __u32 number)
+{
+	__u32 index = number - 1;
+
+	if (index >= EG_METERS_PER_APP)
+		return NULL;
+	return &ruleset->meters[index];
+}
+
+static __always_inline struct eg_meter *eg_meter_at(__u32 app, const struct eg_meter_conf *conf)
+{
+	__u32 key = app * EG_METERS_PER_APP + (conf->state & (EG_METERS_PER_APP - 1));
+
+	return bpf_map_lookup_elem(&meters, &key);
+}
+
+/* The number of the window in force; rolls over to the one that utc_ns lies in. */
+static __always_inline __u64 eg_meter_window(struct eg_meter *meter, __u64 per_ns, __u64 utc_ns)
+{
+	__u64 window = *(volatile __u64 *)&meter->window;
+	__u64 next;
+
+	if (utc_ns < *(volatile __u64 *)&meter->window_end_utc_ns || !per_ns)
+		return window;
+	next = utc_ns / per_ns;
+	if (next <= window)
+		return window;
+	if (__sync_val_compare_and_swap(&meter->window, window, next) != window)
+		return *(volatile __u64 *)&meter->window;
+	*(volatile __u64 *)&meter->window_end_utc_ns = (next + 1) * per_ns;
+	return next;
+}
+
+/* Bytes used in the given window. */
+static __always_inline __u64 eg_meter_used(__u64 word, __u64 window)
+{
+	return word >> EG_METER_TAG_SHIFT == (window & 0xffff) ? word & EG_METER_USED_MASK : 0;
+}
+
+static __always_inline bool eg_meter_announce(struct eg_meter *meter, __u64 window, __u64 bit)
+{
+	__u64 seen = *(volatile __u64 *)&meter->announced;
+	__u64 bits = seen >> 2 == window ? seen & 3 : 0;
+
+	if (bits & bit)
+		return false;
+	return __sync_val_compare_and_swap(&meter->announced, seen, window << 2 | bits | bit) == seen;
+}
+
+static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const struct eg_meter_conf *conf,
+					       __u64 bytes, __u64 utc_ns)
+{
+	__u64 window = eg_meter_window(meter, conf->per_ns, utc_ns);
+	__u64 tag = (window & 0xffff) << EG_METER_TAG_SHIFT;
+	bool alert_only = conf->action == EG_CAP_ALERT;
+	__u64 limit = conf->limit, after = 0;
+	bool taken = false;
+	int result = EG_TAKE_OK;
+
+	for (int i = 0; i < EG_METER_TRIES; i++) {
+		__u64 word = *(volatile __u64 *)&meter->word;
+
+		after = eg_meter_used(word, window) + bytes;
+		if (after > limit && !alert_only)
+			break;
+		if (__sync_val_compare_and_swap(&meter->word, word, tag | after) == word) {
+			taken = true;
+			break;
+		}
+	}
+	if (!taken && (after <= limit || alert_only)) {
+		__u64 word = __sync_fetch_and_add(&meter->word, bytes);
+
+		after = (word & EG_METER_USED_MASK) + bytes;
+		taken = alert_only || (after <= limit && word >> EG_METER_TAG_SHIFT == (window & 0xffff));
+	}
+	if (!taken)
+		result |= EG_TAKE_DENIED;
+	if (after >= limit && eg_meter_announce(meter, window, 2))
+		result |= EG_TAKE_HIT;
+	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, 1))
+		result |= EG_TAKE_WARN;
+	return result;
+}
+
+static __always_inline int eg_meter_take_tokens(struct eg_meter *meter, __u64 cost_ns, __u64 burst_ns, __u64 now)
+{
+	for (int i = 0; i < EG_METER_TRIES; i++) {
+		__u64 word = *(volatile __u64 *)&meter->word;
+		__u64 next = (word > now ? word : now) + cost_ns;
+
+		if (next - now > burst_ns)
+			return EG_TAKE_DENIED;
+		if (__sync_val_compare_and_swap(&meter->word, word, next) == word)
+			return EG_TAKE_OK;
+	}
+	return EG_TAKE_DENIED; /* lost every race: another CPU spends at this very moment */
+}
+
+/* Gives back what a later meter, or nobody, wanted. Losing every race leaves it charged. */
+static __always_inline void eg_meter_give(struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 bytes)
+{
+	if (conf->kind != EG_METER_BYTES)
+		return;
+	for (int i = 0; i < EG_METER_TRIES; i++) {
+		__u64 word = *(volatile __u64 *)&meter->word;
+
+		if (word >> EG_METER_TAG_SHIFT != (meter->window & 0xffff) || (word & EG_METER_USED_MASK) < bytes)
+			return;
+		if (__sync_val_compare_and_swap(&meter->word, word, word - bytes) == word)
+			return;
+	}
+}
+
+static __always_inline int eg_meter_take(struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 amount,
+					 const struct eg_clock *clock)
+{
+	switch (conf->kind) {
+	case EG_METER_BYTES:
+		return eg_meter_take_bytes(meter, conf, amount, clock->utc_ns);
+	case EG_METER_RATE:
+		return eg_meter_take_tokens(meter, amount * conf->per_ns >> 16, conf->limit, clock->boot_ns);
+	case EG_METER_FLOWS:
+		return eg_meter_take_tokens(meter, conf->per_ns, conf->limit, clock->boot_ns);
+	default:
+		return EG_TAKE_DENIED;
+	}
+}
+
+static __always_inline __u8 eg_meter_reason(const struct eg_meter_conf *conf)
+{
+	if (conf->kind == EG_METER_RATE)
+		return EG_REASON_RATE_EGRESS;
+	if (conf->kind == EG_METER_FLOWS)
+		return EG_REASON_NEW_FLOWS;
+	return conf->dir == EG_DIR_EGRESS ? EG_REASON_CAP_EGRESS : EG_REASON_CAP_INGRESS;
+}
+
+static __always_inline void eg_meter_tell(const struct eg_who *who, const struct eg_ruleset *ruleset,
+					  const struct eg_meter *meter, const struct eg_meter_conf *conf, int took)
+{
+	struct eg_notice notice = {
+		.type = EG_EVENT_CAP,
+		.reason = eg_meter_reason(conf),
+		.dir = conf->dir,
+		.percent = took & EG_TAKE_HIT ? 100 : 80,
+		.rule = (__u16)conf->rule,
+		.uid = ruleset->uid,
+		.limit = conf->limit,
+		.used = meter->word & EG_METER_USED_MASK,
+		.window_ns = conf->per_ns,
+		.window_end_utc_ns = meter->window_end_utc_ns,
+	};
+
+	eg_tell_notice(who, &notice);
+	if (took & EG_TAKE_HIT && conf->action == EG_CAP_KILL) {
+		struct eg_app *app = eg_app_at(who->app);
+
+		if (app)
+			eg_add(&app->state.auto_kill, 1);
+		notice.type = EG_EVENT_KILL;
+		eg_tell_notice(who, &notice);
+	}
+}
+
+/* A `rate` event, once a second for each app; the packets themselves are counted by reason. */
+static __always_inline void eg_rate_tell(const struct eg_who *who, const struct eg_ruleset *ruleset,
+					 const struct eg_meter_conf *conf, __u64 now)
+{
+	struct eg_notice notice = {
+		.type = EG_EVENT_RATE,
+		.reason = eg_meter_reason(conf),
+		.dir = conf->dir,
+		.rule = (__u16)conf->rule,
+		.uid = ruleset->uid,
+		.limit = conf->per_ns,
+	};
+	struct eg_app *app = eg_app_at(who->app);
+	__u64 last;
+
+	if (!app)
+		return;
+	last = *(volatile __u64 *)&app->state.rate_event_ns;
+	if (now - last < 1000ull * 1000 * 1000 && last)
+		return;
+	if (__sync_val_compare_and_swap(&app->state.rate_event_ns, last, now) == last)
+		eg_tell_notice(who, &notice);
+}
+
+/*
+ * Takes amount (wire bytes; ignored by EG_METER_FLOWS) from every meter of the list, or from
+ * none. Returns EG_REASON_NONE or the reason of the one that refused.
+ */
+EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list, __u32 amount,
+			     const struct eg_clock *clock)
+{
+	int reason = EG_REASON_NONE;
+	int taken = 0;
+
+	if (!who || !ruleset || !clock)
+		return EG_REASON_INTERNAL;
+	for (int i = 0; i < EG_METER_LISTED; i++) {
+		const struct eg_meter_conf *conf = eg_meter_conf_at(ruleset, list >> 8 * i & 0xff);
+		struct eg_meter *meter;
+		int took;
+
+		if (!conf)
+			continue;
+		meter = eg_meter_at(who->app, conf);
+		if (!meter)
+			return EG_REASON_INTERNAL;
+		took = eg_meter_take(meter, conf, amount, clock);
+		if (took & (EG_TAKE_WARN | EG_TAKE_HIT))
+			eg_meter_tell(who, ruleset, meter, conf, took);
+		if (took & EG_TAKE_DENIED) {
+			reason = eg_meter_reason(conf);
+			if (conf->kind != EG_METER_BYTES)
+				eg_rate_tell(who, ruleset, conf, clock->boot_ns);
+			taken = i;
+			break;
+		}
+	}
+	if (reason == EG_REASON_NONE)
+		return EG_REASON_NONE;
+	for (int i = 0; i < EG_METER_LISTED; i++) {
+		const struct eg_meter_conf *conf = eg_meter_conf_at(ruleset, list >> 8 * i & 0xff);
+		struct eg_meter *meter;
+
+		if (i >= taken)
+			break;
+		if (!conf)
+			continue;
+		meter = eg_meter_at(who->app, conf);
+		if (meter)
+			eg_meter_give(meter, conf, amount);
+	}
+	return reason;
+}
+
+/* EG_REASON_NONE, or the reason why a new connection had better not be tried: a cap is used up. */
+EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32 list, const struct eg_clock *clock)
+{
+	if (!ruleset || !clock)
+		return EG_REASON_INTERNAL;
+	for (int i = 0; i < EG_METER_LISTED; i++) {
+		const struct eg_meter_conf *conf = eg_meter_conf_at(ruleset, list >> 8 * i & 0xff);
+		struct eg_meter *meter;
+		__u64 window;
+
+		if (!conf || conf->kind != EG_METER_BYTES || conf->action == EG_CAP_ALERT)
+			continue;
+		meter = eg_meter_at(app, conf);
+		if (!meter)
+			return EG_REASON_INTERNAL;
+		window = eg_meter_window(meter, conf->per_ns, clock->utc_ns);
+		if (meter->announced >> 2 == window && meter->announced & 2)
+			return eg_meter_reason(conf);
+	}
+	return EG_REASON_NONE;
+}
+
+#endif

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * packet.bpf.c - the authority: every packet into and out of a managed cgroup
+ *
+ * Theory of operation. A packet's socket leads to its app (tag.h). The app's standing comes
+ * first: a hold or the end of the policy needs no parsing to be obeyed. Then the packet is
+ * parsed and its flow found. A flow keeps the verdict of the ruleset it was judged by; under
+ * another ruleset, or with another peer, it is judged again, so an established connection
+ * obeys a new policy with its next packet. A packet against the direction of its flow is a
+ * reply: allowed while the flow is (and, without TCP's own state, while the other side has
+ * been heard of lately). What is allowed takes its bytes from the meters last, so a packet
+ * that is denied costs nothing.
+ */
+#include "flow.h"
+#include "meters.h"
+#include "peer.h"
+#include "self.h"
+#include "tag.h"
+#include "verdict.h"
+
+#define EG_PASS     1
+#define EG_DROP     0
+#define EG_DROP_CN  2 /* drop, and tell TCP that there is congestion (egress only) */
+
+/* The packet and all that is known about its app. */
+struct eg_case {
+	struct eg_host_ctl *host;
+	struct eg_app *app;
+	struct eg_sock *sock;
+	const struct eg_ruleset *ruleset;
+	struct eg_clock clock;
+};
+
+static __always_inline int eg_refuse(const struct eg_who *who, const struct eg_view *view, __u8 reason,
+				     __u16 rule, __u32 uid, __u32 dir, bool quiet)
+{
+	struct eg_denial denial = {
+		.reason = reason,
+		.hook = EG_HOOK_PACKET,
+		.dir = (__u8)dir,
+		.rule = rule,
+		.uid = uid,
+	};
+
+	eg_tell_denial(who, view, &denial, quiet);
+	return reason == EG_REASON_RATE_EGRESS && dir == EG_DIR_EGRESS ? EG_DROP_CN : EG_DROP;
+}
+
+static __always_inline void eg_audit(const struct eg_who *who, const struct eg_view *view, __u8 reason,
+				     __u16 rule, __u32 uid, __u32 dir, bool quiet)
+{
+	struct eg_denial denial = {
+		.reason = reason,
+		.hook = EG_HOOK_PACKET,
+		.dir = (__u8)dir,
+		.audited = 1,
+		.rule = rule,
+		.uid = uid,
+	};
+
+	eg_tell_denial(who, view, &denial, quiet);
+}
+
+static __always_inline void eg_count_unflowed(__u32 slot, const struct eg_view *view, __u32 dir)
+{
+	struct eg_counters *count = bpf_map_lookup_elem(&counters, &slot);
+
+	if (!count)
+		return;
+	if (dir == EG_DIR_EGRESS) {
+		eg_add(&count->bytes_out, view->bytes);
+		eg_add(&count->packets_out, view->packets);
+	} else {
+		eg_add(&count->bytes_in, view->bytes);
+		eg_add(&count->packets_in, view->packets);
+	}
+}
+
+/* A packet of no app: the host decides what those get. */
+static __always_inline int eg_packet_unknown(struct __sk_buff *skb, const struct eg_tag *tag, __u32 dir)
+{
+	struct eg_who who = {.app = EG_APP_UNKNOWN, .cgroup_id = tag->cgroup_id};
+	struct eg_view view;
+
+	eg_parse(skb, &view);
+	if (tag->unknown == EG_UNKNOWN_DENY)
+		return eg_refuse(&who, &view, tag->reason, EG_RULE_NONE, 0, dir, false);
+	if (tag->unknown == EG_UNKNOWN_AUDIT)
+		eg_audit(&who, &view, tag->reason, EG_RULE_NONE, 0, dir, false);
+	eg_count_unflowed(EG_APP_UNKNOWN, &view, dir);
+	return EG_PASS;
+}
+
+/*
+ * Neighbour discovery (RFC 4861) and multicast listener reports (RFC 3810) of the app's own
+ * namespace come from kernel sockets, which sock_create never saw.
+ */
+static __always_inline bool eg_is_neighbour(const struct eg_sock *sock, const struct eg_view *view, __u32 dir)
+{
+	if (dir != EG_DIR_EGRESS || view->proto != IPPROTO_ICMPV6 || sock->flags & EG_SOCK_COUNTED)
+		return false;
+	if (view->icmp_type >= 133 && view->icmp_type <= 136)
+		return view->hop_limit == 255;
+	return view->hop_limit == 1 && (view->icmp_type == 131 || view->icmp_type == 132 || view->icmp_type == 143);
+}
+
+/* Errors about live flows: destination unreachable, too big, time exceeded, parameter problem. */
+static __always_inline bool eg_is_icmp_error(const struct eg_view *view)
+{
+	if (view->proto == IPPROTO_ICMP)
+		return view->icmp_type == 3 || view->icmp_type == 11 || view->icmp_type == 12;
+	return view->proto == IPPROTO_ICMPV6 && view->icmp_type >= 1 && view->icmp_type <= 4;
+}
+
+/* What the rules say of a flow begun by `origin`, of which this packet goes `dir`. */
+static __always_inline void eg_judge(struct __sk_buff *skb, const struct eg_case *c, const struct eg_view *view,
+				     __u32 dir, __u32 origin, struct eg_verdict *ret)
+{
+	struct eg_ask ask = {.origin = (__u8)origin};
+	__u16 port = origin == EG_DIR_EGRESS ? eg_view_remote_port(view, dir) : eg_view_local_port(view, dir);
+
+	ask.remote = *eg_view_remote(view, dir);
+	if (view->proto == IPPROTO_ICMP || view->proto == IPPROTO_ICMPV6) {
+		port = view->icmp_type;
+		/* an echo reply that leaves answers a request that some ingress rule admits */
+		if (dir == EG_DIR_EGRESS && (port == 0 || port == 129)) {
+			ask.origin = EG_DIR_INGRESS;
+			port = port == 0 ? 8 : 128;
+		}
+	}
+	ask.service = EG_SERVICE(view->proto, port);
+	if (eg_addr_is_loopback(&ask.remote)) {
+		ask.loopback = 1;
+		ask.self = eg_self_is_mine(skb, c->sock, view, dir);
+	}
+	eg_verdict_rules(c->ruleset, &ask, ret);
+}
+
+/* The last step of a packet that the rules allow, or audit lets through. */
+static __always_inline int eg_pass(const struct eg_case *c, struct eg_flow *flow, const struct eg_view *view,
+				   __u32 dir, __u32 meters, bool relaxed)
+{
+	__u8 reason;
+
+	if (meters) {
+		reason = (__u8)eg_meters_take(&c->sock->who, c->ruleset, meters, view->bytes, &c->clock);
+		if (reason != EG_REASON_NONE) {
+			if (!relaxed)
+				return eg_refuse(&c->sock->who, view, reason, flow->rule, c->ruleset->uid, dir, true);
+			eg_audit(&c->sock->who, view, reason, flow->rule, c->ruleset->uid, dir, true);
+		}
+	}
+	eg_flow_account(&c->sock->who, flow, view, dir, c->clock.boot_ns);
+	return EG_PASS;
+}
+
+/* A packet whose flow's verdict is known and in force. */
+static __always_inline int eg_packet_cached(const struct eg_case *c, struct eg_flow *flow,
+					    const struct eg_view *view, __u32 dir)
+{
+	bool relaxed = eg_relaxed(c->app, c->ruleset, &c->clock);
+	__u32 meters = dir == EG_DIR_EGRESS ? flow->meters_out : flow->meters_in;
+
+	if (flow->reason != EG_REASON_NONE) {
+		if (!relaxed)
+			return eg_refuse(&c->sock->who, view, flow->reason, flow->rule, flow->uid, dir, false);
+		if (!(flow->flags & EG_FLOW_AUDITED)) {
+			flow->flags |= EG_FLOW_AUDITED;
+			eg_audit(&c->sock->who, view, flow->reason, flow->rule, flow->uid, dir, false);
+		}
+	}
+	return eg_pass(c, flow, view, dir, meters, relaxed);
+}
+
+/* Judges the flow again under the ruleset in force, then its packet. */
+static __always_inline int eg_packet_rejudged(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
+					      const struct eg_view *view, __u32 dir)
+{
+	struct eg_verdict verdict;
+
+	eg_judge(skb, c, view, dir, flow->origin, &verdict);
+	eg_flow_cache(flow, &verdict, false);
+	return eg_packet_cached(c, flow, view, dir);
+}
+
+/* One more flow of the app, begun by the app itself, spends from `new_flows`. */
+static __always_inline __u8 eg_new_flow(const struct eg_case *c, const struct eg_view *view,
+					const struct eg_verdict *verdict, __u32 dir)
+{
+	__u8 reason;
+
+	if (dir != EG_DIR_EGRESS || !verdict->meters_flows)
+		return EG_REASON_NONE;
+	reason = (__u8)eg_meters_take(&c->sock->who, c->ruleset, verdict->meters_flows, 0, &c->clock);
+	if (reason == EG_REASON_NONE || !eg_relaxed(c->app, c->ruleset, &c->clock))
+		return reason;
+	eg_audit(&c->sock->who, view, reason, verdict->rule, verdict->uid, dir, true);
+	return EG_REASON_NONE;
+}
+
+/* Judged for this packet alone, counted on `flow`. */
+static __always_inline int eg_packet_uncached(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
+					      const struct eg_view *view, __u32 dir, __u32 origin)
+{
+	bool relaxed = eg_relaxed(c->app, c->ruleset, &c->clock);
+	struct eg_verdict verdict;
+
+	eg_judge(skb, c, view, dir, origin, &verdict);
+	if (verdict.reason != EG_REASON_NONE) {
+		if (!relaxed)
+			return eg_refuse(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
+		eg_audit(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
+	}
+	return eg_pass(c, flow, view, dir, dir == EG_DIR_EGRESS ? verdict.meters_out : verdict.meters_in, relaxed);
+}
+
+/* The flow that counts what has none of its own. */
+static __always_inline struct eg_flow *eg_others(const struct eg_case *c, const struct eg_view *view, __u32 dir,
+						 __u32 origin, __u16 flag)
+{
+	struct eg_flow *flow = &c->sock->others;
+
+	if (!__sync_val_compare_and_swap(&flow->id, 0, 1ull << 63)) {
+		eg_flow_begin(&c->sock->who, flow, view, dir, origin);
+		flow->flags |= flag;
+		__builtin_memset(&flow->peer, 0, sizeof(flow->peer));
+		flow->peer_port = 0;
+	}
+	return flow;
+}
+
+/* Handshakes on a listening socket: each judged by its own peer, all counted together. */
+static __always_inline int eg_packet_listener(struct __sk_buff *skb, const struct eg_case *c,
+					      const struct eg_view *view, __u32 dir)
+{
+	struct eg_flow *flow = eg_others(c, view, dir, EG_DIR_INGRESS, EG_FLOW_LISTENER);
+
+	return eg_packet_uncached(skb, c, flow, view, dir, EG_DIR_INGRESS);
+}
+
+/*
+ * A TCP flow that connect() did not announce: a Fast Open, a subflow, a socket older than
+ * its tag, or one whose destination NAT changed. Who began it is told by a SYN; without one,
+ * by which table allows it.
+ */
+static __always_inline int eg_packet_tcp_new(struct __sk_buff *skb, const struct eg_case *c,
+					     const struct eg_view *view, __u32 dir, bool syn_out)
+{
+	struct eg_flow *flow = &c->sock->flow;
+	bool admitted = flow->state == EG_FLOW_ADMITTED;
+	__u32 origin = admitted ? flow->origin : dir;
+	struct eg_verdict verdict;
+	__u8 reason;
+
+	eg_judge(skb, c, view, dir, syn_out ? EG_DIR_EGRESS : origin, &verdict);
+	if (!syn_out && !admitted && verdict.reason != EG_REASON_NONE) {
+		struct eg_verdict other;
+
+		eg_judge(skb, c, view, dir, !origin, &other);
+		if (other.reason == EG_REASON_NONE) {
+			verdict = other;
+			origin = !origin;
+		}
+	}
+	if (verdict.reason != EG_REASON_NONE && !eg_relaxed(c->app, c->ruleset, &c->clock))
+		return eg_refuse(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
+	if (!admitted && syn_out) {
+		reason = eg_new_flow(c, view, &verdict, dir);
+		if (reason != EG_REASON_NONE)
+			return eg_refuse(&c->sock->who, view, reason, verdict.rule, verdict.uid, dir, true);
+	}
+	eg_flow_end(&c->sock->who, flow, 0, 0);
+	eg_flow_begin(&c->sock->who, flow, view, dir, syn_out ? EG_DIR_EGRESS : origin);
+	eg_flow_cache(flow, &verdict, false);
+	return eg_packet_cached(c, flow, view, dir);
+}
+
+static __always_inline int eg_packet_tcp(struct __sk_buff *skb, struct bpf_sock *sk, const struct eg_case *c,
+					 const struct eg_view *view, __u32 dir)
+{
+	struct eg_flow *flow = &c->sock->flow;
+	bool syn_out = dir == EG_DIR_EGRESS && (view->tcp_flags & (EG_TCP_SYN | EG_TCP_ACK)) == EG_TCP_SYN;
+	bool same;
+
+	if (sk->state == BPF_TCP_LISTEN)
+		return eg_packet_listener(skb, c, view, dir);
+	same = eg_flow_is_with(flow, view, dir);
+	if (flow->state == EG_FLOW_OPEN && same) {
+		if (flow->uid == c->ruleset->uid)
+			return eg_packet_cached(c, flow, view, dir);
+		return eg_packet_rejudged(skb, c, flow, view, dir);
+	}
+	if (flow->state == EG_FLOW_ENDED && same && !syn_out)
+		return eg_packet_rejudged(skb, c, flow, view, dir);
+	return eg_packet_tcp_new(skb, c, view, dir, syn_out);
+}
+
+/* The other side of a flow without TCP's state was heard of (or spoken to) lately. */
+static __always_inline bool eg_flow_fresh(const struct eg_case *c, const struct eg_flow *flow)
+{
+	__u64 last = flow->origin == EG_DIR_EGRESS ? flow->last_out_ns : flow->last_in_ns;
+
+	return last && c->clock.boot_ns < last + c->host->udp_idle_ns;
+}
+
+/* A packet of a known flow that is not TCP. */
+static __always_inline int eg_packet_flow(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
+					  const struct eg_view *view, __u32 dir)
+{
+	bool icmp = view->proto == IPPROTO_ICMP || view->proto == IPPROTO_ICMPV6;
+	bool reply = dir != flow->origin && eg_flow_fresh(c, flow);
+
+	if ((dir == flow->origin || reply) && flow->uid == c->ruleset->uid && (!icmp || reply))
+		return eg_packet_cached(c, flow, view, dir);
+	if (dir == flow->origin || (reply && !icmp))
+		return eg_packet_rejudged(skb, c, flow, view, dir);
+	/* neither a reply nor the flow's own direction: allowed only by a rule of its own */
+	return eg_packet_uncached(skb, c, flow, view, dir, dir);
+}
+
+/* A peer that this socket did not know: judged first, so that outsiders fill no table. */
+static __always_inline int eg_packet_new_peer(struct __sk_buff *skb, const struct eg_case *c,
+					      struct eg_peer_key *key, const struct eg_view *view, __u32 dir)
+{
+	struct eg_flow *flow = &c->sock->flow;
+	struct eg_peer *peer = NULL;
+	struct eg_verdict verdict;
+	__u8 reason;
+	int result;
+
+	eg_judge(skb, c, view, dir, dir, &verdict);
+	if (verdict.reason != EG_REASON_NONE && !eg_relaxed(c->app, c->ruleset, &c->clock))
+		return eg_refuse(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
+	reason = eg_new_flow(c, view, &verdict, dir);
+	if (reason != EG_REASON_NONE)
+		return eg_refuse(&c->sock->who, view, reason, verdict.rule, verdict.uid, dir, true);
+	if (!__sync_val_compare_and_swap(&flow->id, 0, 1ull << 63)) {
+		eg_flow_begin(&c->sock->who, flow, view, dir, dir);
+		eg_flow_cache(flow, &verdict, false);
+		return eg_packet_cached(c, flow, view, dir);
+	}
+	peer = eg_peer_create(&c->sock->who, key, view, dir, &reason);
+	if (!peer) {
+		if (reason != EG_REASON_NONE)
+			return eg_refuse(&c->sock->who, view, reason, verdict.rule, verdict.uid, dir, false);
+		return eg_packet_uncached(skb, c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, dir);
+	}
+	eg_flow_cache(&peer->flow, &verdict, false);
+	result = eg_packet_cached(c, &peer->flow, view, dir);
+	eg_peer_leave(peer);
+	return result;
+}
+
+static __always_inline int eg_packet_other(struct __sk_buff *skb, const struct eg_case *c,
+					   const struct eg_view *view, __u32 dir)
+{
+	struct eg_peer_key key;
+	struct eg_peer *peer;
+	int result;
+
+	if (eg_is_neighbour(c->sock, view, dir) || (dir == EG_DIR_INGRESS && eg_is_icmp_error(view)))
+		return eg_pass(c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, 0, false);
+	if (c->sock->flow.state == EG_FLOW_OPEN && eg_flow_is_with(&c->sock->flow, view, dir))
+		return eg_packet_flow(skb, c, &c->sock->flow, view, dir);
+	eg_peer_key_of(&key, bpf_get_socket_cookie(skb), view, dir);
+	peer = bpf_map_lookup_elem(&peers, &key);
+	if (!peer)
+		return eg_packet_new_peer(skb, c, &key, view, dir);
+	if (!eg_peer_enter(peer, view, dir, &c->sock->who))
+		return eg_packet_uncached(skb, c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, dir);
+	result = eg_packet_flow(skb, c, &peer->flow, view, dir);
+	eg_peer_leave(peer);
+	return result;
+}
+
+/* The socket's storage with a valid tag in it; NULL and *ret_tag set when it has none. */
+static __always_inline struct eg_sock *eg_packet_sock(struct bpf_sock *sk, const struct eg_host_ctl *host,
+						      struct eg_app **ret_app, struct eg_tag *ret_tag)
+{
+	struct eg_sock *sock = bpf_sk_storage_get(&socks, sk, 0, 0);
+
+	if (sock && sock->who.gen) {
+		*ret_app = eg_app_at(sock->who.app);
+		if (eg_tag_valid(host, sock, *ret_app))
+			return sock;
+	}
+	eg_tag_find(host, sk, ret_tag);
+	if (!ret_tag->gen)
+		return NULL;
+	*ret_app = eg_app_at(ret_tag->app);
+	if (!sock)
+		sock = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!sock || !*ret_app) {
+		ret_tag->unknown = EG_UNKNOWN_DENY;
+		ret_tag->reason = EG_REASON_INTERNAL;
+		return NULL;
+	}
+	eg_tag_keep(host, sock, ret_tag);
+	return sock;
+}
+
+static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir)
+{
+	struct eg_case c = {.host = eg_host()};
+	struct bpf_sock *sk = skb->sk;
+	struct eg_view view;
+	struct eg_tag tag;
+	__u8 reason = EG_REASON_INTERNAL, malformed;
+
+	if (!c.host || !sk)
+		return EG_DROP;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return EG_DROP;
+	c.sock = eg_packet_sock(sk, c.host, &c.app, &tag);
+	if (!c.sock || !c.app)
+		return eg_packet_unknown(skb, &tag, dir);
+	eg_clock_coarse(c.host, &c.clock);
+	malformed = (__u8)eg_parse(skb, &view);
+	c.ruleset = eg_standing(&c.sock->who, c.host, c.app, &c.clock, &reason);
+	if (!c.ruleset)
+		return eg_refuse(&c.sock->who, &view, reason, EG_RULE_NONE, 0, dir, false);
+	if (malformed != EG_REASON_NONE)
+		return eg_refuse(&c.sock->who, &view, malformed, EG_RULE_NONE, c.ruleset->uid, dir, false);
+	if (view.proto == IPPROTO_TCP && sk->type != 3 /* SOCK_RAW */)
+		return eg_packet_tcp(skb, sk, &c, &view, dir);
+	return eg_packet_other(skb, &c, &view, dir);
+}
+
+SEC("cgroup_skb/egress")
+int eg_egress(struct __sk_buff *skb)
+{
+	return eg_packet(skb, EG_DIR_EGRESS);
+}
+
+SEC("cgroup_skb/ingress")
+int eg_ingress(struct __sk_buff *skb)
+{
+	return eg_packet(skb, EG_DIR_INGRESS);
+}
+
+char eg_license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * parse.h - a packet, from its IP header on, as one normal form
+ *
+ * IPv4 addresses become ::ffff:a.b.c.d here, so that nothing after this file knows two
+ * families. What can't be parsed within bounds, or must never leave (a fragment made by
+ * hand, a routing header, whose last hop is not the address we'd judge), gets a reason.
+ * Only the linear part is read: the stack pulls TCP, UDP and ICMP headers before the hooks.
+ */
+#ifndef EG_BPF_PARSE_H
+#define EG_BPF_PARSE_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include <egret/abi.h>
+
+#define EG_EXT_HEADERS_MAX 6
+#define EG_EXT_BYTES_MAX   512
+
+#define EG_TCP_FIN 0x01
+#define EG_TCP_SYN 0x02
+#define EG_TCP_ACK 0x10
+
+/* One packet, or what a connect, sendmsg or bind names. */
+struct eg_view {
+	struct eg_addr src;
+	struct eg_addr dst;
+	__u16 src_port; /* host order; 0 for ICMP */
+	__u16 dst_port;
+	__u8 proto; /* IPPROTO_*; IPPROTO_ICMPV6 for IPv6 */
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 hop_limit;
+	__u32 packets; /* on the wire */
+	__u32 bytes; /* IP bytes on the wire, headers of each segment included */
+};
+
+static __always_inline void eg_addr_v4(struct eg_addr *ret, __u32 addr_be)
+{
+	ret->d_be[0] = 0;
+	ret->w_be[2] = bpf_htonl(0xffff);
+	ret->w_be[3] = addr_be;
+}
+
+static __always_inline bool eg_addr_equal(const struct eg_addr *a, const struct eg_addr *b)
+{
+	return a->d_be[0] == b->d_be[0] && a->d_be[1] == b->d_be[1];
+}
+
+static __always_inline bool eg_addr_is_v4(const struct eg_addr *a)
+{
+	return a->d_be[0] == 0 && a->w_be[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline bool eg_addr_is_loopback(const struct eg_addr *a)
+{
+	if (a->d_be[0] != 0)
+		return false;
+	if (a->w_be[2] == bpf_htonl(0xffff))
+		return (a->w_be[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+	return a->w_be[2] == 0 && a->w_be[3] == bpf_htonl(1);
+}
+
+/* What goes on the wire: each GSO segment has the headers again, each IP fragment its own. */
+static __always_inline void eg_parse_volume(const struct __sk_buff *skb, struct eg_view *view, __u32 headers,
+					    bool v6)
+{
+	__u32 len = skb->len;
+	__u32 segments = skb->gso_segs;
+	__u32 size = skb->gso_size;
+
+	if (size && !segments && len > headers)
+		segments = (len - headers + size - 1) / size;
+	if (segments > 1) {
+		view->packets = segments;
+		view->bytes = len + (segments - 1) * headers;
+		return;
+	}
+	view->packets = 1;
+	view->bytes = len;
+	/*
+	 * A large datagram is judged before it is fragmented, and the hook can't see the path's
+	 * MTU: count fragments of an Ethernet frame (RFC 894), so that the cap errs to its own side.
+	 */
+	if (len > 1500 && view->proto != IPPROTO_TCP && !eg_addr_is_loopback(&view->dst)) {
+		__u32 payload = v6 ? 1448 : 1480;
+		__u32 extra = v6 ? 48 : 20;
+
+		view->packets = (len - (v6 ? 40 : 20) + payload - 1) / payload;
+		view->bytes = len + (view->packets - 1) * extra + (v6 ? 8 : 0);
+	}
+}
+
+static __always_inline enum eg_reason eg_parse_l4(const struct __sk_buff *skb, struct eg_view *view, void *l4,
+						  void *end, __u32 offset, bool v6)
+{
+	__u32 headers = offset;
+
+	switch (view->proto) {
+	case IPPROTO_TCP: {
+		const struct tcphdr *tcp = l4;
+
+		if ((void *)(tcp + 1) > end || tcp->doff < 5)
+			return EG_REASON_UNPARSABLE;
+		view->src_port = bpf_ntohs(tcp->source);
+		view->dst_port = bpf_ntohs(tcp->dest);
+		view->tcp_flags = ((const __u8 *)tcp)[13];
+		headers += tcp->doff * 4u;
+		break;
+	}
+	case IPPROTO_UDP: {
+		const struct udphdr *udp = l4;
+
+		if ((void *)(udp + 1) > end)
+			return EG_REASON_UNPARSABLE;
+		view->src_port = bpf_ntohs(udp->source);
+		view->dst_port = bpf_ntohs(udp->dest);
+		headers += sizeof(*udp);
+		break;
+	}
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6: {
+		const __u8 *icmp = l4; /* type, code, checksum, 4 bytes more: RFC 792 and RFC 4443 */
+
+		if ((void *)(icmp + 8) > end || (view->proto == IPPROTO_ICMPV6) != v6)
+			return EG_REASON_UNPARSABLE;
+		view->icmp_type = icmp[0];
+		break;
+	}
+	default:
+		return EG_REASON_PROTOCOL;
+	}
+	eg_parse_volume(skb, view, headers, v6);
+	return EG_REASON_NONE;
+}
+
+static __always_inline enum eg_reason eg_parse_v4(const struct __sk_buff *skb, struct eg_view *view)
+{
+	void *data = (void *)(long)skb->data;
+	void *end = (void *)(long)skb->data_end;
+	const struct iphdr *ip = data;
+	__u32 offset;
+
+	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
+		return EG_REASON_UNPARSABLE;
+	eg_addr_v4(&view->src, ip->saddr);
+	eg_addr_v4(&view->dst, ip->daddr);
+	view->proto = ip->protocol;
+	view->hop_limit = ip->ttl;
+	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset: RFC 791 */
+		return EG_REASON_FRAGMENT;
+	offset = ip->ihl * 4u;
+	return eg_parse_l4(skb, view, data + offset, end, offset, false);
+}
+
+/* Walks the extension headers of RFC 8200; they are rare, so loads by call will do. */
+static __always_inline enum eg_reason eg_parse_ext(struct __sk_buff *skb, struct eg_view *view, __u32 *offset)
+{
+	for (int i = 0; i < EG_EXT_HEADERS_MAX; i++) {
+		struct {
+			__u8 next;
+			__u8 len;
+		} ext;
+
+		switch (view->proto) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_DSTOPTS:
+			break;
+		case IPPROTO_FRAGMENT:
+			return EG_REASON_FRAGMENT;
+		case IPPROTO_ROUTING:
+			return EG_REASON_EXT_HEADER;
+		default:
+			return EG_REASON_NONE;
+		}
+		if (bpf_skb_load_bytes(skb, *offset, &ext, sizeof(ext)))
+			return EG_REASON_UNPARSABLE;
+		view->proto = ext.next;
+		*offset += (ext.len + 1u) * 8;
+		if (*offset > EG_EXT_BYTES_MAX)
+			return EG_REASON_EXT_HEADER;
+	}
+	return EG_REASON_EXT_HEADER;
+}
+
+static __always_inline enum eg_reason eg_parse_v6(struct __sk_buff *skb, struct eg_view *view)
+{
+	void *data = (void *)(long)skb->data;
+	void *end = (void *)(long)skb->data_end;
+	const struct ipv6hdr *ip = data;
+	__u32 offset = sizeof(*ip);
+	enum eg_reason reason;
+
+	if ((void *)(ip + 1) > end || ip->version != 6)
+		return EG_REASON_UNPARSABLE;
+	__builtin_memcpy(&view->src, &ip->saddr, sizeof(view->src));
+	__builtin_memcpy(&view->dst, &ip->daddr, sizeof(view->dst));
+	view->proto = ip->nexthdr;
+	view->hop_limit = ip->hop_limit;
+	if (view->proto != IPPROTO_TCP && view->proto != IPPROTO_UDP && view->proto != IPPROTO_ICMPV6) {
+		reason = eg_parse_ext(skb, view, &offset);
+		if (reason != EG_REASON_NONE)
+			return reason;
+		data = (void *)(long)skb->data;
+		end = (void *)(long)skb->data_end;
+		if (offset > EG_EXT_BYTES_MAX)
+			return EG_REASON_EXT_HEADER;
+	}
+	return eg_parse_l4(skb, view, data + offset, end, offset, true);
+}
+
+/* view is zeroed and filled as far as the packet could be read, also when a reason is returned. */
+static __always_inline enum eg_reason eg_parse(struct __sk_buff *skb, struct eg_view *view)
+{
+	__builtin_memset(view, 0, sizeof(*view));
+	view->packets = 1;
+	view->bytes = skb->len;
+	switch (skb->protocol) {
+	case bpf_htons(ETH_P_IP):
+		return eg_parse_v4(skb, view);
+	case bpf_htons(ETH_P_IPV6):
+		return eg_parse_v6(skb, view);
+	default:
+		return EG_REASON_UNPARSABLE;
+	}
+}
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * rules.h - which rule of a ruleset allows an address and a service
+ *
+ * Theory of operation. The agent flattened overlapping prefixes, so one look-up in the trie
+ * gives the intervals of every rule that covers the address: disjoint, sorted, each with the
+ * first rule in file order that allows it. A binary search finds the service among them.
+ */
+#ifndef EG_BPF_RULES_H
+#define EG_BPF_RULES_H
+
+#include "maps.h"
+#include "parse.h"
+
+struct eg_found {
+	__u8 allowed;
+	__u8 prefix_seen; /* some rule names the address */
+	__u16 rule;
+	__u8 meter_out;
+	__u8 meter_in;
+	__u8 meter_flows;
+	__u8 pad;
+};
+
+/* True and *ret filled if one of matches[first .. first + count) holds service. */
+static __always_inline bool eg_matches_search(__u32 first, __u32 count, __u32 service, struct eg_found *ret)
+{
+	__u32 low = 0, high = count;
+
+	for (int step = 0; step < EG_MATCH_STEPS; step++) {
+		const struct eg_match *match;
+		__u32 index;
+
+		if (low >= high)
+			break;
+		index = first + (low + high) / 2;
+		match = bpf_map_lookup_elem(&matches, &index);
+		if (!match)
+			break;
+		if (service < match->lo) {
+			high = (low + high) / 2;
+		} else if (service > match->hi) {
+			low = (low + high) / 2 + 1;
+		} else {
+			ret->allowed = 1;
+			ret->rule = match->rule;
+			ret->meter_out = match->meter_out;
+			ret->meter_in = match->meter_in;
+			ret->meter_flows = match->meter_flows;
+			return true;
+		}
+	}
+	return false;
+}
+
+static __always_inline void eg_rules_search(__u32 uid, __u32 dir, const struct eg_addr *addr, __u32 service,
+					    struct eg_found *ret)
+{
+	struct eg_rule_key key = {
+		.prefixlen = 8 * (sizeof(key.table_be) + sizeof(key.addr)),
+		.table_be = bpf_htonl(uid * 2 + dir),
+		.addr = *addr,
+	};
+	const struct eg_rule_span *span;
+
+	__builtin_memset(ret, 0, sizeof(*ret));
+	ret->rule = EG_RULE_NONE;
+	span = bpf_map_lookup_elem(&rules, &key);
+	if (!span)
+		return;
+	ret->prefix_seen = 1;
+	eg_matches_search(span->first, span->count, service, ret);
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * tag.h - which app a socket belongs to
+ *
+ * Theory of operation. The cgroups above a socket are looked up from the top down; the
+ * topmost one that carries a tag wins, so an app can't take another's name in a cgroup that
+ * it makes itself. The answer is kept with the socket. "Unknown" is never kept: a cgroup may
+ * be tagged a moment later. A kept tag is looked up again when its slot's generation or the
+ * host's tag epoch has moved on.
+ */
+#ifndef EG_BPF_TAG_H
+#define EG_BPF_TAG_H
+
+#include "maps.h"
+
+struct eg_tag {
+	__u32 app;
+	__u32 gen; /* 0: of no app */
+	__u32 unknown; /* enum eg_unknown, when gen is 0 */
+	__u32 reason; /* UNKNOWN_CGROUP or AMBIGUOUS_CGROUP, when gen is 0 */
+	__u64 cgroup_id; /* the innermost cgroup */
+	__u32 managed; /* 1: a managed root was met */
+	__u32 pad;
+};
+
+/* sk NULL: the cgroup of the current task, which a socket made now will have. */
+static __always_inline __u64 eg_tag_ancestor(struct bpf_sock *sk, int level)
+{
+	return sk ? bpf_sk_ancestor_cgroup_id(sk, level) : bpf_get_current_ancestor_cgroup_id(level);
+}
+
+static __always_inline void eg_tag_find(const struct eg_host_ctl *host, struct bpf_sock *sk, struct eg_tag *ret)
+{
+	__builtin_memset(ret, 0, sizeof(*ret));
+	ret->reason = EG_REASON_UNKNOWN_CGROUP;
+	for (int level = 1; level <= EG_CGROUP_DEPTH; level++) {
+		__u64 id = eg_tag_ancestor(sk, level);
+		const struct eg_cgroup *cgroup;
+
+		if (!id)
+			break;
+		ret->cgroup_id = id;
+		cgroup = bpf_map_lookup_elem(&cgroups, &id);
+		if (!cgroup || ret->gen || ret->reason == EG_REASON_AMBIGUOUS_CGROUP)
+			continue;
+		if (cgroup->flags & EG_CGROUP_ROOT) {
+			ret->managed = 1;
+			ret->unknown = host->flags & EG_HOST_EARLY ? EG_UNKNOWN_DENY : cgroup->unknown;
+		} else if (cgroup->flags & EG_CGROUP_AMBIGUOUS) {
+			ret->reason = EG_REASON_AMBIGUOUS_CGROUP;
+			ret->unknown = EG_UNKNOWN_DENY;
+		} else {
+			ret->app = cgroup->app;
+			ret->gen = cgroup->gen;
+		}
+	}
+}
+
+static __always_inline bool eg_tag_valid(const struct eg_host_ctl *host, const struct eg_sock *sock,
+					 const struct eg_app *app)
+{
+	return sock->who.gen && app && app->ctl.gen == sock->who.gen && sock->tag_epoch == host->tag_epoch;
+}
+
+/* Keeps tag with the socket. */
+static __always_inline void eg_tag_keep(const struct eg_host_ctl *host, struct eg_sock *sock,
+					const struct eg_tag *tag)
+{
+	sock->flow.uid = 0;
+	sock->others.uid = 0;
+	sock->who.app = tag->app;
+	sock->who.cgroup_id = tag->cgroup_id;
+	sock->who.gen = tag->gen;
+	sock->tag_epoch = host->tag_epoch;
+}
+
+/* Fills *ret with the current task. */
+static __always_inline void eg_who_current(struct eg_who *ret)
+{
+	ret->pid = bpf_get_current_pid_tgid() >> 32;
+	ret->user = (__u32)bpf_get_current_uid_gid();
+	bpf_get_current_comm(ret->comm, sizeof(ret->comm));
+}
+
+#endif
