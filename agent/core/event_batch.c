@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "event_batch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "../lib/cleanup.h"
+
+_Static_assert(EG_EVENT_META_MAX + EG_EVENT_FIXED_MAX <= EG_EVENT_LINE_MAX, "a kernel event is no longer than a line");
+
+int eg_batch_init(struct eg_batch *b, const char *host, struct eg_meta_cache *meta)
+{
+	*b = (struct eg_batch){.meta = meta, .text = malloc(EG_BATCH_SIZE)};
+	if (!b->text)
+		return -ENOMEM;
+	eg_event_stamp_init(&b->stamp, host);
+	return 0;
+}
+
+void eg_batch_destroy(struct eg_batch *b)
+{
+	free(EG_TAKE_PTR(b->text));
+}
+
+void eg_batch_clear(struct eg_batch *b, const struct eg_evlog_key *number)
+{
+	b->used = 0;
+	b->lines = b->items = 0;
+	if (b->stamp.epoch != number->epoch || b->stamp.n != number->first)
+		eg_event_stamp_number(&b->stamp, number->epoch, number->first);
+}
+
+static char *next_line(struct eg_batch *b)
+{
+	return b->text + b->used;
+}
+
+static void line_added(struct eg_batch *b, const char *end)
+{
+	if (!b->lines++) {
+		struct timespec ts;
+
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		b->begun_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	}
+	b->used = (size_t)(end - b->text);
+}
+
+void eg_batch_add(struct eg_batch *b, const struct eg_event *e)
+{
+	size_t meta_len;
+	const char *meta = eg_meta_cache_get(b->meta, e, &meta_len);
+
+	line_added(b, eg_event_json(next_line(b), &b->stamp, e, meta, meta_len));
+}
+
+static void add_members(struct eg_batch *b, uint64_t utc_ns, const char *type, const char *members, size_t len)
+{
+	line_added(b, eg_event_json_members(next_line(b), &b->stamp, utc_ns, type, members, len));
+}
+
+void eg_batch_add_item(struct eg_batch *b, struct eg_queue_item *item)
+{
+	b->items++;
+	if (!item->post) {
+		eg_batch_add(b, &item->event);
+		return;
+	}
+	add_members(b, item->event.boot_ns + (uint64_t)b->stamp.utc_offset_ns, item->post,
+		    item->post + strlen(item->post) + 1, item->members_len);
+	free(EG_TAKE_PTR(item->post));
+}
+
+void eg_batch_add_loss(struct eg_batch *b, uint64_t utc_ns, uint32_t slot, enum eg_losses_cause cause,
+		       const struct eg_loss *sum)
+{
+	static const char *const causes[EG_LOSSES_COUNT_] = {
+		[EG_LOSSES_SUPPRESSED] = "event_budget",
+		[EG_LOSSES_RING_FULL] = "ring_full",
+		[EG_LOSSES_QUEUE_FULL] = "queue_full",
+	};
+	struct eg_event who = {.app = slot, .rule = EG_RULE_NONE};
+	const char *type = cause == EG_LOSSES_SUPPRESSED ? "suppressed" : "lost";
+	size_t meta_len;
+	const char *meta = eg_meta_cache_get(b->meta, &who, &meta_len);
+
+	line_added(b, eg_event_json_loss(next_line(b), &b->stamp, utc_ns, type, causes[cause], sum, meta, meta_len));
+}
+
+static char *put_event_id(char *p, const struct eg_batch *b, const struct eg_evlog_key *key)
+{
+	*p++ = '"';
+	p = eg_out_bytes(p, b->stamp.host, strlen(b->stamp.host));
+	*p++ = '-';
+	p = eg_out_u64(p, key->epoch);
+	*p++ = '-';
+	p = eg_out_u64(p, key->first);
+	*p++ = '"';
+	return p;
+}
+
+void eg_batch_add_gap(struct eg_batch *b, uint64_t utc_ns, const struct eg_evlog_gap *gap)
+{
+	char members[512], *p = members;
+
+	p = eg_out_lit(p, ",\"cause\":\"quota\",\"events\":");
+	p = eg_out_u64(p, gap->events);
+	p = eg_out_lit(p, ",\"log_bytes\":");
+	p = eg_out_u64(p, gap->bytes);
+	p = eg_out_lit(p, ",\"segments\":");
+	p = eg_out_u64(p, gap->segments);
+	p = eg_out_lit(p, ",\"first_event_id\":");
+	p = put_event_id(p, b, &gap->first);
+	p = eg_out_lit(p, ",\"last_event_id\":");
+	p = put_event_id(p, b, &gap->last);
+	add_members(b, utc_ns, "lost", members, (size_t)(p - members));
+}
+
+void eg_batch_add_recovered(struct eg_batch *b, uint64_t utc_ns, const char *error, uint64_t duration_ms)
+{
+	char members[1024], *p = members;
+
+	p = eg_out_lit(p, ",\"event\":\"log_recovered\",\"error\":\"");
+	p = eg_out_escaped(p, error, strnlen(error, 100));
+	p = eg_out_lit(p, "\",\"duration_ms\":");
+	p = eg_out_u64(p, duration_ms);
+	add_members(b, utc_ns, "agent", members, (size_t)(p - members));
+}

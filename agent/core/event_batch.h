@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * event_batch.h - lines on their way to the log: rendered, numbered, not yet written
+ *
+ * Of the writer's thread alone. The caller keeps it from overflowing: while it is not full, one
+ * more line may be added.
+ */
+#ifndef EG_CORE_EVENT_BATCH_H
+#define EG_CORE_EVENT_BATCH_H
+
+#include "event_json.h"
+#include "event_queue.h"
+#include "evlog.h"
+#include "losses.h"
+#include "meta_cache.h"
+
+#define EG_BATCH_SIZE (512u << 10)
+
+struct eg_batch {
+	struct eg_event_stamp stamp;
+	struct eg_meta_cache *meta; /* borrowed */
+	char *text; /* EG_BATCH_SIZE */
+	size_t used;
+	uint64_t lines;
+	uint64_t items; /* of the queue, among the lines */
+	uint64_t begun_ns; /* monotonic, of the first line */
+};
+
+int eg_batch_init(struct eg_batch *b, const char *host, struct eg_meta_cache *meta);
+void eg_batch_destroy(struct eg_batch *b);
+
+static inline bool eg_batch_full(const struct eg_batch *b)
+{
+	return b->used > EG_BATCH_SIZE - EG_EVENT_LINE_MAX;
+}
+
+/* Written: forget the lines, and number the next ones so. */
+void eg_batch_clear(struct eg_batch *b, const struct eg_evlog_key *number);
+
+void eg_batch_add(struct eg_batch *b, const struct eg_event *e);
+/* Frees item->post. */
+void eg_batch_add_item(struct eg_batch *b, struct eg_queue_item *item);
+void eg_batch_add_loss(struct eg_batch *b, uint64_t utc_ns, uint32_t slot, enum eg_losses_cause cause,
+		       const struct eg_loss *sum);
+/* Segments that the quota took. */
+void eg_batch_add_gap(struct eg_batch *b, uint64_t utc_ns, const struct eg_evlog_gap *gap);
+/* The log could not be written for so long. */
+void eg_batch_add_recovered(struct eg_batch *b, uint64_t utc_ns, const char *error, uint64_t duration_ms);
+
+#endif

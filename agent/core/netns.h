@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netns.h - network namespaces: which ones an app uses, who rules them, what leads out
+ *
+ * A namespace is held by an fd and known by the inode number of that fd. Each thread
+ * may be in one of its own, so all threads are looked at, not processes. Nothing here
+ * changes the caller's namespace.
+ */
+#ifndef EG_CORE_NETNS_H
+#define EG_CORE_NETNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/types.h>
+
+#include "../lib/cleanup.h"
+
+struct eg_netns {
+	int fd;
+	uint64_t inode;
+};
+
+/* Zero-initialise. Owns the fds; each namespace is in it once. */
+struct eg_netns_set {
+	struct eg_netns *items;
+	size_t count;
+	size_t room;
+};
+
+void eg_netns_set_clear(struct eg_netns_set *set);
+static inline void eg_cleanup_netns_set(struct eg_netns_set *set)
+{
+	eg_netns_set_clear(set);
+}
+/* Takes a copy of fd. 1 if it is new, 0 if it is there already, -errno. */
+int eg_netns_set_add_fd(struct eg_netns_set *set, int fd);
+/* The namespaces of all threads of the process. 0, -ESRCH or -errno. */
+int eg_netns_set_add_pid(struct eg_netns_set *set, pid_t pid);
+/* Of all processes in the cgroup and below. Processes that vanish are passed over. */
+int eg_netns_set_add_cgroup(struct eg_netns_set *set, int cgroup_fd);
+/* Also where sockets of the process live that it has, though it is elsewhere. Costs a few µs per fd. */
+int eg_netns_set_add_pid_sockets(struct eg_netns_set *set, pid_t pid);
+
+/* The calling thread's own namespace. fd or -errno. */
+int eg_netns_open_self(void);
+int eg_netns_inode(int fd, uint64_t *ret_inode);
+/* SO_NETNS_COOKIE of the calling thread's namespace. */
+int eg_netns_cookie(uint64_t *ret_cookie);
+
+/*
+ * Runs fn in the namespace, on a thread made for that; fn's value is returned, or
+ * -errno if the namespace couldn't be entered.
+ */
+int eg_netns_run(int fd, int (*fn)(void *ctx), void *ctx);
+
+/*
+ * Whether the process can administer its network namespace and that isn't the one of
+ * the calling thread: it has CAP_NET_ADMIN over the user namespace that owns it (as the
+ * kernel's cap_capable() decides), or gets it by execve because it is root there.
+ */
+int eg_netns_is_admin(pid_t pid, bool *ret_admin);
+
+/* A way out of a namespace. */
+struct eg_netns_uplink {
+	__u32 ifindex; /* within the namespace */
+	__u32 host_ifindex; /* of its peer in the calling thread's namespace; 0: no peer there */
+	char name[16];
+	char kind[16]; /* "veth", "macvlan", ...; "" for hardware */
+};
+
+/* Every interface but loopback. Caller frees. A tc guard covers those of kind veth with a host_ifindex. */
+int eg_netns_uplinks(int fd, struct eg_netns_uplink **ret_links, size_t *ret_count);
+
+#endif

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The log on disk, and the queries that read it: what a crash, a quota and a full disk do to them. */
+#include "events_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "../../agent/core/event_json.h"
+#include "../../agent/core/event_query.h"
+#include "../../agent/core/evlog.h"
+#include "../../agent/core/evlog_disk.h"
+
+#define NS  1000000000ull
+#define DAY (86400 * NS)
+#define KIB 1024u
+
+static struct tmpdir dir;
+static struct eg_evlog *log_;
+static struct eg_event_stamp stamp;
+static uint64_t now_ns;
+
+static int setup(void **state)
+{
+	(void)state;
+	tmpdir_make(&dir);
+	now_ns = (uint64_t)time(NULL) * NS;
+	eg_event_stamp_init(&stamp, "h");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	eg_evlog_free(log_);
+	log_ = NULL;
+	tmpdir_remove(&dir);
+	return 0;
+}
+
+static void open_log(uint64_t quota, uint64_t segment)
+{
+	struct eg_evlog_key number;
+
+	eg_evlog_free(log_);
+	log_ = NULL;
+	assert_int_equal(eg_evlog_new(dir.log, quota, segment, &log_), 0);
+	assert_int_equal(eg_evlog_open(log_, now_ns), 0);
+	number = eg_evlog_number(log_);
+	eg_event_stamp_number(&stamp, number.epoch, number.first);
+}
+
+/* `count` lines of about 200 bytes, in one batch. */
+static int append(unsigned count, const char *type, const char *app)
+{
+	char *buf = malloc(count * 400u), *p = buf;
+	char members[256];
+	uint64_t first = stamp.n;
+	int r;
+
+	for (unsigned i = 0; i < count; i++) {
+		int len = snprintf(members, sizeof(members), ",\"app\":\"%s\",\"pad\":\"%0100llu\"", app,
+				   (unsigned long long)stamp.n);
+
+		p = eg_event_json_members(p, &stamp, now_ns, type, members, (size_t)len);
+	}
+	r = eg_evlog_append(log_, buf, (size_t)(p - buf), count, now_ns);
+	if (r < 0)
+		stamp.n = first;
+	free(buf);
+	return r;
+}
+
+static struct eg_evlog_key newest(void)
+{
+	struct eg_evlog_key key = {0};
+	uint64_t bytes;
+
+	assert_true(eg_evlog_end(log_, &key, &bytes));
+	return key;
+}
+
+static void newest_path(char ret[512])
+{
+	struct eg_evlog_key key = newest();
+	char name[EG_EVLOG_NAME_LEN];
+
+	eg_evlog_name(&key, name);
+	snprintf(ret, 512, "%s/%s", dir.log, name);
+}
+
+/* Lines on disk are numbered first .. first + count - 1 without a hole. */
+static void check_numbers(json_int_t first, size_t count)
+{
+	json_t *lines = log_lines(dir.log);
+
+	assert_int_equal(json_array_size(lines), count);
+	for (size_t i = 0; i < count; i++) {
+		const char *id = text_of(json_array_get(lines, i), "event_id");
+
+		assert_int_equal(strtoll(strrchr(id, '-') + 1, NULL, 10), first + (json_int_t)i);
+	}
+	json_decref(lines);
+}
+
+static void files_are_private(void **state)
+{
+	char path[512];
+	struct stat st;
+
+	(void)state;
+	open_log(0, 0);
+	assert_int_equal(append(1, "flow", "a"), 0);
+	assert_int_equal(stat(dir.log, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	newest_path(path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	check_numbers(1, 1);
+}
+
+static void numbers_go_on_after_a_restart(void **state)
+{
+	struct eg_evlog_key before, after;
+
+	(void)state;
+	open_log(0, 0);
+	assert_int_equal(append(3, "flow", "a"), 0);
+	before = newest();
+	open_log(0, 0);
+	assert_int_equal(append(2, "flow", "a"), 0);
+	after = newest();
+	assert_int_equal(eg_evlog_key_compare(&before, &after), 0);
+	check_numbers(1, 5);
+}
+
+static void another_boot_is_another_epoch(void **state)
+{
+	struct eg_evlog_key before, after;
+	char path[512];
+	FILE *f;
+
+	(void)state;
+	open_log(0, 0);
+	assert_int_equal(append(3, "flow", "a"), 0);
+	before = newest();
+	eg_evlog_free(log_);
+	log_ = NULL;
+	snprintf(path, sizeof(path), "%s/epoch", dir.log);
+	f = fopen(path, "we");
+	fprintf(f, "%llu 00000000-0000-0000-0000-000000000000\n", (unsigned long long)before.epoch);
+	fclose(f);
+	now_ns -= 10 * DAY; /* and the clock is wrong */
+	open_log(0, 0);
+	assert_int_equal(append(1, "flow", "a"), 0);
+	after = newest();
+	assert_true(after.epoch > before.epoch);
+	assert_int_equal(after.first, 1);
+}
+
+static void torn_tail_is_cut(void **state)
+{
+	static const char *const tails[] = {"{\"schema\":1,\"ts\":\"20", "\0\0\0\0", "}"};
+	static const size_t lens[] = {20, 4, 1};
+	struct eg_evlog_stats stats;
+	char path[512];
+
+	(void)state;
+	open_log(0, 0);
+	for (int i = 0; i < 3; i++) {
+		int fd;
+
+		assert_int_equal(append(2, "flow", "a"), 0);
+		newest_path(path);
+		eg_evlog_free(log_);
+		log_ = NULL;
+		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+		assert_int_equal(write(fd, tails[i], lens[i]), lens[i]);
+		close(fd);
+		open_log(0, 0);
+		eg_evlog_stats(log_, &stats);
+		assert_int_equal(stats.torn_bytes, lens[i]);
+	}
+	assert_int_equal(append(1, "flow", "a"), 0);
+	check_numbers(1, 7);
+}
+
+static void starts_on_whatever_it_finds(void **state)
+{
+	static const char *const names[] = {
+		"events-.ndjson", "events-1-2.ndjson", "events-9999999999-000000000001.ndjson.gz", "epoch.new",
+		"events-18446744073709551615-000000000001.ndjson", "events--000000001-000000000001.ndjson", "core",
+	};
+	char path[512];
+
+	(void)state;
+	assert_int_equal(mkdir(dir.log, 0700), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir.log, names[i]);
+		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	}
+	snprintf(path, sizeof(path), "%s/epoch", dir.log);
+	assert_int_equal(symlink("/dev/null", path), 0);
+	snprintf(path, sizeof(path), "%s/events-0000000003-000000000001.ndjson", dir.log);
+	assert_int_equal(mkdir(path, 0700), 0); /* a segment's name, but no file */
+	open_log(0, 0);
+	assert_int_equal(append(1, "flow", "a"), 0);
+	assert_true(newest().epoch >= now_ns / NS);
+}
+
+static void only_one_writer(void **state)
+{
+	struct eg_evlog *other;
+
+	(void)state;
+	open_log(0, 0);
+	assert_int_equal(eg_evlog_new(dir.log, 0, 0, &other), 0);
+	assert_int_equal(eg_evlog_open(other, now_ns), -EBUSY);
+	eg_evlog_free(log_);
+	log_ = NULL;
+	assert_int_equal(eg_evlog_open(other, now_ns), 0);
+	eg_evlog_free(other);
+}
+
+static void rotates_by_size_and_day(void **state)
+{
+	struct eg_evlog_stats stats;
+
+	(void)state;
+	open_log(0, 64 * KIB);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(append(20, "flow", "a"), 0);
+	eg_evlog_stats(log_, &stats);
+	assert_true(stats.segments >= 3 && stats.segments <= 4);
+	now_ns += DAY;
+	assert_int_equal(append(1, "flow", "a"), 0);
+	assert_int_equal(append(1, "flow", "a"), 0);
+	assert_int_equal(newest().first, 801);
+	check_numbers(1, 802);
+}
+
+static void quota_deletes_the_oldest_and_says_so(void **state)
+{
+	struct eg_evlog_stats stats;
+	struct eg_evlog_gap gap;
+	uint64_t total = 0;
+	json_t *lines;
+
+	(void)state;
+	open_log(256 * KIB, 0);
+	assert_false(eg_evlog_take_gap(log_, &gap));
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(append(50, "flow", "a"), 0);
+		total += 50;
+		eg_evlog_stats(log_, &stats);
+		assert_true(stats.bytes <= 256 * KIB);
+	}
+	assert_true(eg_evlog_take_gap(log_, &gap));
+	assert_false(eg_evlog_take_gap(log_, &gap));
+	lines = log_lines(dir.log);
+	assert_true(gap.events > 0);
+	assert_int_equal(gap.events + json_array_size(lines), total);
+	assert_int_equal(gap.first.first, 1);
+	assert_int_equal(gap.last.first, gap.events);
+	assert_int_equal(stats.evicted_events, gap.events);
+	assert_int_equal(stats.evicted_bytes, gap.bytes);
+	json_decref(lines);
+	check_numbers((json_int_t)gap.events + 1, total - gap.events);
+}
+
+static void limit_file_size(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A write that stops half-way, as on a disk that gets full. */
+static void half_written_batch_is_overwritten(void **state)
+{
+	struct rlimit before;
+	char path[512];
+	struct stat st;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	open_log(0, 0);
+	assert_int_equal(append(10, "flow", "a"), 0);
+	limit_file_size(3000);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(append(10, "flow", "torn"), -EFBIG);
+	newest_path(path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 3000);
+	limit_file_size(before.rlim_cur);
+	/* A day later the segment ends there, and nothing of the failed batch stays. */
+	now_ns += DAY;
+	assert_int_equal(append(1, "flow", "a"), 0);
+	check_numbers(1, 11);
+	limit_file_size(1000);
+	assert_int_equal(append(10, "flow", "torn"), -EFBIG);
+	limit_file_size(before.rlim_cur);
+	assert_int_equal(append(10, "flow", "a"), 0);
+	check_numbers(1, 21);
+}
+
+static void deleted_under_us(void **state)
+{
+	struct eg_evlog_key before, after;
+	char path[512];
+
+	(void)state;
+	open_log(0, 0);
+	assert_int_equal(append(3, "flow", "a"), 0);
+	assert_int_equal(eg_evlog_check(log_), 0);
+	before = newest();
+	newest_path(path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(eg_evlog_check(log_), -ESTALE);
+	assert_int_equal(eg_evlog_append(log_, "x\n", 2, 1, now_ns), -EBADF);
+	assert_int_equal(eg_evlog_open(log_, now_ns), 0);
+	assert_int_equal(append(1, "flow", "a"), 0);
+	after = newest();
+	assert_true(after.epoch > before.epoch); /* no number twice */
+	empty_dir(dir.log);
+	assert_int_equal(rmdir(dir.log), 0);
+	assert_int_equal(eg_evlog_check(log_), -ESTALE);
+	assert_int_equal(eg_evlog_open(log_, now_ns), 0);
+	assert_int_equal(append(1, "flow", "a"), 0);
+	assert_int_equal(eg_evlog_check(log_), 0);
+}
+
+/* ---- Queries ---------------------------------------------------------------------- */
+
+struct answer {
+	uint64_t lines;
+	uint64_t first, last; /* numbers */
+	uint64_t gaps; /* events in {"type":"lost","cause":"follower"} */
+	int state;
+};
+
+/* Reads until WAIT or END, in pieces of `piece` bytes; `before` was read already. */
+static struct answer read_rest(struct eg_events_query *q, size_t piece, const char *before, size_t len)
+{
+	struct answer a = {0};
+	char *buf = malloc(piece), *text = malloc(len + 1);
+	size_t got;
+
+	memcpy(text, before, len);
+	do {
+		a.state = eg_query_read(q, buf, piece, &got);
+		assert_true(a.state >= 0);
+		text = realloc(text, len + got + 1);
+		memcpy(text + len, buf, got);
+		len += got;
+	} while (a.state == EG_QUERY_MORE);
+	for (char *line = text, *end; line < text + len; line = end + 1) {
+		json_t *o;
+
+		end = memchr(line, '\n', (size_t)(text + len - line));
+		assert_non_null(end);
+		o = json_loadb(line, (size_t)(end - line), 0, NULL);
+		assert_non_null(o);
+		if (strcmp(text_of(o, "cause"), "follower") == 0) {
+			a.gaps += (uint64_t)number_of(o, "events");
+		} else {
+			const char *id = text_of(o, "event_id");
+
+			a.last = strtoull(strrchr(id, '-') + 1, NULL, 10);
+			if (!a.lines++)
+				a.first = a.last;
+		}
+		json_decref(o);
+	}
+	free(buf);
+	free(text);
+	return a;
+}
+
+static struct answer read_all(struct eg_events_query *q, size_t piece)
+{
+	return read_rest(q, piece, "", 0);
+}
+
+static struct answer ask(struct eg_events_filter filter)
+{
+	struct eg_events_query *q;
+	struct answer a;
+
+	assert_int_equal(eg_query_new(log_, NULL, "h", &filter, now_ns, &q), 0);
+	a = read_all(q, 777);
+	assert_int_equal(a.state, EG_QUERY_END);
+	eg_query_free(q);
+	return a;
+}
+
+static void fill_log(void)
+{
+	open_log(0, 64 * KIB);
+	for (int i = 0; i < 30; i++) {
+		assert_int_equal(append(40, "flow", "a"), 0);
+		assert_int_equal(append(1, "deny", "a"), 0);
+		assert_int_equal(append(2, "deny", "bb"), 0);
+	}
+}
+
+static void query_filters(void **state)
+{
+	struct answer a;
+
+	(void)state;
+	fill_log(); /* 1290 lines in several segments */
+	a = ask((struct eg_events_filter){.limit = UINT64_MAX});
+	assert_int_equal(a.lines, 1290);
+	assert_int_equal(a.first, 1);
+	a = ask((struct eg_events_filter){.limit = 5});
+	assert_int_equal(a.lines, 5);
+	assert_int_equal(a.first, 1286);
+	a = ask((struct eg_events_filter){.limit = 1000});
+	assert_int_equal(a.lines, 1000);
+	assert_int_equal(a.last, 1290);
+	a = ask((struct eg_events_filter){.limit = 100000});
+	assert_int_equal(a.lines, 1290);
+	a = ask((struct eg_events_filter){.limit = UINT64_MAX, .types = "deny"});
+	assert_int_equal(a.lines, 90);
+	a = ask((struct eg_events_filter){.limit = 4, .types = "cap,deny", .app = "a"});
+	assert_int_equal(a.lines, 4);
+	assert_int_equal(a.first, 26 * 43 + 41);
+	a = ask((struct eg_events_filter){.limit = 10, .app = "b"});
+	assert_int_equal(a.lines, 0);
+	a = ask((struct eg_events_filter){.limit = 0});
+	assert_int_equal(a.lines, 0);
+}
+
+static void query_last(void **state)
+{
+	struct answer a;
+
+	(void)state;
+	open_log(0, 0);
+	now_ns -= 600 * NS;
+	assert_int_equal(append(10, "flow", "a"), 0);
+	now_ns += 600 * NS;
+	assert_int_equal(append(3, "flow", "a"), 0);
+	a = ask((struct eg_events_filter){.limit = UINT64_MAX, .last_ns = 60 * NS});
+	assert_int_equal(a.lines, 3);
+	assert_int_equal(a.first, 11);
+	a = ask((struct eg_events_filter){.limit = 100, .last_ns = 601 * NS});
+	assert_int_equal(a.lines, 13);
+	now_ns += 3600 * NS; /* the last write is long ago then */
+	a = ask((struct eg_events_filter){.limit = 100, .last_ns = 60 * NS});
+	assert_int_equal(a.lines, 0);
+}
+
+static void query_refuses(void **state)
+{
+	static const struct eg_events_filter bad[] = {
+		{.types = "flow,flaw"}, {.types = ""}, {.types = ","}, {.app = ""},
+		{.app = "a-name-that-is-longer-than-any-app-can-have-because-sixty-three-is-the-limit"},
+	};
+	struct eg_events_query *q;
+
+	(void)state;
+	open_log(0, 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(eg_query_new(log_, NULL, "h", &bad[i], now_ns, &q), -EINVAL);
+}
+
+static bool readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static void follow(void **state)
+{
+	struct eg_events_filter filter = {.limit = 2, .follow = true, .types = "deny"};
+	struct eg_events_query *q;
+	struct answer a;
+	char buf[16];
+	size_t len;
+
+	(void)state;
+	open_log(0, 64 * KIB);
+	assert_int_equal(eg_query_new(log_, NULL, "h", &filter, now_ns, &q), 0); /* of an empty log */
+	assert_int_equal(read_all(q, 100).state, EG_QUERY_WAIT);
+	for (int i = 0; i < 10; i++) { /* through several segments */
+		assert_int_equal(append(100, "flow", "a"), 0);
+		assert_int_equal(append(1, "deny", "a"), 0);
+		eg_query_notify(q);
+		assert_true(readable(eg_query_fd(q)));
+		a = read_all(q, 100);
+		assert_int_equal(a.state, EG_QUERY_WAIT);
+		assert_int_equal(a.lines, 1);
+		assert_int_equal(a.last, stamp.n - 1);
+		assert_false(readable(eg_query_fd(q)));
+	}
+	eg_query_free(q);
+	assert_int_equal(eg_query_new(log_, NULL, "h", &filter, now_ns, &q), 0);
+	a = read_all(q, 100);
+	assert_int_equal(a.lines, 2); /* history first */
+	assert_int_equal(a.gaps, 0);
+	eg_query_end(q);
+	assert_true(readable(eg_query_fd(q)));
+	assert_int_equal(eg_query_read(q, buf, sizeof(buf), &len), EG_QUERY_END);
+	eg_query_free(q);
+}
+
+/* A follower that reads nothing while the quota passes it by: told how much, and nothing twice. */
+static void slow_follower_is_told(void **state)
+{
+	struct eg_events_filter filter = {.limit = UINT64_MAX, .follow = true};
+	struct eg_events_query *q;
+	struct answer a, b;
+	char buf[100];
+	size_t len;
+
+	(void)state;
+	open_log(256 * KIB, 0);
+	assert_int_equal(append(10, "flow", "a"), 0);
+	assert_int_equal(eg_query_new(log_, NULL, "h", &filter, now_ns, &q), 0);
+	assert_int_equal(eg_query_read(q, buf, sizeof(buf), &len), EG_QUERY_MORE); /* holds the first segment */
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(append(50, "flow", "a"), 0);
+	a = read_rest(q, 4096, buf, len);
+	assert_true(a.gaps > 0);
+	assert_int_equal(a.last, 5010);
+	b = read_all(q, 4096);
+	assert_int_equal(b.lines, 0);
+	assert_int_equal(a.lines + a.gaps, 5010);
+	eg_query_free(q);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(files_are_private),
+		T(numbers_go_on_after_a_restart),
+		T(another_boot_is_another_epoch),
+		T(torn_tail_is_cut),
+		T(starts_on_whatever_it_finds),
+		T(only_one_writer),
+		T(rotates_by_size_and_day),
+		T(quota_deletes_the_oldest_and_says_so),
+		T(half_written_batch_is_overwritten),
+		T(deleted_under_us),
+		T(query_filters),
+		T(query_last),
+		T(query_refuses),
+		T(follow),
+		T(slow_follower_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+/* As root, in a network namespace of its own that plays the host's. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/veth.h>
+
+#include "../../agent/core/netns.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	return unshare(CLONE_NEWNET);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	EG_CLOSE int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		_exit(1);
+}
+
+static void drop_caps(bool bounding)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	for (unsigned long cap = 0; bounding && cap <= CAP_LAST_CAP; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	if (syscall(SYS_capset, &head, none))
+		_exit(1);
+}
+
+static void own_namespaces(int flags)
+{
+	if (unshare(flags))
+		_exit(1);
+	if (flags & CLONE_NEWUSER) {
+		write_file("/proc/self/setgroups", "deny");
+		write_file("/proc/self/uid_map", "0 0 1");
+	}
+}
+
+static void as_nobody(void)
+{
+	if (setresuid(65534, 65534, 65534))
+		_exit(1);
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+/* ---- The children: what they are, and whether they could rewrite their packets -------- */
+
+static void in_the_hosts(void) {}
+static void root_elsewhere(void) { own_namespaces(CLONE_NEWNET); }
+static void root_of_own_user_namespace(void) { own_namespaces(CLONE_NEWUSER | CLONE_NEWNET); }
+static void nobody_elsewhere(void)
+{
+	own_namespaces(CLONE_NEWNET);
+	as_nobody();
+}
+static void container_root(void) /* what a container runtime leaves: no CAP_NET_ADMIN at all */
+{
+	own_namespaces(CLONE_NEWNET);
+	drop_caps(true);
+}
+static void caps_put_aside(void) /* execve gives them back */
+{
+	own_namespaces(CLONE_NEWUSER | CLONE_NEWNET);
+	drop_caps(false);
+}
+static void caps_gone_for_good(void)
+{
+	own_namespaces(CLONE_NEWUSER | CLONE_NEWNET);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	drop_caps(false);
+}
+static void root_of_a_user_namespace_beside(void) /* its network namespace belongs to the host's root */
+{
+	own_namespaces(CLONE_NEWNET);
+	own_namespaces(CLONE_NEWUSER);
+}
+
+static pid_t start(void (*become)(void))
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		become();
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void who_is_admin(void **state)
+{
+	static const struct {
+		void (*become)(void);
+		bool admin;
+	} cases[] = {
+		{ in_the_hosts, false },
+		{ root_elsewhere, true },
+		{ root_of_own_user_namespace, true },
+		{ nobody_elsewhere, false },
+		{ container_root, false },
+		{ caps_put_aside, true },
+		{ caps_gone_for_good, false },
+		{ root_of_a_user_namespace_beside, false },
+	};
+	bool admin;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		pid_t pid = start(cases[i].become);
+		int r = eg_netns_is_admin(pid, &admin);
+
+		end(pid);
+		assert_int_equal(r, 0);
+		if (admin != cases[i].admin)
+			fail_msg("case %zu", i);
+	}
+	assert_int_equal(eg_netns_is_admin(1 << 22, &admin), -ESRCH);
+}
+
+static int cookie_here(void *ctx)
+{
+	return eg_netns_cookie(ctx);
+}
+
+static void each_namespace_once(void **state)
+{
+	EG_CLEANUP(eg_cleanup_netns_set) struct eg_netns_set set = { 0 };
+	pid_t pid = start(root_elsewhere);
+	uint64_t here, there = 0, again;
+	int self = eg_netns_open_self();
+
+	(void)state;
+	assert_int_equal(eg_netns_set_add_fd(&set, self), 1);
+	assert_int_equal(eg_netns_set_add_fd(&set, self), 0);
+	assert_int_equal(eg_netns_set_add_pid(&set, getpid()), 0);
+	assert_int_equal(set.count, 1);
+	assert_int_equal(eg_netns_set_add_pid(&set, pid), 0);
+	assert_int_equal(set.count, 2);
+	end(pid);
+	assert_int_equal(eg_netns_cookie(&here), 0);
+	assert_int_equal(eg_netns_run(set.items[1].fd, cookie_here, &there), 0); /* lives on by its fd */
+	assert_int_equal(eg_netns_run(set.items[0].fd, cookie_here, &again), 0);
+	assert_int_not_equal(here, there);
+	assert_int_equal(here, again);
+	assert_int_equal(eg_netns_set_add_pid(&set, pid), -ESRCH);
+	assert_int_not_equal(eg_netns_run(STDIN_FILENO, cookie_here, &again), 0);
+	close(self);
+}
+
+static void make_veth(const char *name, const char *peer, pid_t pid)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+
+	assert_int_equal(nl_connect(sock, NETLINK_ROUTE), 0);
+	assert_int_equal(rtnl_link_veth_add(sock, name, peer, pid), 0);
+	nl_socket_free(sock);
+}
+
+static void ways_out(void **state)
+{
+	EG_CLEANUP(eg_cleanup_netns_set) struct eg_netns_set set = { 0 };
+	EG_FREE struct eg_netns_uplink *links = NULL;
+	pid_t pid = start(root_elsewhere), beside = start(root_elsewhere);
+	size_t count = 0, veths = 0;
+
+	(void)state;
+	assert_int_equal(eg_netns_set_add_pid(&set, pid), 0);
+	make_veth("egt0", "egt1", pid);
+	make_veth("egt2", "egt3", pid);
+	make_veth("egt4", "egt5", beside); /* leads elsewhere */
+	assert_int_equal(eg_netns_uplinks(set.items[0].fd, &links, &count), 0);
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(links[i].kind, "veth") != 0)
+			continue; /* tunnels that the kernel makes in every namespace */
+		veths++;
+		assert_true(strcmp(links[i].name, "egt1") == 0 || strcmp(links[i].name, "egt3") == 0);
+		assert_int_equal(links[i].host_ifindex,
+				 if_nametoindex(strcmp(links[i].name, "egt1") == 0 ? "egt0" : "egt2"));
+		assert_true(links[i].ifindex > 1);
+	}
+	assert_int_equal(veths, 2);
+	end(pid);
+	end(beside);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_is_admin),
+		cmocka_unit_test(each_namespace_once),
+		cmocka_unit_test(ways_out),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
