@@ -34,6 +34,14 @@ BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*
 FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN      := $(wildcard agent/*/*.[1578])
 
+# `make V=1` shows the commands.
+ifeq ($(V),1)
+  say =
+else
+  Q   := @
+  say = @printf '  %-5s %s\n' $(1) $(patsubst $(BUILD)/%,%,$(2));
+endif
+
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench lint install clean
@@ -50,49 +58,61 @@ deps: ## install what a fresh Debian 12 lacks
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_C) -c $< -o $@
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_C) -c $< -o $@
 
 $(BUILD)/bpf/egret.o: $(BPF_OBJ)
-	$(BPFTOOL) gen object $@ $^
+	$(call say,LINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
 
 $(BUILD)/gen/egret.skel.h: $(BUILD)/bpf/egret.o
 	@mkdir -p $(@D)
-	$(BPFTOOL) gen skeleton $< name egret > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name egret > $@
 
 # ---- Programs --------------------------------------------------------------------------
 
 $(BUILD)/%.o: %.c | $(BUILD)/gen/egret.skel.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_C) $(NLFLAGS) -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_C) $(NLFLAGS) -c $< -o $@
 
 $(BUILD)/libegret.a: $(LIB_OBJ)
+$(BUILD)/libcore.a: $(CORE_OBJ)
+$(BUILD)/libcli.a: $(CLI_OBJ)
+$(BUILD)/lib%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/egretd: $(BUILD)/agent/core/main.o $(CORE_OBJ) $(BUILD)/libegret.a
-	$(CC) $(SAN) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
 
 $(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libegret.a
-	$(CC) $(SAN) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
 
 # ---- Tests -----------------------------------------------------------------------------
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(CORE_OBJ) $(CLI_OBJ) $(BUILD)/libegret.a
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcore.a $(BUILD)/libcli.a $(BUILD)/libegret.a
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
 
-$(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/tests/bpf/fixture.o $(CORE_OBJ) $(BUILD)/libegret.a
+$(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/tests/bpf/fixture.o $(BUILD)/libcore.a $(BUILD)/libegret.a
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
 
-$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(CORE_OBJ) $(BUILD)/libegret.a
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcore.a $(BUILD)/libegret.a
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
 
 FUZZ_SRC = $(wildcard agent/lib/*.c) $(filter-out agent/core/main.c,$(wildcard agent/core/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC) | $(BUILD)/gen/egret.skel.h
 	@mkdir -p $(@D)
-	$(CLANG) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $(DEFS) -Iinclude -isystem $(BUILD)/gen \
+	$(call say,FUZZ,$@)
+	$(Q)$(CLANG) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $(DEFS) -Iinclude -isystem $(BUILD)/gen \
 		$(NLFLAGS) -o $@ $^ $(LIBS)
 
 test: all ## every suite; ends with "N passed, N failed"

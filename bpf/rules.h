@@ -68,7 +68,7 @@ static __always_inline void eg_rules_search(__u32 uid, __u32 dir, const struct e
 	span = bpf_map_lookup_elem(&rules, &key);
 	if (!span)
 		return;
-	ret->prefix_seen = 1;
+	ret->prefix_seen = span->count > 0; /* an empty span is a hole: ::/0 does not cover IPv4 */
 	eg_matches_search(span->first, span->count, service, ret);
 }
 

@@ -4,7 +4,7 @@
  *
  * Theory of operation. The cgroups above a socket are looked up from the top down; the
  * topmost one that carries a tag wins, so an app can't take another's name in a cgroup that
- * it makes itself. The answer is kept with the socket. "Unknown" is never kept: a cgroup may
+ * it makes itself; only a tag that root gave by hand overrides those above it. The answer is kept with the socket. "Unknown" is never kept: a cgroup may
  * be tagged a moment later. A kept tag is looked up again when its slot's generation or the
  * host's tag epoch has moved on.
  */
@@ -31,6 +31,8 @@ static __always_inline __u64 eg_tag_ancestor(struct bpf_sock *sk, int level)
 
 static __always_inline void eg_tag_find(const struct eg_host_ctl *host, struct bpf_sock *sk, struct eg_tag *ret)
 {
+	bool by_hand = false;
+
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->reason = EG_REASON_UNKNOWN_CGROUP;
 	for (int level = 1; level <= EG_CGROUP_DEPTH; level++) {
@@ -41,7 +43,15 @@ static __always_inline void eg_tag_find(const struct eg_host_ctl *host, struct b
 			break;
 		ret->cgroup_id = id;
 		cgroup = bpf_map_lookup_elem(&cgroups, &id);
-		if (!cgroup || ret->gen || ret->reason == EG_REASON_AMBIGUOUS_CGROUP)
+		if (!cgroup || by_hand)
+			continue;
+		if (cgroup->flags & EG_CGROUP_EXPLICIT) {
+			by_hand = true;
+			ret->app = cgroup->app;
+			ret->gen = cgroup->gen;
+			continue;
+		}
+		if (ret->gen || ret->reason == EG_REASON_AMBIGUOUS_CGROUP)
 			continue;
 		if (cgroup->flags & EG_CGROUP_ROOT) {
 			ret->managed = 1;

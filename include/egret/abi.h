@@ -64,7 +64,7 @@ struct eg_rule_key {
 /* Value of map `rules`: matches[first .. first + count), sorted by lo, disjoint. */
 struct eg_rule_span {
 	__u32 first;
-	__u32 count; /* 1 .. EG_MATCHES_MAX */
+	__u32 count; /* 0 .. EG_MATCHES_MAX; 0: a hole in a shorter prefix */
 };
 
 #define EG_MATCHES_MAX   4096 /* intervals one prefix can carry; bounds the search */

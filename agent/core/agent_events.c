@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * agent_events.c - what the event log asks of the agent: the names behind a record's numbers
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent_impl.h"
+#include "agent_run.h"
+#include "clock.h"
+
+static int64_t utc_offset(void *ctx)
+{
+	(void)ctx;
+	return eg_clock_utc_offset_ns();
+}
+
+static uint32_t slots_used(void *ctx)
+{
+	struct eg_agent *agent = ctx;
+
+	return __atomic_load_n(&agent->slots_used, __ATOMIC_ACQUIRE);
+}
+
+static void copy(char *ret, size_t size, const char *text)
+{
+	if (text)
+		snprintf(ret, size, "%s", text);
+}
+
+static void fill_policy(const struct eg_applied *applied, uint32_t rule, struct eg_event_meta *ret)
+{
+	copy(ret->owner, sizeof(ret->owner), applied->owner);
+	copy(ret->ticket, sizeof(ret->ticket), applied->ticket);
+	copy(ret->policy_rev, sizeof(ret->policy_rev), applied->rev);
+	copy(ret->rule_id, sizeof(ret->rule_id), eg_applied_rule_id(applied, rule));
+	if (strlen(applied->labels_json) < sizeof(ret->labels_json) && json_object_size(applied->labels))
+		copy(ret->labels_json, sizeof(ret->labels_json), applied->labels_json);
+}
+
+static bool resolve(void *ctx, const struct eg_event *e, struct eg_event_meta *ret)
+{
+	struct eg_agent *agent = ctx;
+	const struct eg_applied *applied = NULL;
+	const struct eg_entry *entry;
+
+	if (e->cgroup_id)
+		eg_tags_path(agent, e->cgroup_id, ret->cgroup, sizeof(ret->cgroup));
+	pthread_mutex_lock(&agent->lock);
+	entry = eg_registry_at(agent, e->app, e->gen);
+	if (entry) {
+		copy(ret->app, sizeof(ret->app), entry->name);
+		applied = entry->now;
+		if (e->uid && applied && applied->uid != e->uid)
+			applied = entry->before && entry->before->uid == e->uid ? entry->before : NULL;
+		if (applied)
+			fill_policy(applied, e->rule, ret);
+	}
+	pthread_mutex_unlock(&agent->lock);
+	return entry || e->app == EG_APP_UNKNOWN;
+}
+
+static void observe(void *ctx, const struct eg_event *e)
+{
+	struct eg_agent *agent = ctx;
+
+	eg_reaper_observe(agent->reaper, e);
+}
+
+int eg_agent_start_events(struct eg_agent *agent)
+{
+	const struct eg_config *config = agent->config;
+	const struct eg_events_config events = {
+		.events_fd = eg_kern_map_fd(agent->kern, EG_MAP_EVENTS),
+		.flow_events_fd = eg_kern_map_fd(agent->kern, EG_MAP_FLOW_EVENTS),
+		.losses_fd = eg_kern_map_fd(agent->kern, EG_MAP_LOSSES),
+		.host = config->host,
+		.log_dir = config->log_dir,
+		.quota_bytes = config->event_quota_bytes,
+		.segment_bytes = config->event_segment_bytes,
+		.ctx = agent,
+		.utc_offset_ns = utc_offset,
+		.slots_used = slots_used,
+		.resolve = resolve,
+		.observe = observe,
+	};
+
+	return eg_events_start(&events, &agent->events);
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent_impl.h - what the parts of struct eg_agent share; see agent.h for the outside
+ *
+ * Locks. `apply` serialises what changes policies and tags, and may be held for long (a
+ * million rules). `lock` guards the registry (entries, their policies, tags) and is held for
+ * microseconds. Order: apply, then lock. A kill takes `lock` alone. Entries are created,
+ * changed and freed with both held, so that either one is enough for reading; a pointer to an
+ * entry is good for as long as one of them is held.
+ */
+#ifndef EG_CORE_AGENT_IMPL_H
+#define EG_CORE_AGENT_IMPL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <egret/abi.h>
+
+#include "../lib/diag.h"
+#include "../lib/error.h"
+#include "agent.h"
+#include "cgroupfs.h"
+#include "cgwatch.h"
+#include "compile.h"
+#include "config.h"
+#include "events.h"
+#include "holds.h"
+#include "kern.h"
+#include "patterns.h"
+#include "ranges.h"
+#include "rootkeeper.h"
+
+#define EG_REV_LEN 48
+
+enum eg_source { EG_SOURCE_NONE, EG_SOURCE_DIRECTORY, EG_SOURCE_SOCKET };
+
+/* A meter of a ruleset: what it meters, by name, so that its usage outlives a revision. */
+struct eg_metered {
+	char *scope; /* rule id, or NULL for the app */
+	struct eg_meter_conf conf;
+};
+
+/* What one ruleset takes up in the kernel's tables. */
+struct eg_tables {
+	uint32_t uid;
+	uint32_t index; /* in map `rulesets` */
+	uint32_t match_first;
+	uint32_t match_count;
+	struct eg_rule_key *keys; /* of map `rules`, for their deletion */
+	size_t key_count;
+	struct eg_tables *next; /* in the list of what is to be deleted */
+};
+
+/* A policy in force, or the one before it. */
+struct eg_applied {
+	char rev[EG_REV_LEN]; /* "<number>-<first 16 hex digits of the hash>" */
+	uint64_t number;
+	enum eg_source source;
+	char *origin; /* file name, or NULL */
+	char *text; /* canonical JSON */
+	size_t text_len;
+	char *owner; /* these may be NULL */
+	char *ticket;
+	char *purpose;
+	json_t *labels;
+	char *labels_json;
+	char **rule_ids;
+	size_t rule_count;
+	char **cgroups;
+	size_t cgroup_count;
+	uint8_t hash[32];
+	uint64_t expires_utc_ns;
+	enum eg_mode mode;
+	bool allow_netns_admin;
+	struct eg_metered *meters;
+	size_t meter_count;
+
+	uint32_t uid; /* ruleset */
+	struct eg_tables *tables; /* NULL once the policy was replaced */
+};
+
+struct eg_entry {
+	char name[EG_APP_NAME_LEN];
+	uint32_t slot;
+	uint32_t gen;
+	struct eg_applied *now; /* NULL: no policy, or an adopted one whose text has not come yet */
+	struct eg_applied *before; /* for events that were made under it */
+	bool deleted;
+	bool netns_refused; /* EG_APP_NETNS_ADMIN is set */
+	char netns_why[160];
+};
+
+/* A live cgroup below a managed root, or one that died lately. */
+struct eg_tagged {
+	uint64_t id;
+	char *path;
+	uint32_t slot; /* 0: of no app */
+	bool ambiguous;
+	bool explicit_tag;
+	bool root;
+};
+
+#define EG_DEAD_CGROUPS 1024
+
+struct eg_policy_error {
+	char *file;
+	char message[320];
+	json_t *diagnostics;
+};
+
+struct eg_root;
+struct eg_reaper;
+struct eg_polidir;
+struct eg_usage;
+struct eg_api;
+
+struct eg_agent {
+	const struct eg_config *config;
+	uint64_t started_utc_ns;
+	uint64_t started_boot_ns;
+	char boot_id[40];
+	int lock_fd; /* flock on the state directory: one agent for each */
+	struct eg_kern *kern;
+	bool adopted;
+	bool started; /* enforcement is on, and told */
+	struct eg_cgroupfs *cgroupfs;
+	struct eg_cgwatch *cgwatch; /* main thread */
+	struct eg_holds *holds;
+	struct eg_events *events; /* may be NULL while starting and stopping */
+	struct eg_reaper *reaper;
+	struct eg_usage *usage;
+	struct eg_api *api;
+	int direct_errno; /* of the last merge of --direct kills */
+	struct eg_polidir *polidir; /* under apply */
+	struct eg_root *roots;
+	size_t root_count;
+
+	pthread_mutex_t apply;
+	pthread_mutex_t lock;
+
+	struct eg_entry **by_slot; /* [slots] */
+	struct eg_entry **by_name; /* sorted */
+	size_t count;
+	uint32_t slots_used; /* highest slot ever used, and one */
+
+	struct eg_tagged **tags; /* sorted by id */
+	size_t tag_count;
+	size_t tag_room;
+	struct eg_tagged dead[EG_DEAD_CGROUPS];
+	size_t dead_next;
+	void *tags_by_path; /* tsearch(3) tree; under apply */
+	struct eg_patterns patterns; /* of the policies in force; under apply */
+	bool patterns_stale;
+
+	struct eg_ranges match_ranges; /* under apply, as what follows */
+	struct eg_ranges ruleset_ranges;
+	struct eg_tables *garbage;
+	size_t rules_used;
+	bool orphans; /* map `rules` may hold keys that nobody remembers */
+	struct eg_rule_key orphan_cursor;
+	bool orphan_cursor_set;
+
+	struct eg_policy_error *policy_errors; /* under lock */
+	size_t policy_error_count;
+	char paused_why[256]; /* deletions are paused; "" if not */
+	bool store_damaged; /* a stored policy could not be read at start */
+	bool cgroups_full;
+};
+
+/* ---- registry.c ------------------------------------------------------------------ */
+
+/* Under lock or apply. NULL: no such app. */
+struct eg_entry *eg_registry_find(struct eg_agent *agent, const char *name);
+struct eg_entry *eg_registry_at(struct eg_agent *agent, uint32_t slot, uint32_t gen); /* gen 0: whoever has it */
+
+/* Under lock or apply. Place in by_name of the first app whose name comes after this one. */
+size_t eg_registry_after(struct eg_agent *agent, const char *name);
+
+/* Under apply. Finds or makes the app, with its holds in force from its first packet. 0 or -ENOSPC, -errno. */
+int eg_registry_get(struct eg_agent *agent, const char *name, struct eg_entry **ret, struct eg_error *err);
+/* Under apply. Takes up the apps on adopted maps. */
+int eg_registry_adopt(struct eg_agent *agent, struct eg_error *err);
+/* Under apply. Frees the slots of deleted apps that nothing refers to any more. */
+void eg_registry_sweep(struct eg_agent *agent);
+void eg_registry_clear(struct eg_agent *agent);
+
+/* Stores the kill word from the holds in force. Under lock. */
+void eg_registry_store_holds(struct eg_agent *agent, struct eg_entry *entry);
+/* "killed", "expired", "deleted", "audit", "enforce" or "no_policy". Under lock or apply. */
+const char *eg_registry_state(struct eg_agent *agent, const struct eg_entry *entry);
+
+struct eg_app_ctl *eg_entry_ctl(struct eg_agent *agent, const struct eg_entry *entry);
+struct eg_app_state *eg_entry_state(struct eg_agent *agent, const struct eg_entry *entry);
+
+/* ---- applied.c -------------------------------------------------------------------- */
+
+const char *eg_source_name(enum eg_source source);
+
+struct eg_provenance {
+	enum eg_source source;
+	const char *origin; /* file, or NULL */
+	uint64_t number; /* of the revision */
+};
+
+/* What is to be remembered of a policy; its kernel side is filled by apply.c. NULL without memory. */
+struct eg_applied *eg_applied_new(const struct eg_policy *policy, const struct eg_compiled *compiled,
+				  const struct eg_provenance *from);
+void eg_applied_free(struct eg_applied *applied);
+void eg_tables_free(struct eg_tables *tables);
+const char *eg_applied_rule_id(const struct eg_applied *applied, uint32_t rule);
+
+/* ---- tables.c: under apply ------------------------------------------------------------ */
+
+/* Writes the rules and their matches under a fresh ruleset id. 0, -ENOSPC, -EOVERFLOW, -ENOMEM, -errno. */
+int eg_tables_make(struct eg_agent *agent, const struct eg_compiled *compiled, struct eg_tables **ret);
+/* Those of a ruleset that is in the kernel already. compiled NULL: which rules it has is not known. */
+int eg_tables_adopt(struct eg_agent *agent, const struct eg_ruleset *ruleset, uint32_t index,
+		    const struct eg_compiled *compiled, struct eg_tables **ret);
+/* Reserves what the rulesets of adopted apps take up, before anything new is placed. 0 or -errno. */
+int eg_tables_reserve(struct eg_agent *agent);
+/* Hands the tables over to eg_tables_collect. NULL is fine. */
+void eg_tables_discard(struct eg_agent *agent, struct eg_tables *tables);
+/* Takes back the tables of policies that are no longer in force. */
+void eg_tables_collect(struct eg_agent *agent);
+/* Deletes rules that a killed agent left behind, some thousands at each call, until there are none. */
+void eg_tables_sweep(struct eg_agent *agent);
+
+/* ---- apply.c: all under apply ------------------------------------------------------ */
+
+/*
+ * Puts the policy in force for the app: fills the tables under a fresh ruleset id, then
+ * switches one word. On failure nothing has changed. *ret_changed: false if the very same
+ * policy was in force.
+ */
+int eg_apply_policy(struct eg_agent *agent, struct eg_entry *entry, const struct eg_policy *policy,
+		    const struct eg_compiled *compiled, const struct eg_provenance *from, bool *ret_changed,
+		    struct eg_error *err);
+/* Its tables stay until the slot is freed; everything is denied. */
+void eg_apply_mark_deleted(struct eg_agent *agent, struct eg_entry *entry);
+
+/* ---- cut.c: resets sockets; none to be called with lock held -------------------------------- */
+
+struct eg_cut;
+/* All of the app's sockets, or only TCP. */
+void eg_cut_app(struct eg_agent *agent, const char *name, bool tcp_only, struct eg_cut *ret);
+/* All sockets below the managed roots. */
+void eg_cut_all(struct eg_agent *agent, struct eg_cut *ret);
+/* The live TCP that the policy in force denies. Returns how many were reset. */
+uint32_t eg_cut_denied(struct eg_agent *agent, const char *name);
+/* The live TCP that this rule of the policy in force allows. */
+uint32_t eg_cut_rule(struct eg_agent *agent, const char *name, uint32_t rule);
+/* Sockets that the tasks in a newly tagged cgroup brought along. */
+uint32_t eg_cut_foreign(struct eg_agent *agent, uint64_t cgroup_id);
+
+/* ---- tags.c -------------------------------------------------------------------------- */
+
+extern const struct eg_cgwatch_ops eg_tags_watch_ops; /* ctx: the agent, set in a copy. Under apply */
+/* Under apply: looks again at every cgroup that the app's patterns match, or matched. */
+void eg_tags_patterns_changed(struct eg_agent *agent, const struct eg_applied *before, const struct eg_applied *now);
+/* Under apply: a tag by hand, in force when this returns. 0, -E2BIG (map full), -ENOMEM. */
+int eg_tags_give(struct eg_agent *agent, const char *path, uint64_t id, struct eg_entry *entry);
+/* Under apply, once all live cgroups are known: forgets what adopted maps say of others. */
+int eg_tags_sweep_adopted(struct eg_agent *agent);
+/* Under lock or apply. Ids of the app's cgroups, those that died lately included; caller frees. */
+int eg_tags_ids(struct eg_agent *agent, uint32_t slot, bool live_only, uint64_t **ret_ids, size_t *ret_count);
+bool eg_tags_path(struct eg_agent *agent, uint64_t id, char *ret, size_t size); /* takes lock */
+struct eg_tagged *eg_tags_find(struct eg_agent *agent, uint64_t id); /* under lock or apply */
+void eg_tags_clear(struct eg_agent *agent);
+
+/* ---- policies.c: under apply ----------------------------------------------------------- */
+
+/* A text from a source that wants it to be in force. */
+struct eg_policy_write {
+	const char *file; /* for diagnostics, or NULL */
+	const char *text;
+	size_t len;
+	const char *expect_app; /* NULL, or the name that the text must have */
+	const char *if_match; /* NULL, "*", or the revision that must be in force */
+	bool take_over; /* also from another source */
+	bool at_start; /* it was in force before: an expiry that has passed is no error */
+	bool persisted; /* it comes from the state directory */
+	struct eg_provenance from; /* number 0: the next one */
+	const struct eg_actor *actor;
+	/* Whether another file of the source that has the same app is still there; NULL: no files. */
+	bool (*still_there)(void *ctx, const char *origin);
+	void *ctx;
+};
+struct eg_policy_written {
+	char app[EG_APP_NAME_LEN];
+	char rev[EG_REV_LEN];
+	bool changed;
+	size_t rules;
+	json_t *warnings; /* owned */
+	uint32_t reset_sockets;
+};
+int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *write, struct eg_policy_written *ret,
+		      struct eg_error *err);
+/* Everything is denied from now on; the tag and the holds stay. */
+int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struct eg_actor *actor,
+		     const char *why, uint32_t *ret_reset, struct eg_error *err);
+/* Those that the state directory keeps. At start. */
+int eg_policies_load_stored(struct eg_agent *agent);
+
+/* ---- store.c: policies that came by the socket, on disk ----------------------------------- */
+
+struct eg_store_draft; /* written and fsynced under another name */
+int eg_store_prepare(const char *state_dir, const char *app, uint64_t number, const char *text, size_t len,
+		     struct eg_store_draft **ret);
+int eg_store_commit(struct eg_store_draft *draft); /* renames; frees draft */
+void eg_store_abandon(struct eg_store_draft *draft);
+int eg_store_remove(const char *state_dir, const char *app);
+/* A regular file of at most max bytes, NUL-terminated. -EFBIG, -EINVAL (no regular file), -ENOMEM, -errno. */
+int eg_store_read_file(int dir_fd, const char *name, size_t max, char **ret, size_t *ret_len);
+typedef void (*eg_store_fn)(void *ctx, const char *app, uint64_t number, const char *text, size_t len);
+int eg_store_each(const char *state_dir, eg_store_fn fn, void *ctx);
+
+/* ---- polidir.c: the watched directory of policies; under apply ---------------------------- */
+
+int eg_polidir_open(struct eg_agent *agent, const char *path, struct eg_polidir **ret);
+void eg_polidir_close(struct eg_polidir *dir);
+int eg_polidir_fd(const struct eg_polidir *dir); /* inotify */
+/* Reads what the inotify fd has. */
+void eg_polidir_notice(struct eg_polidir *dir);
+/* Reads files that are new or changed, if there may be any. Call after a notice and every second. */
+void eg_polidir_scan(struct eg_polidir *dir);
+/* The same without asking whether there may be any. */
+void eg_polidir_scan_all(struct eg_polidir *dir);
+
+/* ---- roots.c ------------------------------------------------------------------------------- */
+
+int eg_roots_start(struct eg_agent *agent, struct eg_error *err);
+void eg_roots_check(struct eg_agent *agent); /* every second */
+void eg_roots_stop(struct eg_agent *agent); /* keepers and links stay */
+bool eg_roots_enforcing(struct eg_agent *agent); /* under lock, as eg_roots_json, or on the main thread */
+bool eg_roots_has_id(struct eg_agent *agent, uint64_t id);
+json_t *eg_roots_json(struct eg_agent *agent);
+/* Path of the root that holds path, or is it; or NULL. */
+const char *eg_roots_of(struct eg_agent *agent, const char *path);
+size_t eg_roots_ids(struct eg_agent *agent, uint64_t ids[EG_CONFIG_ROOTS_MAX]);
+/* Lets agent->cgwatch look at all of them: births come at once. Under apply. */
+int eg_roots_watch(struct eg_agent *agent);
+/* What untagged cgroups get may have changed. */
+void eg_roots_reconfigure(struct eg_agent *agent);
+
+/* ---- reaper.c: what follows an event of the kernel, on a thread of its own ------------------ */
+
+int eg_reaper_start(struct eg_agent *agent, struct eg_reaper **ret);
+void eg_reaper_stop(struct eg_reaper *reaper);
+void eg_reaper_observe(struct eg_reaper *reaper, const struct eg_event *e);
+/* Every second: finds kills by a cap whose event was lost. */
+void eg_reaper_check(struct eg_reaper *reaper);
+/* Sockets that tasks bring along into a cgroup that was just tagged are cut, now and a little later. NULL is fine. */
+void eg_reaper_look_later(struct eg_reaper *reaper, uint64_t cgroup_id);
+
+/* ---- usage.c: caps across a reboot ------------------------------------------------------------ */
+
+/* Reads what the agent before this one wrote. A file that can't be read is as if all was used up. */
+int eg_usage_start(struct eg_agent *agent, struct eg_usage **ret);
+/* From now on usage is written every second, on a thread of its own. 0 or -errno. */
+int eg_usage_checkpoint_from_now(struct eg_usage *usage);
+int eg_usage_last_error(const struct eg_usage *usage); /* 0, or -errno while it can not be written */
+void eg_usage_stop(struct eg_usage *usage); /* writes a last time, and that it was */
+/* What a meter that is new to the kernel begins with. Under apply. */
+void eg_usage_seed(struct eg_usage *usage, const char *app, const struct eg_metered *metered,
+		   struct eg_meter *ret);
+/* Bytes used in the window that a byte cap is in. Under lock or apply. 0 or -errno. */
+int eg_usage_of(struct eg_agent *agent, uint32_t slot, const struct eg_meter_conf *conf, uint64_t *ret_window,
+		uint64_t *ret_used);
+
+/* ---- notices.c: events and log lines of the agent's own -------------------------------------------- */
+
+/* Posts an event; fields as of eg_events_post. Fills owner, ticket, labels, policy_rev from entry (may be NULL). */
+void eg_notice(struct eg_agent *agent, const char *type, const struct eg_entry *entry, const char *app,
+	       json_t *fields);
+/* "uid=0 pid=77 via=socket" */
+void eg_actor_text(const struct eg_actor *actor, char *ret, size_t size);
+json_t *eg_time_json(uint64_t utc_ns); /* RFC 3339 with ns */
+
+/* ---- kill.c and restore.c ------------------------------------------------------------------------------------------ */
+
+/* A hold that is recorded already (merged from --direct, or by a cap): in force, cut, told. */
+void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold);
+/* A cap whose action is kill was reached: recorded as a hold of the layer auto, cut, told. */
+void eg_kill_record_auto(struct eg_agent *agent, const char *app);
+json_t *eg_hold_json(const struct eg_hold_info *info);
+json_t *eg_holds_json(struct eg_agent *agent, const char *name); /* of one app, or of "*" */
+/* A hold begun now by this actor. */
+void eg_kill_hold(struct eg_hold *hold, const char *app, uint32_t layer, const struct eg_actor *actor,
+		  const char *reason, const char *ticket);
+/* Raises the kill word of every app with a hold, and that of all. At start. */
+void eg_kill_load(struct eg_agent *agent);
+
+/* ---- views: view_*.c ----------------------------------------------------------------------------------- */
+
+const char *eg_reason_name(uint32_t reason); /* "no_rule" */
+const char *eg_reason_sentence(uint32_t reason);
+json_t *eg_caps_json(struct eg_agent *agent, const struct eg_entry *entry); /* under lock */
+json_t *eg_rules_json(const struct eg_applied *now); /* NULL: none */
+/* Calls fn for every app, under lock, which is let go of now and then. */
+void eg_apps_each(struct eg_agent *agent, void (*fn)(void *ctx, struct eg_entry *entry), void *ctx);
+
+/* What a slot was denied, all reasons together. */
+void eg_slot_denied(struct eg_agent *agent, uint32_t slot, uint64_t *ret_denied, uint64_t *ret_audited);
+json_t *eg_states_json(struct eg_agent *agent); /* apps by state; takes lock */
+
+/* How full the kernel's tables are. Under lock. */
+struct eg_fill {
+	const char *name;
+	uint64_t used;
+	uint64_t max;
+};
+#define EG_FILLS 6
+void eg_fills(struct eg_agent *agent, struct eg_fill ret[EG_FILLS]);
+/* What somebody should look at, each a sentence. Takes lock. */
+json_t *eg_alarms_json(struct eg_agent *agent);
+
+#endif

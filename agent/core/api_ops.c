@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api_impl.h"
+
+const struct eg_api_ops eg_api_ops_agent = {
+	.status = eg_agent_status,
+	.apps = eg_agent_apps,
+	.app = eg_agent_app,
+	.policy_get = eg_agent_policy_get,
+	.policy_put = eg_agent_policy_put,
+	.policy_delete = eg_agent_policy_delete,
+	.policy_check = eg_agent_policy_check,
+	.kill = eg_agent_kill,
+	.restore = eg_agent_restore,
+	.relax = eg_agent_relax,
+	.tag = eg_agent_tag,
+	.explain = eg_agent_explain,
+	.denied = eg_agent_denied,
+	.usage = eg_agent_usage,
+	.metrics = eg_agent_metrics,
+};

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api_impl.h"
+
+#include <string.h>
+
+#include "../lib/hold.h"
+#include "../lib/units.h"
+
+static void decref(json_t **json)
+{
+	json_decref(*json);
+}
+
+static const char *text(const json_t *body, const char *key)
+{
+	return json_string_value(json_object_get(body, key));
+}
+
+static int bad_value(struct eg_api_request *rq, const char *what)
+{
+	return eg_error_set(&rq->err, 400, "bad_value", "%s", what);
+}
+
+/* What a hold's record can't keep whole is refused, rather than cut. */
+static int check_words(struct eg_api_request *rq, const json_t *body)
+{
+	static const struct eg_hold *const hold;
+	const char *reason = text(body, "reason"), *ticket = text(body, "ticket");
+
+	if (reason && strlen(reason) >= sizeof(hold->reason))
+		return eg_error_set(&rq->err, 400, "bad_value", "\"reason\" may have %zu bytes.", sizeof(hold->reason) - 1);
+	if (ticket && strlen(ticket) >= sizeof(hold->ticket))
+		return eg_error_set(&rq->err, 400, "bad_value", "\"ticket\" may have %zu bytes.", sizeof(hold->ticket) - 1);
+	return 0;
+}
+
+/* Which apps POST /v1/kill is about; the path has said it for /v1/apps/APP/kill. */
+static int select_apps(struct eg_api_request *rq, const json_t *body, struct eg_selector *ret)
+{
+	const json_t *all = json_object_get(body, "all");
+	const char *labels = text(body, "labels");
+
+	if (rq->app[0]) {
+		ret->app = rq->app;
+		return 0;
+	}
+	if (labels && !*labels)
+		return bad_value(rq, "\"labels\" is empty; to kill all apps, say \"all\": true.");
+	if (json_is_true(all) == !!labels)
+		return bad_value(rq, "Give either \"labels\" or \"all\": true.");
+	ret->labels = labels;
+	ret->all = !labels;
+	return 0;
+}
+
+int eg_api_post_kill(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	static const struct eg_api_key of_one[] = {{"reason", 's'}, {"ticket", 's'}, {"dry_run", 'b'}, {NULL, 0}};
+	static const struct eg_api_key of_many[] = {{"reason", 's'}, {"ticket", 's'}, {"dry_run", 'b'}, {"labels", 's'},
+						    {"all", 'b'},    {"expect", 'i'}, {NULL, 0}};
+	EG_CLEANUP(decref) json_t *body = NULL;
+	struct eg_kill_request kill = {.expect = -1};
+
+	if (eg_api_body(rq, rq->app[0] ? of_one : of_many, &body) < 0 || check_words(rq, body) < 0 ||
+	    select_apps(rq, body, &kill.which) < 0)
+		return -EINVAL;
+	kill.reason = text(body, "reason");
+	kill.ticket = text(body, "ticket");
+	kill.dry_run = json_is_true(json_object_get(body, "dry_run"));
+	if (json_object_get(body, "expect"))
+		kill.expect = json_integer_value(json_object_get(body, "expect"));
+	return rq->api->ops->kill(rq->api->agent, &kill, &rq->actor, &reply->json, &rq->err);
+}
+
+int eg_api_post_restore(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	static const struct eg_api_key keys[] = {{"reason", 's'}, {NULL, 0}};
+	EG_CLEANUP(decref) json_t *body = NULL;
+
+	if (eg_api_body(rq, keys, &body) < 0 || check_words(rq, body) < 0)
+		return -EINVAL;
+	return rq->api->ops->restore(rq->api->agent, rq->app[0] ? rq->app : NULL, text(body, "reason"), &rq->actor,
+				     &reply->json, &rq->err);
+}
+
+int eg_api_post_relax(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	static const struct eg_api_key keys[] = {{"for", 's'}, {"reason", 's'}, {NULL, 0}};
+	EG_CLEANUP(decref) json_t *body = NULL;
+	const char *span, *reason;
+	uint64_t ns = 0;
+
+	if (eg_api_body(rq, keys, &body) < 0 || check_words(rq, body) < 0)
+		return -EINVAL;
+	span = text(body, "for");
+	reason = text(body, "reason");
+	if (!span || (strcmp(span, "0") && eg_units_span(span, &ns) < 0))
+		return bad_value(rq, "\"for\" must be a span of time, such as \"15m\", or \"0\" to end it.");
+	if (!reason || !reason[strspn(reason, " \t\r\n")])
+		return eg_error_set(&rq->err, 400, "reason_required", "Say in \"reason\" why %s is relaxed.", rq->app);
+	return rq->api->ops->relax(rq->api->agent, rq->app, ns, reason, &rq->actor, &reply->json, &rq->err);
+}
+
+int eg_api_post_tags(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	static const struct eg_api_key keys[] = {{"cgroup", 's'}, {"app", 's'}, {NULL, 0}};
+	EG_CLEANUP(decref) json_t *body = NULL;
+	const char *cgroup, *app;
+
+	if (eg_api_body(rq, keys, &body) < 0)
+		return -EINVAL;
+	cgroup = text(body, "cgroup");
+	app = text(body, "app");
+	if (!cgroup || !*cgroup || !app)
+		return bad_value(rq, "\"cgroup\" and \"app\" are required.");
+	if (eg_api_name_check(rq, app) < 0)
+		return -EINVAL;
+	return rq->api->ops->tag(rq->api->agent, cgroup, app, &rq->actor, &reply->json, &rq->err);
+}

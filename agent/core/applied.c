@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * applied.c - what is remembered of a policy in force
+ *
+ * Not the parsed tree, which takes many times the memory of its text: the text, the names
+ * that events and views ask for, and what has to be deleted from the kernel's tables.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent_impl.h"
+
+static const char *const source_names[] = {
+	[EG_SOURCE_NONE] = "none",
+	[EG_SOURCE_DIRECTORY] = "directory",
+	[EG_SOURCE_SOCKET] = "socket",
+};
+
+const char *eg_source_name(enum eg_source source)
+{
+	return source_names[source];
+}
+
+static int copy(char **ret, const char *text)
+{
+	*ret = text ? strdup(text) : NULL;
+	return text && !*ret ? -1 : 0;
+}
+
+static int copy_rules(struct eg_applied *applied, const struct eg_policy *policy)
+{
+	applied->rule_ids = calloc(policy->rule_count + 1, sizeof(*applied->rule_ids));
+	if (!applied->rule_ids)
+		return -1;
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		if (copy(&applied->rule_ids[i], policy->rules[i].id))
+			return -1;
+		applied->rule_count++;
+	}
+	return 0;
+}
+
+static int copy_cgroups(struct eg_applied *applied, const struct eg_policy *policy)
+{
+	applied->cgroups = calloc(policy->cgroup_count + 1, sizeof(*applied->cgroups));
+	if (!applied->cgroups)
+		return -1;
+	for (size_t i = 0; i < policy->cgroup_count; i++) {
+		if (copy(&applied->cgroups[i], policy->cgroups[i]))
+			return -1;
+		applied->cgroup_count++;
+	}
+	return 0;
+}
+
+static int copy_meters(struct eg_applied *applied, const struct eg_policy *policy, const struct eg_compiled *compiled)
+{
+	applied->meters = calloc(compiled->meter_count + 1, sizeof(*applied->meters));
+	if (!applied->meters)
+		return -1;
+	for (size_t i = 0; i < compiled->meter_count; i++) {
+		struct eg_metered *metered = &applied->meters[i];
+
+		metered->conf = compiled->ruleset.meters[i];
+		if (metered->conf.rule != EG_RULE_NONE && copy(&metered->scope, policy->rules[metered->conf.rule].id))
+			return -1;
+		applied->meter_count++;
+	}
+	return 0;
+}
+
+static int copy_texts(struct eg_applied *applied, const struct eg_policy *policy, const struct eg_provenance *from)
+{
+	char hex[17];
+
+	for (size_t i = 0; i < 8; i++)
+		snprintf(hex + 2 * i, 3, "%02x", policy->hash[i]);
+	snprintf(applied->rev, sizeof(applied->rev), "%llu-%s", (unsigned long long)from->number, hex);
+	applied->text = json_dumps(policy->json, JSON_COMPACT | JSON_SORT_KEYS);
+	applied->labels = json_deep_copy(policy->labels);
+	applied->labels_json = json_dumps(policy->labels, JSON_COMPACT | JSON_SORT_KEYS);
+	if (!applied->text || !applied->labels || !applied->labels_json)
+		return -1;
+	applied->text_len = strlen(applied->text);
+	return copy(&applied->origin, from->origin) || copy(&applied->owner, policy->owner) ||
+	       copy(&applied->ticket, policy->ticket) || copy(&applied->purpose, policy->purpose);
+}
+
+struct eg_applied *eg_applied_new(const struct eg_policy *policy, const struct eg_compiled *compiled,
+				  const struct eg_provenance *from)
+{
+	struct eg_applied *applied = calloc(1, sizeof(*applied));
+
+	if (!applied)
+		return NULL;
+	applied->source = from->source;
+	applied->number = from->number;
+	applied->expires_utc_ns = policy->expires_utc_ns;
+	applied->mode = policy->mode;
+	applied->allow_netns_admin = policy->allow_netns_admin;
+	memcpy(applied->hash, policy->hash, sizeof(applied->hash));
+	if (copy_texts(applied, policy, from) || copy_rules(applied, policy) || copy_cgroups(applied, policy) ||
+	    copy_meters(applied, policy, compiled)) {
+		eg_applied_free(applied);
+		return NULL;
+	}
+	return applied;
+}
+
+void eg_tables_free(struct eg_tables *tables)
+{
+	if (tables)
+		free(tables->keys);
+	free(tables);
+}
+
+void eg_applied_free(struct eg_applied *applied)
+{
+	if (!applied)
+		return;
+	for (size_t i = 0; i < applied->rule_count; i++)
+		free(applied->rule_ids[i]);
+	for (size_t i = 0; i < applied->cgroup_count; i++)
+		free(applied->cgroups[i]);
+	for (size_t i = 0; i < applied->meter_count; i++)
+		free(applied->meters[i].scope);
+	free(applied->rule_ids);
+	free(applied->cgroups);
+	free(applied->meters);
+	eg_tables_free(applied->tables);
+	free(applied->origin);
+	free(applied->text);
+	free(applied->owner);
+	free(applied->ticket);
+	free(applied->purpose);
+	free(applied->labels_json);
+	json_decref(applied->labels);
+	free(applied);
+}
+
+const char *eg_applied_rule_id(const struct eg_applied *applied, uint32_t rule)
+{
+	if (rule == EG_RULE_SELF)
+		return "self";
+	return applied && rule < applied->rule_count ? applied->rule_ids[rule] : NULL;
+}

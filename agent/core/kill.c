@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * kill.c - kill: the kernel's words, the holds, the sockets
+ *
+ * The order of a kill: the word in the kernel, the record on its way to disk, the sockets, the
+ * wait for the disk (100 ms at most). Nothing before the word can block.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/labels.h"
+#include "../lib/log.h"
+#include "../lib/policy.h"
+#include "agent_impl.h"
+#include "clock.h"
+#include "sockdiag.h"
+
+#define DURABLE_WAIT_MS 100
+
+/* ---- Words ------------------------------------------------------------------------------- */
+
+/* Under lock. Adds layers to what is in force for the entry's slot and generation. */
+static void raise_word(struct eg_agent *agent, const struct eg_entry *entry, uint32_t layers)
+{
+	__u64 *word = &eg_entry_ctl(agent, entry)->kill;
+	__u64 was = __atomic_load_n(word, __ATOMIC_RELAXED), now;
+
+	do {
+		uint32_t had = was >> 32 == entry->gen ? (uint32_t)was : 0;
+
+		now = EG_KILL_WORD(entry->gen, had | layers);
+	} while (!__atomic_compare_exchange_n(word, &was, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+}
+
+static void raise_all(struct eg_agent *agent, uint32_t layers)
+{
+	__atomic_or_fetch(&eg_kern_host(agent->kern)->kill_all, layers, __ATOMIC_SEQ_CST);
+}
+
+/* ---- Whom ----------------------------------------------------------------------------------- */
+
+struct target {
+	char name[EG_APP_NAME_LEN];
+	bool seen;
+	bool already;
+	uint32_t sockets;
+};
+
+struct targets {
+	struct target *items;
+	size_t count;
+};
+
+static int targets_add(struct targets *targets, const char *name)
+{
+	struct target *items = reallocarray(targets->items, targets->count + 1, sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	targets->items = items;
+	targets->items[targets->count] = (struct target){0};
+	snprintf(targets->items[targets->count++].name, EG_APP_NAME_LEN, "%s", name);
+	return 0;
+}
+
+static int targets_by_label(struct eg_agent *agent, const char *text, struct targets *ret, struct eg_error *err)
+{
+	struct eg_labels *selector;
+	char why[200];
+	int r = eg_labels_parse(text, &selector, why, sizeof(why));
+
+	if (r < 0)
+		return eg_error_set(err, 400, "bad_selector", "The label selector can't be used: %s", why);
+	pthread_mutex_lock(&agent->lock);
+	for (size_t i = 0; !r && i < agent->count; i++) {
+		const struct eg_entry *entry = agent->by_name[i];
+
+		if (entry->now && eg_labels_match(selector, entry->now->labels))
+			r = targets_add(ret, entry->name);
+	}
+	pthread_mutex_unlock(&agent->lock);
+	eg_labels_free(selector);
+	return r < 0 ? eg_error_set(err, 500, "no_memory", "Out of memory.") : 0;
+}
+
+static int targets_all(struct eg_agent *agent, struct targets *ret, struct eg_error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&agent->lock);
+	for (size_t i = 0; !r && i < agent->count; i++)
+		r = targets_add(ret, agent->by_name[i]->name);
+	pthread_mutex_unlock(&agent->lock);
+	return r < 0 ? eg_error_set(err, 500, "no_memory", "Out of memory.") : 0;
+}
+
+static int targets_find(struct eg_agent *agent, const struct eg_selector *which, struct targets *ret,
+			struct eg_error *err)
+{
+	if (which->all)
+		return targets_all(agent, ret, err);
+	if (which->labels)
+		return targets_by_label(agent, which->labels, ret, err);
+	if (!which->app || !eg_policy_app_name(which->app))
+		return eg_error_set(err, 400, "bad_name", "An app's name is [a-z0-9][a-z0-9._-]{0,62}.");
+	if (targets_add(ret, which->app) < 0)
+		return eg_error_set(err, 500, "no_memory", "Out of memory.");
+	return 0;
+}
+
+static void targets_look(struct eg_agent *agent, struct targets *targets)
+{
+	pthread_mutex_lock(&agent->lock);
+	for (size_t i = 0; i < targets->count; i++) {
+		struct target *target = &targets->items[i];
+		const struct eg_entry *entry = eg_registry_find(agent, target->name);
+
+		target->seen = entry;
+		target->already = eg_holds_layers(agent->holds, target->name) & EG_HOLD_LOCAL;
+		target->sockets = entry ? eg_entry_state(agent, entry)->sockets : 0;
+	}
+	pthread_mutex_unlock(&agent->lock);
+}
+
+/* ---- Kill ------------------------------------------------------------------------------------- */
+
+void eg_kill_hold(struct eg_hold *hold, const char *app, uint32_t layer, const struct eg_actor *actor,
+		  const char *reason, const char *ticket)
+{
+	char text[64];
+
+	*hold = (struct eg_hold){.layer = layer, .time_utc_ns = eg_clock_utc_ns(), .uid = actor->uid};
+	snprintf(hold->app, sizeof(hold->app), "%s", app);
+	eg_actor_text(actor, text, sizeof(text));
+	eg_hold_set_text(hold->actor, sizeof(hold->actor), text);
+	eg_hold_set_text(hold->reason, sizeof(hold->reason), reason);
+	eg_hold_set_text(hold->ticket, sizeof(hold->ticket), ticket);
+}
+
+static void store_words(struct eg_agent *agent, const struct targets *targets, bool all)
+{
+	if (all) {
+		raise_all(agent, EG_HOLD_LOCAL);
+		return;
+	}
+	pthread_mutex_lock(&agent->lock);
+	for (size_t i = 0; i < targets->count; i++) {
+		const struct eg_entry *entry = eg_registry_find(agent, targets->items[i].name);
+
+		if (entry)
+			raise_word(agent, entry, EG_HOLD_LOCAL);
+	}
+	pthread_mutex_unlock(&agent->lock);
+}
+
+/* Records the holds; *ret_ticket covers them all. -errno: some are in force in the kernel only. */
+static int record(struct eg_agent *agent, const struct targets *targets, const struct eg_kill_request *req,
+		  const struct eg_actor *actor, uint64_t *ret_ticket)
+{
+	size_t count = req->which.all ? 1 : targets->count;
+	int result = 0;
+
+	*ret_ticket = 0;
+	for (size_t i = 0; i < count; i++) {
+		const char *name = req->which.all ? EG_HOLD_ALL_APPS : targets->items[i].name;
+		struct eg_hold hold;
+		uint64_t ticket = 0;
+		bool already;
+		int r;
+
+		eg_kill_hold(&hold, name, EG_HOLD_LOCAL, actor, req->reason, req->ticket);
+		r = eg_holds_add(agent->holds, &hold, &already, &ticket);
+		if (r < 0)
+			result = r;
+		if (ticket > *ret_ticket)
+			*ret_ticket = ticket;
+	}
+	return result;
+}
+
+/* One dump for all of them, whatever their number. */
+static void cut_targets(struct eg_agent *agent, const struct targets *targets, bool all, struct eg_cut *ret)
+{
+	EG_FREE uint64_t *ids = NULL;
+	struct eg_cut_request request = {0};
+
+	*ret = (struct eg_cut){0};
+	if (all) {
+		eg_cut_all(agent, ret);
+		return;
+	}
+	if (targets->count == 1) {
+		eg_cut_app(agent, targets->items[0].name, false, ret);
+		return;
+	}
+	pthread_mutex_lock(&agent->lock);
+	ids = calloc(agent->tag_count + EG_DEAD_CGROUPS + 1, sizeof(*ids));
+	for (size_t i = 0; ids && i < targets->count; i++) {
+		const struct eg_entry *entry = eg_registry_find(agent, targets->items[i].name);
+		EG_FREE uint64_t *own = NULL;
+		size_t count = 0;
+
+		if (!entry || eg_tags_ids(agent, entry->slot, false, &own, &count) < 0)
+			continue;
+		memcpy(ids + request.cgroup_count, own, count * sizeof(*own));
+		request.cgroup_count += count;
+	}
+	pthread_mutex_unlock(&agent->lock);
+	request.cgroup_ids = ids;
+	if (request.cgroup_count)
+		eg_sockdiag_cut(agent->cgroupfs, &request, ret);
+}
+
+struct kill_result {
+	bool durable;
+	uint64_t stored_us;
+	uint64_t took_us;
+	struct eg_cut cut;
+};
+
+static void tell_kill(struct eg_agent *agent, const char *name, const struct eg_hold *hold,
+		      const struct kill_result *result)
+{
+	const struct eg_entry *entry;
+
+	pthread_mutex_lock(&agent->lock);
+	entry = eg_registry_find(agent, name);
+	eg_notice(agent, "kill", entry, strcmp(name, EG_HOLD_ALL_APPS) == 0 ? NULL : name,
+		  json_pack("{s:s,s:s,s:s*,s:s*,s:b,s:b,s:i,s:i,s:I,s:I}", "layer", eg_hold_layer_name(hold->layer),
+			    "actor", hold->actor, "cause", hold->reason[0] ? hold->reason : NULL, "ticket",
+			    hold->ticket[0] ? hold->ticket : NULL, "all", strcmp(name, EG_HOLD_ALL_APPS) == 0, "durable",
+			    result->durable, "sockets", result->cut.sockets, "flows", result->cut.flows, "stored_us",
+			    (json_int_t)result->stored_us, "took_us", (json_int_t)result->took_us));
+	pthread_mutex_unlock(&agent->lock);
+	eg_log_notice("kill %s: %u sockets reset in %llu us, by %s%s%s", name, result->cut.sockets,
+		      (unsigned long long)result->took_us, hold->actor, hold->reason[0] ? ": " : "", hold->reason);
+}
+
+static json_t *kill_json(const struct targets *targets, const struct eg_kill_request *req,
+			 const struct kill_result *result)
+{
+	json_t *apps = json_array();
+
+	for (size_t i = 0; i < targets->count; i++) {
+		const struct target *target = &targets->items[i];
+		bool only = targets->count == 1 && !req->dry_run;
+
+		json_array_append_new(apps, json_pack("{s:s,s:b,s:b,s:i,s:i}", "app", target->name, "already",
+						      target->already, "seen", target->seen, "sockets",
+						      only ? result->cut.sockets : target->sockets, "flows",
+						      only ? result->cut.flows : 0));
+	}
+	return json_pack("{s:o,s:i,s:b,s:b,s:b,s:I,s:I,s:i,s:i,s:i}", "apps", apps, "count", (int)targets->count,
+			 "dry_run", req->dry_run, "all", req->which.all, "durable", result->durable, "stored_us",
+			 (json_int_t)result->stored_us, "took_us", (json_int_t)result->took_us, "sockets",
+			 result->cut.sockets, "flows", result->cut.flows, "missed", result->cut.missed);
+}
+
+static void do_kill(struct eg_agent *agent, const struct targets *targets, const struct eg_kill_request *req,
+		    const struct eg_actor *actor, struct kill_result *result)
+{
+	uint64_t start = eg_clock_mono_ns(), ticket;
+	struct eg_hold hold;
+	int r;
+
+	store_words(agent, targets, req->which.all);
+	result->stored_us = (eg_clock_mono_ns() - start) / 1000;
+	r = record(agent, targets, req, actor, &ticket);
+	store_words(agent, targets, req->which.all); /* a restore between the two lowered it again */
+	cut_targets(agent, targets, req->which.all, &result->cut);
+	result->durable = eg_holds_wait_durable(agent->holds, ticket, DURABLE_WAIT_MS) && r == 0;
+	result->took_us = (eg_clock_mono_ns() - start) / 1000;
+	if (!result->durable)
+		eg_log_err("a kill is in force but not on disk yet: it would not outlive a reboot");
+	for (size_t i = 0; i < (req->which.all ? 1 : targets->count); i++) {
+		const char *name = req->which.all ? EG_HOLD_ALL_APPS : targets->items[i].name;
+
+		eg_kill_hold(&hold, name, EG_HOLD_LOCAL, actor, req->reason, req->ticket);
+		tell_kill(agent, name, &hold, result);
+	}
+}
+
+int eg_agent_kill(struct eg_agent *agent, const struct eg_kill_request *req, const struct eg_actor *actor, json_t **ret,
+		  struct eg_error *err)
+{
+	struct targets targets = {0};
+	struct kill_result result = {0};
+	int r = targets_find(agent, &req->which, &targets, err);
+
+	if (!r && req->expect >= 0 && (size_t)req->expect != targets.count)
+		r = eg_error_set(err, 409, "count_changed",
+				 "%zu apps are meant now, not %lld as was confirmed: look at the list again.",
+				 targets.count, (long long)req->expect);
+	if (!r) {
+		targets_look(agent, &targets);
+		if (!req->dry_run)
+			do_kill(agent, &targets, req, actor, &result);
+		*ret = kill_json(&targets, req, &result);
+	}
+	free(targets.items);
+	return r;
+}
+
+/* A hold that has its record already: in force, sockets reset, told. */
+void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold)
+{
+	struct kill_result result = {.durable = true};
+	uint64_t start = eg_clock_mono_ns();
+	const struct eg_entry *entry;
+
+	if (strcmp(hold->app, EG_HOLD_ALL_APPS) == 0) {
+		raise_all(agent, hold->layer);
+		eg_cut_all(agent, &result.cut);
+	} else {
+		pthread_mutex_lock(&agent->lock);
+		entry = eg_registry_find(agent, hold->app);
+		if (entry)
+			raise_word(agent, entry, hold->layer);
+		pthread_mutex_unlock(&agent->lock);
+		eg_cut_app(agent, hold->app, false, &result.cut);
+	}
+	result.took_us = (eg_clock_mono_ns() - start) / 1000;
+	tell_kill(agent, hold->app, hold, &result);
+}
+
+static const struct eg_actor the_agent = {.role = EG_ROLE_ADMIN, .via = "agent"};
+
+void eg_kill_record_auto(struct eg_agent *agent, const char *app)
+{
+	struct eg_hold hold;
+	uint64_t ticket;
+	bool already = false;
+	int r;
+
+	eg_kill_hold(&hold, app, EG_HOLD_AUTO, &the_agent, "a volume cap whose action is kill was reached", NULL);
+	if (eg_holds_layers(agent->holds, app) & EG_HOLD_AUTO)
+		return;
+	r = eg_holds_add(agent->holds, &hold, &already, &ticket);
+	if (r < 0)
+		eg_log_err("app %s: its kill by a cap can't be recorded: %s", app, strerror(-r));
+	if (!already)
+		eg_kill_enforce(agent, &hold);
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * metrics.c - Prometheus text exposition format 0.0.4
+ *
+ * Only the apps with the most traffic have a series of their own (METRICS_APPS); the others are
+ * summed as app="_other", so that a host with ten thousand of them stays readable.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent_impl.h"
+#include "clock.h"
+
+#define METRICS_APPS 100
+
+struct row {
+	char name[EG_APP_NAME_LEN];
+	struct eg_counters counters;
+	uint64_t denied;
+	uint64_t audited;
+	uint64_t sockets;
+};
+
+struct rows {
+	struct eg_agent *agent;
+	struct row *items;
+	size_t count;
+	size_t room;
+	bool failed;
+};
+
+static void add_row(void *ctx, struct eg_entry *entry)
+{
+	struct rows *rows = ctx;
+	struct row *row;
+
+	if (rows->count == rows->room) {
+		size_t room = rows->room ? rows->room * 2 : 64;
+		struct row *items = reallocarray(rows->items, room, sizeof(*items));
+
+		if (!items) {
+			rows->failed = true;
+			return;
+		}
+		rows->items = items;
+		rows->room = room;
+	}
+	row = &rows->items[rows->count++];
+	*row = (struct row){.sockets = eg_entry_state(rows->agent, entry)->sockets};
+	memcpy(row->name, entry->name, sizeof(row->name));
+	eg_kern_counters(rows->agent->kern, entry->slot, &row->counters);
+	eg_slot_denied(rows->agent, entry->slot, &row->denied, &row->audited);
+}
+
+static int by_traffic(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+	uint64_t p = x->counters.bytes_out + x->counters.bytes_in, q = y->counters.bytes_out + y->counters.bytes_in;
+
+	return p > q ? -1 : p < q;
+}
+
+/* Sums up all but the first METRICS_APPS. */
+static void fold(struct rows *rows)
+{
+	struct row *other;
+
+	qsort(rows->items, rows->count, sizeof(*rows->items), by_traffic);
+	if (rows->count <= METRICS_APPS)
+		return;
+	other = &rows->items[METRICS_APPS];
+	snprintf(other->name, sizeof(other->name), "_other");
+	for (size_t i = METRICS_APPS + 1; i < rows->count; i++) {
+		const struct row *row = &rows->items[i];
+
+		other->counters.bytes_out += row->counters.bytes_out;
+		other->counters.bytes_in += row->counters.bytes_in;
+		other->counters.packets_out += row->counters.packets_out;
+		other->counters.packets_in += row->counters.packets_in;
+		other->counters.flows += row->counters.flows;
+		other->denied += row->denied;
+		other->audited += row->audited;
+		other->sockets += row->sockets;
+	}
+	rows->count = METRICS_APPS + 1;
+}
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void one(FILE *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+	head(out, name, type, help);
+	fprintf(out, "%s %" PRIu64 "\n", name, value);
+}
+
+/* ---- Groups ------------------------------------------------------------------------------------ */
+
+static void print_apps(FILE *out, const struct rows *rows)
+{
+	head(out, "egret_app_bytes_total", "counter", "IP bytes of an app that passed.");
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct row *row = &rows->items[i];
+
+		fprintf(out, "egret_app_bytes_total{app=\"%s\",direction=\"egress\"} %" PRIu64 "\n", row->name,
+			(uint64_t)row->counters.bytes_out);
+		fprintf(out, "egret_app_bytes_total{app=\"%s\",direction=\"ingress\"} %" PRIu64 "\n", row->name,
+			(uint64_t)row->counters.bytes_in);
+	}
+	head(out, "egret_app_packets_total", "counter", "Packets of an app that passed.");
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct row *row = &rows->items[i];
+
+		fprintf(out, "egret_app_packets_total{app=\"%s\",direction=\"egress\"} %" PRIu64 "\n", row->name,
+			(uint64_t)row->counters.packets_out);
+		fprintf(out, "egret_app_packets_total{app=\"%s\",direction=\"ingress\"} %" PRIu64 "\n", row->name,
+			(uint64_t)row->counters.packets_in);
+	}
+	head(out, "egret_app_flows_total", "counter", "Flows begun by or to an app.");
+	for (size_t i = 0; i < rows->count; i++)
+		fprintf(out, "egret_app_flows_total{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name,
+			(uint64_t)rows->items[i].counters.flows);
+	head(out, "egret_app_denied_total", "counter", "Packets, connects, binds and sockets denied to an app.");
+	for (size_t i = 0; i < rows->count; i++)
+		fprintf(out, "egret_app_denied_total{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name,
+			rows->items[i].denied);
+	head(out, "egret_app_audited_total", "counter", "What audit let through and enforcement would have denied.");
+	for (size_t i = 0; i < rows->count; i++)
+		fprintf(out, "egret_app_audited_total{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name,
+			rows->items[i].audited);
+	head(out, "egret_app_sockets", "gauge", "Live sockets of an app.");
+	for (size_t i = 0; i < rows->count; i++)
+		fprintf(out, "egret_app_sockets{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name, rows->items[i].sockets);
+}
+
+static void print_states(struct eg_agent *agent, FILE *out)
+{
+	json_t *states = eg_states_json(agent), *value;
+	const char *key;
+
+	head(out, "egret_apps", "gauge", "Apps by state.");
+	json_object_foreach(states, key, value) {
+		if (strcmp(key, "total") != 0)
+			fprintf(out, "egret_apps{state=\"%s\"} %lld\n", key, (long long)json_integer_value(value));
+	}
+	json_decref(states);
+}
+
+static void print_fills(struct eg_agent *agent, FILE *out)
+{
+	struct eg_fill fills[EG_FILLS];
+
+	pthread_mutex_lock(&agent->lock);
+	eg_fills(agent, fills);
+	pthread_mutex_unlock(&agent->lock);
+	head(out, "egret_table_entries", "gauge", "Entries in use of the kernel's tables.");
+	for (size_t i = 0; i < EG_FILLS; i++)
+		fprintf(out, "egret_table_entries{table=\"%s\"} %" PRIu64 "\n", fills[i].name, fills[i].used);
+	head(out, "egret_table_size", "gauge", "Entries that the kernel's tables can hold.");
+	for (size_t i = 0; i < EG_FILLS; i++)
+		fprintf(out, "egret_table_size{table=\"%s\"} %" PRIu64 "\n", fills[i].name, fills[i].max);
+}
+
+static void print_events(struct eg_agent *agent, FILE *out)
+{
+	struct eg_events_stats stats = {0};
+
+	if (agent->events)
+		eg_events_stats(agent->events, &stats);
+	one(out, "egret_events_written_total", "counter", "Events on disk since the agent's start.", stats.written);
+	one(out, "egret_events_lost_total", "counter", "Events for which a ring or queue had no room.",
+	    stats.lost + stats.posts_dropped);
+	one(out, "egret_events_suppressed_total", "counter", "Events over an app's budget.", stats.suppressed);
+	one(out, "egret_events_evicted_total", "counter", "Events deleted to keep the disk quota.", stats.dropped_by_quota);
+	one(out, "egret_event_log_bytes", "gauge", "Bytes in all event segments.", stats.log_bytes);
+	one(out, "egret_event_queue", "gauge", "Events waiting to be written.", stats.queue);
+	one(out, "egret_event_log_failing", "gauge", "1 while events can't be written.", stats.failing);
+}
+
+static void print_host(struct eg_agent *agent, FILE *out)
+{
+	struct eg_holds_stats holds;
+	uint64_t denied, audited;
+	bool ok, killed;
+	size_t errors;
+	json_t *alarms = eg_alarms_json(agent);
+
+	eg_holds_stats(agent->holds, &holds);
+	pthread_mutex_lock(&agent->lock);
+	ok = eg_roots_enforcing(agent);
+	killed = eg_kern_host(agent->kern)->kill_all;
+	errors = agent->policy_error_count;
+	eg_slot_denied(agent, EG_APP_UNKNOWN, &denied, &audited);
+	pthread_mutex_unlock(&agent->lock);
+	head(out, "egret_build_info", "gauge", "Version of the agent.");
+	fprintf(out, "egret_build_info{version=\"%s\"} 1\n", EG_VERSION);
+	one(out, "egret_start_time_seconds", "gauge", "When the agent started.", agent->started_utc_ns / EG_NS_PER_S);
+	one(out, "egret_enforcement_ok", "gauge", "1 while the programs are attached to every managed root.", ok);
+	one(out, "egret_kill_all", "gauge", "1 while every app is killed.", killed);
+	one(out, "egret_holds", "gauge", "Kills in force.", holds.in_force);
+	one(out, "egret_holds_pending", "gauge", "Kills in force that are not on disk yet.", holds.pending);
+	one(out, "egret_policy_errors", "gauge", "Policy files that can't be used.", errors);
+	one(out, "egret_alarms", "gauge", "Alarms that `egret status` shows.", json_array_size(alarms));
+	one(out, "egret_unknown_denied_total", "counter", "Denied to cgroups below a managed root that belong to no app.",
+	    denied);
+	one(out, "egret_unknown_audited_total", "counter", "As before, where unknown_cgroup lets it through.", audited);
+	json_decref(alarms);
+}
+
+int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err)
+{
+	struct rows rows = {.agent = agent};
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return eg_error_set(err, 500, "no_memory", "Out of memory.");
+	eg_apps_each(agent, add_row, &rows);
+	fold(&rows);
+	print_host(agent, out);
+	print_states(agent, out);
+	print_fills(agent, out);
+	print_events(agent, out);
+	print_apps(out, &rows);
+	free(rows.items);
+	if (fclose(out) || rows.failed) {
+		free(text);
+		return eg_error_set(err, 500, "no_memory", "Out of memory.");
+	}
+	*ret = text;
+	return 0;
+}

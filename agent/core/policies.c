@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * policies.c - a policy's text on its way into force: read, checked, owned, stored, applied
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "../lib/log.h"
+#include "../lib/units.h"
+#include "agent_impl.h"
+#include "clock.h"
+#include "sockdiag.h"
+
+/* ---- Reading --------------------------------------------------------------------------- */
+
+struct draft {
+	struct eg_policy *policy;
+	struct eg_compiled *compiled;
+	struct eg_diags diags;
+};
+
+static void draft_clear(struct draft *draft)
+{
+	eg_policy_free(draft->policy);
+	eg_compiled_free(draft->compiled);
+	eg_diags_clear(&draft->diags);
+}
+
+static int refuse_diags(const struct draft *draft, struct eg_error *err)
+{
+	char text[700];
+
+	for (size_t i = 0; i < draft->diags.count; i++) {
+		const struct eg_diag *diag = &draft->diags.items[i];
+
+		if (diag->level != EG_DIAG_ERROR)
+			continue;
+		eg_error_set(err, 400, "bad_policy", "%s", eg_diag_text(&draft->diags, diag, text, sizeof(text)));
+		err->details = eg_diags_json(&draft->diags);
+		return -EINVAL;
+	}
+	return eg_error_set(err, 500, "no_memory", "Out of memory.");
+}
+
+/* Text to tables, changing nothing. at_start: see eg_policy_write. */
+static int draft_read(struct eg_agent *agent, const char *file, const char *text, size_t len, bool at_start,
+		      struct draft *ret)
+{
+	uint64_t now = eg_clock_utc_ns();
+	int r = eg_policy_parse(file, text, len, &ret->policy, &ret->diags);
+
+	if (r < 0)
+		return r;
+	if (!at_start || ret->policy->expires_utc_ns > now)
+		r = eg_policy_check_lifetime(ret->policy, text, len, now, agent->config->max_lifetime_ns, &ret->diags);
+	if (!r)
+		r = eg_compile(ret->policy, &ret->compiled, &ret->diags);
+	if (!r)
+		eg_policy_lint(ret->policy, text, len, &ret->diags);
+	return r;
+}
+
+int eg_agent_policy_check(struct eg_agent *agent, const char *text, size_t len, json_t **ret, struct eg_error *err)
+{
+	struct draft draft = {0};
+	int r = draft_read(agent, NULL, text, len, false, &draft);
+
+	if (r == -ENOMEM) {
+		draft_clear(&draft);
+		return eg_error_set(err, 500, "no_memory", "Out of memory.");
+	}
+	*ret = json_pack("{s:b,s:s*,s:o}", "ok", r == 0, "app", draft.policy ? draft.policy->app : NULL, "diagnostics",
+			 eg_diags_json(&draft.diags));
+	draft_clear(&draft);
+	return 0;
+}
+
+/* ---- Whose is it? ------------------------------------------------------------------------- */
+
+static const struct eg_applied *in_force(const struct eg_entry *entry)
+{
+	return entry && !entry->deleted ? entry->now : NULL;
+}
+
+static int check_owner(const struct eg_policy_write *write, const struct eg_entry *entry, struct eg_error *err)
+{
+	const struct eg_applied *now = in_force(entry);
+
+	if (!now || write->take_over)
+		return 0;
+	if (now->source != write->from.source) {
+		eg_error_set(err, 409, "owned_elsewhere",
+			     "The policy of %s belongs to the source \"%s\"%s%s: change it there, or take it over.",
+			     entry->name, eg_source_name(now->source), now->origin ? ", file " : "",
+			     now->origin ? now->origin : "");
+		return -EEXIST;
+	}
+	if (now->origin && write->from.origin && strcmp(now->origin, write->from.origin) != 0 && write->still_there &&
+	    write->still_there(write->ctx, now->origin)) {
+		eg_error_set(err, 409, "duplicate_app",
+			     "The files %s and %s are both for the app %s: remove one of them; %s stays in force.",
+			     now->origin, write->from.origin, entry->name, now->origin);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+static int check_match(const struct eg_policy_write *write, const struct eg_entry *entry, struct eg_error *err)
+{
+	const struct eg_applied *now = in_force(entry);
+
+	if (!write->if_match || (now && (strcmp(write->if_match, "*") == 0 || strcmp(write->if_match, now->rev) == 0)))
+		return 0;
+	return eg_error_set(err, 412, "rev_changed", "The revision in force is %s, not %s: look at it first.",
+			    now ? now->rev : "none", write->if_match);
+}
+
+static int check_name(const struct eg_policy_write *write, const struct eg_policy *policy, struct eg_error *err)
+{
+	if (!write->expect_app || strcmp(write->expect_app, policy->app) == 0)
+		return 0;
+	return eg_error_set(err, 400, "app_mismatch", "The policy is for the app %s, not %s.", policy->app,
+			    write->expect_app);
+}
+
+/* ---- Into force ------------------------------------------------------------------------------ */
+
+/* A source without numbers of its own counts its revisions. */
+static uint64_t number_of(const struct eg_policy_write *write, const struct eg_entry *entry,
+			  const struct eg_policy *policy)
+{
+	if (write->from.number)
+		return write->from.number;
+	if (!entry || !entry->now)
+		return 1;
+	if (in_force(entry) && memcmp(entry->now->hash, policy->hash, sizeof(policy->hash)) == 0)
+		return entry->now->number;
+	return entry->now->number + 1;
+}
+
+static int store(struct eg_agent *agent, const struct eg_policy_write *write, const char *app, uint64_t number,
+		 struct eg_store_draft **ret, struct eg_error *err)
+{
+	int r;
+
+	*ret = NULL;
+	if (write->from.source != EG_SOURCE_SOCKET || write->persisted)
+		return 0;
+	r = eg_store_prepare(agent->config->state_dir, app, number, write->text, write->len, ret);
+	if (r < 0)
+		eg_error_set(err, 507, "not_stored", "The policy can't be written to %s (%s), so it was not put in force.",
+			     agent->config->state_dir, strerror(-r));
+	return r;
+}
+
+static void tell_write(struct eg_agent *agent, const struct eg_entry *entry, const struct eg_policy_write *write,
+		       const struct eg_policy_written *written, const char *rev_before)
+{
+	char actor[64], until[64];
+
+	eg_actor_text(write->actor, actor, sizeof(actor));
+	eg_units_moment_text(entry->now->expires_utc_ns, until, sizeof(until));
+	eg_notice(agent, "policy", entry, NULL,
+		  json_pack("{s:s,s:s,s:s,s:s*,s:s*,s:s*,s:s,s:s,s:i,s:i}", "action", "apply", "actor", actor,
+			    "policy_rev", written->rev, "previous_rev", rev_before, "source",
+			    eg_source_name(write->from.source), "file", write->from.origin, "expires", until, "mode",
+			    entry->now->mode == EG_MODE_AUDIT ? "audit" : "enforce", "rules", (int)written->rules,
+			    "reset_sockets", (int)written->reset_sockets));
+	eg_log_info("app %s: policy %s is in force (%zu rules, until %s), from %s", entry->name, written->rev,
+		    written->rules, until, write->from.origin ? write->from.origin : actor);
+}
+
+static void after_apply(struct eg_agent *agent, struct eg_entry *entry, const struct eg_applied *was, bool revived,
+			struct eg_policy_written *written)
+{
+	if (entry->now != was || revived) {
+		if (revived)
+			agent->patterns_stale = true;
+		eg_tags_patterns_changed(agent, entry->before == was ? was : NULL, entry->now);
+	}
+	if (agent->events)
+		eg_events_meta_changed(agent->events);
+	if (written->changed && agent->started && entry->now->mode == EG_MODE_ENFORCE)
+		written->reset_sockets = eg_cut_denied(agent, entry->name);
+}
+
+static int apply(struct eg_agent *agent, const struct eg_policy_write *write, const struct draft *draft,
+		 struct eg_policy_written *ret, struct eg_error *err)
+{
+	struct eg_entry *entry = eg_registry_find(agent, draft->policy->app);
+	const struct eg_applied *was = entry ? entry->now : NULL;
+	struct eg_provenance from = write->from;
+	struct eg_store_draft *stored = NULL;
+	char rev_before[EG_REV_LEN] = "";
+	bool revived = entry && entry->deleted;
+	int r;
+
+	from.number = number_of(write, entry, draft->policy);
+	if (was)
+		snprintf(rev_before, sizeof(rev_before), "%s", was->rev);
+	r = store(agent, write, draft->policy->app, from.number, &stored, err);
+	if (!r)
+		r = eg_registry_get(agent, draft->policy->app, &entry, err);
+	if (!r)
+		r = eg_apply_policy(agent, entry, draft->policy, draft->compiled, &from, &ret->changed, err);
+	if (r < 0) {
+		eg_store_abandon(stored);
+		return r;
+	}
+	if (stored && (r = eg_store_commit(stored)) < 0)
+		eg_log_err("app %s: its policy is in force, but may not outlive a restart (%s)", entry->name, strerror(-r));
+	snprintf(ret->app, sizeof(ret->app), "%s", entry->name);
+	snprintf(ret->rev, sizeof(ret->rev), "%s", entry->now->rev);
+	ret->rules = draft->policy->rule_count;
+	after_apply(agent, entry, was, revived, ret);
+	if (ret->changed)
+		tell_write(agent, entry, write, ret, rev_before[0] ? rev_before : NULL);
+	return 0;
+}
+
+int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *write, struct eg_policy_written *ret,
+		      struct eg_error *err)
+{
+	struct draft draft = {0};
+	struct eg_policy_written written = {0};
+	const struct eg_entry *entry;
+	int r = draft_read(agent, write->file, write->text, write->len, write->at_start, &draft);
+
+	if (r < 0) {
+		r = refuse_diags(&draft, err);
+		draft_clear(&draft);
+		return r;
+	}
+	entry = eg_registry_find(agent, draft.policy->app);
+	r = check_name(write, draft.policy, err);
+	if (!r)
+		r = check_match(write, entry, err);
+	if (!r)
+		r = check_owner(write, entry, err);
+	if (!r)
+		r = apply(agent, write, &draft, &written, err);
+	if (!r) {
+		written.warnings = eg_diags_json(&draft.diags);
+		*ret = written;
+	}
+	draft_clear(&draft);
+	return r;
+}
+
+int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struct eg_actor *actor, const char *why,
+		     uint32_t *ret_reset, struct eg_error *err)
+{
+	struct eg_cut done;
+	char text[64];
+	int r = eg_store_remove(agent->config->state_dir, entry->name);
+
+	if (r < 0)
+		return eg_error_set(err, 500, "not_stored", "The stored policy of %s can't be removed from %s: %s.",
+				    entry->name, agent->config->state_dir, strerror(-r));
+	eg_apply_mark_deleted(agent, entry);
+	agent->patterns_stale = true;
+	eg_cut_app(agent, entry->name, false, &done);
+	eg_actor_text(actor, text, sizeof(text));
+	eg_notice(agent, "policy", entry, NULL,
+		  json_pack("{s:s,s:s,s:s*,s:i}", "action", "delete", "actor", text, "cause", why, "reset_sockets",
+			    (int)done.sockets));
+	eg_log_notice("app %s: its policy is deleted, everything is denied (%s)", entry->name, why ? why : text);
+	*ret_reset = done.sockets;
+	return 0;
+}
+
+/* ---- The socket's ------------------------------------------------------------------------------- */
+
+int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg_policy_put *put,
+			const struct eg_actor *actor, json_t **ret, struct eg_error *err)
+{
+	struct eg_policy_write write = {
+		.text = put->text,
+		.len = put->len,
+		.expect_app = app,
+		.if_match = put->if_match,
+		.take_over = put->take_over,
+		.from = {.source = EG_SOURCE_SOCKET},
+		.actor = actor,
+	};
+	struct eg_policy_written written;
+	int r;
+
+	pthread_mutex_lock(&agent->apply);
+	r = eg_policies_write(agent, &write, &written, err);
+	pthread_mutex_unlock(&agent->apply);
+	if (r < 0)
+		return r;
+	*ret = json_pack("{s:s,s:s,s:b,s:i,s:s,s:o,s:i}", "app", written.app, "policy_rev", written.rev, "changed",
+			 written.changed, "rules", (int)written.rules, "source", eg_source_name(EG_SOURCE_SOCKET),
+			 "warnings", written.warnings, "reset_sockets", (int)written.reset_sockets);
+	return 0;
+}
+
+static int delete_locked(struct eg_agent *agent, const char *app, bool take_over, const struct eg_actor *actor,
+			 uint32_t *ret_reset, struct eg_error *err)
+{
+	struct eg_entry *entry = eg_registry_find(agent, app);
+	const struct eg_policy_write write = {.take_over = take_over, .from = {.source = EG_SOURCE_SOCKET}};
+	int r;
+
+	if (!in_force(entry))
+		return eg_error_set(err, 404, "not_found", "There is no policy of %s on this host.", app);
+	r = check_owner(&write, entry, err);
+	return r < 0 ? r : eg_policies_drop(agent, entry, actor, NULL, ret_reset, err);
+}
+
+int eg_agent_policy_delete(struct eg_agent *agent, const char *app, bool take_over, const struct eg_actor *actor,
+			   json_t **ret, struct eg_error *err)
+{
+	uint32_t reset = 0;
+	int r;
+
+	pthread_mutex_lock(&agent->apply);
+	r = delete_locked(agent, app, take_over, actor, &reset, err);
+	pthread_mutex_unlock(&agent->apply);
+	if (!r)
+		*ret = json_pack("{s:s,s:b,s:i}", "app", app, "deleted", 1, "reset_sockets", (int)reset);
+	return r;
+}
+
+int eg_agent_policy_get(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err)
+{
+	const struct eg_applied *now;
+
+	pthread_mutex_lock(&agent->lock);
+	now = in_force(eg_registry_find(agent, app));
+	if (now)
+		*ret = json_pack("{s:o,s:s,s:s,s:s*}", "policy", json_loadb(now->text, now->text_len, 0, NULL),
+				 "policy_rev", now->rev, "source", eg_source_name(now->source), "file", now->origin);
+	pthread_mutex_unlock(&agent->lock);
+	return now ? 0 : eg_error_set(err, 404, "not_found", "There is no policy of %s on this host.", app);
+}
+
+/* ---- Stored ones ------------------------------------------------------------------------------------ */
+
+static const struct eg_actor restart = {.role = EG_ROLE_ADMIN, .via = "agent"};
+
+static void load_stored(void *ctx, const char *app, uint64_t number, const char *text, size_t len)
+{
+	struct eg_agent *agent = ctx;
+	const struct eg_policy_write write = {
+		.text = text,
+		.len = len,
+		.expect_app = app,
+		.at_start = true,
+		.persisted = true,
+		.from = {.source = EG_SOURCE_SOCKET, .number = number},
+		.actor = &restart,
+	};
+	struct eg_policy_written written;
+	struct eg_error err = {0};
+
+	if (eg_policies_write(agent, &write, &written, &err) == 0) {
+		json_decref(written.warnings);
+		return;
+	}
+	agent->store_damaged = true;
+	eg_log_err("the stored policy of %s can't be put in force: %s", app, err.message);
+	eg_error_clear(&err);
+}
+
+int eg_policies_load_stored(struct eg_agent *agent)
+{
+	return eg_store_each(agent->config->state_dir, load_stored, agent);
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * registry.c - which app has which slot of the kernel's tables
+ *
+ * A slot is made whole before anybody can find it: the kernel's words zeroed, the holds in
+ * force stored, its generation last. It is used again only when neither a cgroup nor a socket
+ * refers to it, and then under a generation of its own.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/log.h"
+#include "../lib/policy.h"
+#include "agent_impl.h"
+#include "clock.h"
+
+struct eg_app_ctl *eg_entry_ctl(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	return &eg_kern_app(agent->kern, entry->slot)->ctl;
+}
+
+struct eg_app_state *eg_entry_state(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	return &eg_kern_app(agent->kern, entry->slot)->state;
+}
+
+/* Place of name in by_name, or where it would be. */
+static size_t name_place(const struct eg_agent *agent, const char *name, bool *ret_found)
+{
+	size_t low = 0, high = agent->count;
+
+	*ret_found = false;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(name, agent->by_name[middle]->name);
+
+		if (order == 0) {
+			*ret_found = true;
+			return middle;
+		}
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+struct eg_entry *eg_registry_find(struct eg_agent *agent, const char *name)
+{
+	bool found;
+	size_t place = name_place(agent, name, &found);
+
+	return found ? agent->by_name[place] : NULL;
+}
+
+size_t eg_registry_after(struct eg_agent *agent, const char *name)
+{
+	bool found;
+	size_t place = name_place(agent, name, &found);
+
+	return place + found;
+}
+
+struct eg_entry *eg_registry_at(struct eg_agent *agent, uint32_t slot, uint32_t gen)
+{
+	struct eg_entry *entry;
+
+	if (slot == EG_APP_UNKNOWN || slot >= eg_kern_slots(agent->kern))
+		return NULL;
+	entry = agent->by_slot[slot];
+	return entry && (!gen || entry->gen == gen) ? entry : NULL;
+}
+
+static void entry_free(struct eg_entry *entry)
+{
+	if (!entry)
+		return;
+	eg_applied_free(entry->now);
+	eg_applied_free(entry->before);
+	free(entry);
+}
+
+void eg_registry_store_holds(struct eg_agent *agent, struct eg_entry *entry)
+{
+	struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
+	uint32_t layers = eg_holds_layers(agent->holds, entry->name);
+
+	__atomic_store_n(&ctl->kill, EG_KILL_WORD(entry->gen, layers), __ATOMIC_SEQ_CST);
+}
+
+const char *eg_registry_state(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	const struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
+	const struct eg_app_state *state = eg_entry_state(agent, entry);
+	uint64_t kill = __atomic_load_n(&ctl->kill, __ATOMIC_RELAXED);
+
+	if (eg_kern_host(agent->kern)->kill_all || (uint32_t)kill || state->auto_kill > ctl->auto_cleared)
+		return "killed";
+	if (entry->now && (state->expired_uid == entry->now->uid || eg_clock_utc_ns() >= entry->now->expires_utc_ns))
+		return "expired";
+	if (entry->deleted)
+		return "deleted";
+	if (!ctl->ruleset)
+		return "no_policy";
+	if (eg_kern_ruleset(agent->kern, (uint32_t)ctl->ruleset)->mode == EG_MODE_AUDIT ||
+	    ctl->relax_until_boot_ns > eg_clock_boot_ns())
+		return "audit";
+	return "enforce";
+}
+
+/* Adds the entry to both indexes. Takes lock. */
+static void entry_publish(struct eg_agent *agent, struct eg_entry *entry)
+{
+	bool found;
+	size_t place;
+
+	pthread_mutex_lock(&agent->lock);
+	place = name_place(agent, entry->name, &found);
+	memmove(agent->by_name + place + 1, agent->by_name + place,
+		(agent->count - place) * sizeof(*agent->by_name));
+	agent->by_name[place] = entry;
+	agent->count++;
+	agent->by_slot[entry->slot] = entry;
+	if (entry->slot >= agent->slots_used)
+		__atomic_store_n(&agent->slots_used, entry->slot + 1, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&agent->lock);
+}
+
+static void entry_withdraw(struct eg_agent *agent, struct eg_entry *entry)
+{
+	bool found;
+	size_t place;
+
+	pthread_mutex_lock(&agent->lock);
+	place = name_place(agent, entry->name, &found);
+	if (found) {
+		agent->count--;
+		memmove(agent->by_name + place, agent->by_name + place + 1,
+			(agent->count - place) * sizeof(*agent->by_name));
+	}
+	agent->by_slot[entry->slot] = NULL;
+	pthread_mutex_unlock(&agent->lock);
+}
+
+/* What a former owner of the slot left in the tables that only the kernel writes. */
+static int slot_blank(struct eg_agent *agent, uint32_t slot)
+{
+	struct eg_kern *kern = agent->kern;
+	struct eg_reasons reasons = {0};
+	struct eg_losses losses = {0};
+	struct eg_denied_tab denied = {0};
+	struct eg_meter meter = {0};
+	int cpus = libbpf_num_possible_cpus();
+	EG_FREE void *counters = cpus > 0 ? calloc((size_t)cpus, sizeof(struct eg_counters)) : NULL;
+
+	if (!counters)
+		return -ENOMEM;
+	eg_kern_app(kern, slot)->state = (struct eg_app_state){0};
+	if (bpf_map_update_elem(eg_kern_map_fd(kern, EG_MAP_COUNTERS), &slot, counters, BPF_ANY) ||
+	    bpf_map_update_elem(eg_kern_map_fd(kern, EG_MAP_REASONS), &slot, &reasons, BPF_ANY) ||
+	    bpf_map_update_elem(eg_kern_map_fd(kern, EG_MAP_LOSSES), &slot, &losses, BPF_ANY) ||
+	    bpf_map_update_elem(eg_kern_map_fd(kern, EG_MAP_DENIED), &slot, &denied, BPF_ANY))
+		return -errno;
+	for (uint32_t i = 0; i < EG_METERS_PER_APP; i++) {
+		uint32_t key = slot * EG_METERS_PER_APP + i;
+
+		if (bpf_map_update_elem(eg_kern_map_fd(kern, EG_MAP_METERS), &key, &meter, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static uint32_t slot_find_free(const struct eg_agent *agent)
+{
+	uint32_t slots = eg_kern_slots(agent->kern);
+
+	for (uint32_t slot = 1; slot < slots; slot++) {
+		if (!agent->by_slot[slot])
+			return slot;
+	}
+	return 0;
+}
+
+static int slot_open(struct eg_agent *agent, struct eg_entry *entry)
+{
+	struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
+	struct eg_app_name name = {{0}};
+	struct eg_app_ref ref = {.app = entry->slot, .gen = entry->gen};
+	int r = slot_blank(agent, entry->slot);
+
+	if (r < 0)
+		return r;
+	ctl->ruleset = 0;
+	ctl->relax_until_boot_ns = 0;
+	ctl->auto_cleared = 0;
+	ctl->flags = 0;
+	eg_registry_store_holds(agent, entry);
+	__atomic_store_n(&ctl->gen, entry->gen, __ATOMIC_RELEASE);
+	memcpy(name.name, entry->name, sizeof(name.name));
+	if (bpf_map_update_elem(eg_kern_map_fd(agent->kern, EG_MAP_APP_NAMES), &name, &ref, BPF_ANY)) {
+		r = -errno;
+		__atomic_store_n(&ctl->gen, 0, __ATOMIC_RELEASE);
+	}
+	return r;
+}
+
+int eg_registry_get(struct eg_agent *agent, const char *name, struct eg_entry **ret, struct eg_error *err)
+{
+	struct eg_entry *entry = eg_registry_find(agent, name);
+	int r;
+
+	if (entry) {
+		*ret = entry;
+		return 0;
+	}
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return eg_error_set(err, 500, "no_memory", "Out of memory.");
+	snprintf(entry->name, sizeof(entry->name), "%s", name);
+	entry->slot = slot_find_free(agent);
+	if (!entry->slot) {
+		free(entry);
+		eg_error_set(err, 507, "apps_full",
+			     "This host holds %u apps already: raise max_apps, or delete apps that are gone.",
+			     eg_kern_slots(agent->kern) - 1);
+		return -ENOSPC;
+	}
+	entry->gen = eg_kern_host(agent->kern)->next_uid++;
+	r = slot_open(agent, entry);
+	if (r < 0) {
+		free(entry);
+		eg_error_set(err, 500, "kernel", "The kernel's tables could not be written: %s.", strerror(-r));
+		return r;
+	}
+	entry_publish(agent, entry);
+	/* a hold that came between slot_open and now found no entry: it is in the holds by now */
+	pthread_mutex_lock(&agent->lock);
+	eg_registry_store_holds(agent, entry);
+	pthread_mutex_unlock(&agent->lock);
+	*ret = entry;
+	return 0;
+}
+
+static int adopt_one(struct eg_agent *agent, const struct eg_app_name *name, const struct eg_app_ref *ref)
+{
+	struct eg_app *app = eg_kern_app(agent->kern, ref->app);
+	struct eg_entry *entry;
+
+	if (!app || ref->app == EG_APP_UNKNOWN || app->ctl.gen != ref->gen || !memchr(name->name, 0, sizeof(name->name)) ||
+	    !eg_policy_app_name(name->name) || agent->by_slot[ref->app]) {
+		bpf_map_delete_elem(eg_kern_map_fd(agent->kern, EG_MAP_APP_NAMES), name);
+		return 0;
+	}
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return -ENOMEM;
+	memcpy(entry->name, name->name, sizeof(entry->name));
+	entry->slot = ref->app;
+	entry->gen = ref->gen;
+	entry->deleted = app->ctl.flags & EG_APP_DELETED;
+	entry->netns_refused = app->ctl.flags & EG_APP_NETNS_ADMIN;
+	entry_publish(agent, entry);
+	return 0;
+}
+
+int eg_registry_adopt(struct eg_agent *agent, struct eg_error *err)
+{
+	int fd = eg_kern_map_fd(agent->kern, EG_MAP_APP_NAMES);
+	uint32_t slots = eg_kern_slots(agent->kern);
+	EG_FREE struct eg_app_name *names = calloc(slots, sizeof(*names));
+	struct eg_app_ref ref;
+	uint32_t count = 0;
+
+	agent->by_slot = calloc(slots, sizeof(*agent->by_slot));
+	agent->by_name = calloc(slots, sizeof(*agent->by_name));
+	agent->slots_used = 1;
+	if (!names || !agent->by_slot || !agent->by_name)
+		return eg_error_set(err, 500, "no_memory", "Out of memory.");
+	while (count < slots && !bpf_map_get_next_key(fd, count ? &names[count - 1] : NULL, &names[count]))
+		count++;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!bpf_map_lookup_elem(fd, &names[i], &ref) && adopt_one(agent, &names[i], &ref) < 0)
+			return eg_error_set(err, 500, "no_memory", "Out of memory.");
+	}
+	/* a slot whose name is missing: the agent died while it was made */
+	for (uint32_t slot = 1; slot < slots; slot++) {
+		if (!agent->by_slot[slot])
+			__atomic_store_n(&eg_kern_app(agent->kern, slot)->ctl.gen, 0, __ATOMIC_RELEASE);
+	}
+	return 0;
+}
+
+static bool entry_is_referred_to(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	const struct eg_app_state *state = eg_entry_state(agent, entry);
+
+	if (__atomic_load_n(&state->sockets, __ATOMIC_RELAXED) || __atomic_load_n(&state->peers, __ATOMIC_RELAXED))
+		return true;
+	for (size_t i = 0; i < agent->tag_count; i++) {
+		if (agent->tags[i]->slot == entry->slot)
+			return true;
+	}
+	return false;
+}
+
+static void entry_retire(struct eg_agent *agent, struct eg_entry *entry)
+{
+	struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
+	struct eg_app_name name = {{0}};
+
+	memcpy(name.name, entry->name, sizeof(name.name));
+	bpf_map_delete_elem(eg_kern_map_fd(agent->kern, EG_MAP_APP_NAMES), &name);
+	__atomic_store_n(&ctl->gen, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&ctl->ruleset, 0, __ATOMIC_SEQ_CST);
+	entry_withdraw(agent, entry);
+	if (entry->now)
+		eg_tables_discard(agent, EG_TAKE_PTR(entry->now->tables));
+	else
+		agent->orphans = true;
+	entry_free(entry);
+	if (agent->events)
+		eg_events_meta_changed(agent->events);
+}
+
+void eg_registry_sweep(struct eg_agent *agent)
+{
+	for (size_t i = agent->count; i-- > 0;) {
+		struct eg_entry *entry = agent->by_name[i];
+
+		if (entry->deleted && !entry_is_referred_to(agent, entry)) {
+			eg_log_info("app %s: its last cgroup and socket are gone, its slot is free again", entry->name);
+			entry_retire(agent, entry);
+		}
+	}
+}
+
+void eg_registry_clear(struct eg_agent *agent)
+{
+	for (size_t i = 0; i < agent->count; i++)
+		entry_free(agent->by_name[i]);
+	free(agent->by_name);
+	free(agent->by_slot);
+	agent->by_name = NULL;
+	agent->by_slot = NULL;
+	agent->count = 0;
+}

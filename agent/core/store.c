@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * store.c - policies that came by the socket, kept in the state directory
+ *
+ * One file for each app, policies/APP.json: a line "egret-policy N", N being the revision's
+ * number, and the policy's own text after it. It is written and fsynced under another name
+ * first, and renamed once the policy is in force.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../lib/log.h"
+#include "../lib/policy.h"
+#include "agent_impl.h"
+
+#define STORE_DIR     "policies"
+#define STORE_SUFFIX  ".json"
+#define STORE_DRAFT   ".new"
+#define STORE_HEADER  "egret-policy "
+
+struct eg_store_draft {
+	int dir_fd;
+	char app[EG_APP_NAME_LEN];
+};
+
+static void name_of(char *ret, size_t size, const char *app, const char *suffix)
+{
+	snprintf(ret, size, "%s%s", app, suffix);
+}
+
+static int open_dir(const char *state_dir, bool make)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/" STORE_DIR, state_dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	if (make && mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+void eg_store_abandon(struct eg_store_draft *draft)
+{
+	char name[EG_APP_NAME_LEN + 16];
+
+	if (!draft)
+		return;
+	name_of(name, sizeof(name), draft->app, STORE_DRAFT);
+	unlinkat(draft->dir_fd, name, 0);
+	close(draft->dir_fd);
+	free(draft);
+}
+
+static int draft_write(struct eg_store_draft *draft, uint64_t number, const char *text, size_t len)
+{
+	char name[EG_APP_NAME_LEN + 16], header[64];
+	EG_CLOSE int fd = -1;
+	int r;
+
+	name_of(name, sizeof(name), draft->app, STORE_DRAFT);
+	fd = openat(draft->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	snprintf(header, sizeof(header), STORE_HEADER "%" PRIu64 "\n", number);
+	r = write_all(fd, header, strlen(header));
+	if (!r)
+		r = write_all(fd, text, len);
+	if (!r && fsync(fd))
+		r = -errno;
+	return r;
+}
+
+int eg_store_prepare(const char *state_dir, const char *app, uint64_t number, const char *text, size_t len,
+		     struct eg_store_draft **ret)
+{
+	struct eg_store_draft *draft = calloc(1, sizeof(*draft));
+	int r;
+
+	if (!draft)
+		return -ENOMEM;
+	snprintf(draft->app, sizeof(draft->app), "%s", app);
+	draft->dir_fd = open_dir(state_dir, true);
+	if (draft->dir_fd < 0) {
+		r = draft->dir_fd;
+		free(draft);
+		return r;
+	}
+	r = draft_write(draft, number, text, len);
+	if (r < 0) {
+		eg_store_abandon(draft);
+		return r;
+	}
+	*ret = draft;
+	return 0;
+}
+
+int eg_store_commit(struct eg_store_draft *draft)
+{
+	char from[EG_APP_NAME_LEN + 16], to[EG_APP_NAME_LEN + 16];
+	int r = 0;
+
+	name_of(from, sizeof(from), draft->app, STORE_DRAFT);
+	name_of(to, sizeof(to), draft->app, STORE_SUFFIX);
+	if (renameat(draft->dir_fd, from, draft->dir_fd, to) || fsync(draft->dir_fd))
+		r = -errno;
+	close(draft->dir_fd);
+	free(draft);
+	return r;
+}
+
+int eg_store_remove(const char *state_dir, const char *app)
+{
+	char name[EG_APP_NAME_LEN + 16];
+	EG_CLOSE int dir_fd = open_dir(state_dir, false);
+
+	if (dir_fd < 0)
+		return dir_fd == -ENOENT ? 0 : dir_fd;
+	name_of(name, sizeof(name), app, STORE_SUFFIX);
+	if (unlinkat(dir_fd, name, 0))
+		return errno == ENOENT ? 0 : -errno;
+	return fsync(dir_fd) ? -errno : 0;
+}
+
+/* Reads a file of at most max bytes; *ret is NUL-terminated. */
+int eg_store_read_file(int dir_fd, const char *name, size_t max, char **ret, size_t *ret_len)
+{
+	EG_CLOSE int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	EG_FREE char *text = NULL;
+	struct stat st;
+	size_t len = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if ((uint64_t)st.st_size > max)
+		return -EFBIG;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	while (len < (size_t)st.st_size) {
+		ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	text[len] = '\0';
+	*ret = EG_TAKE_PTR(text);
+	*ret_len = len;
+	return 0;
+}
+
+static void each_one(int dir_fd, const char *name, eg_store_fn fn, void *ctx)
+{
+	EG_FREE char *text = NULL;
+	char app[EG_APP_NAME_LEN] = "";
+	size_t len = 0, stem = strlen(name) - strlen(STORE_SUFFIX);
+	uint64_t number = 0;
+	const char *body;
+	int r;
+
+	if (stem >= sizeof(app))
+		return;
+	memcpy(app, name, stem);
+	if (!eg_policy_app_name(app))
+		return;
+	r = eg_store_read_file(dir_fd, name, EG_POLICY_BYTES_MAX + 64, &text, &len);
+	if (r < 0 || sscanf(text, STORE_HEADER "%" SCNu64 "\n", &number) != 1 || !(body = strchr(text, '\n'))) {
+		eg_log_err("the stored policy of %s can't be read (%s): it is left out", app,
+			   r < 0 ? strerror(-r) : "damaged");
+		return;
+	}
+	body++;
+	fn(ctx, app, number, body, len - (size_t)(body - text));
+}
+
+int eg_store_each(const char *state_dir, eg_store_fn fn, void *ctx)
+{
+	int dir_fd = open_dir(state_dir, false);
+	EG_CLOSEDIR DIR *dir = NULL;
+	struct dirent *entry;
+
+	if (dir_fd < 0)
+		return dir_fd == -ENOENT ? 0 : dir_fd;
+	dir = fdopendir(dir_fd);
+	if (!dir) {
+		close(dir_fd);
+		return -errno;
+	}
+	while ((entry = readdir(dir))) {
+		size_t length = strlen(entry->d_name);
+
+		if (length > strlen(STORE_SUFFIX) &&
+		    strcmp(entry->d_name + length - strlen(STORE_SUFFIX), STORE_SUFFIX) == 0)
+			each_one(dirfd(dir), entry->d_name, fn, ctx);
+	}
+	return 0;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * view_status.c - the agent as a whole: what it enforces, how full it is, what is wrong
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "agent_impl.h"
+#include "clock.h"
+
+#define FILL_ALARM_PERCENT 80
+
+void eg_fills(struct eg_agent *agent, struct eg_fill ret[EG_FILLS])
+{
+	uint64_t peers = 0;
+
+	for (uint32_t slot = 0; slot < agent->slots_used; slot++)
+		peers += eg_kern_app(agent->kern, slot)->state.peers;
+	ret[0] = (struct eg_fill){"apps", agent->count, eg_kern_slots(agent->kern) - 1};
+	ret[1] = (struct eg_fill){"rules", agent->rules_used, eg_kern_rule_count(agent->kern)};
+	ret[2] = (struct eg_fill){"matches", agent->match_ranges.used, agent->match_ranges.total};
+	ret[3] = (struct eg_fill){"rulesets", agent->ruleset_ranges.used, agent->ruleset_ranges.total};
+	ret[4] = (struct eg_fill){"cgroups", agent->tag_count, eg_kern_map_max(agent->kern, EG_MAP_CGROUPS)};
+	ret[5] = (struct eg_fill){"peers", peers, eg_kern_map_max(agent->kern, EG_MAP_PEERS)};
+}
+
+/* ---- Alarms --------------------------------------------------------------------------------- */
+
+static void alarm_add(json_t *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void alarm_add(json_t *list, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	json_array_append_new(list, json_string(text));
+}
+
+static void alarm_relaxed(struct eg_agent *agent, json_t *list)
+{
+	uint64_t now = eg_clock_boot_ns();
+
+	for (size_t i = 0; i < agent->count; i++) {
+		if (eg_entry_ctl(agent, agent->by_name[i])->relax_until_boot_ns > now)
+			alarm_add(list, "%s is relaxed: nothing is denied to it", agent->by_name[i]->name);
+	}
+}
+
+json_t *eg_alarms_json(struct eg_agent *agent)
+{
+	struct eg_fill fills[EG_FILLS];
+	struct eg_holds_stats holds;
+	struct eg_events_stats events = {0};
+	json_t *list = json_array();
+
+	eg_holds_stats(agent->holds, &holds);
+	if (agent->events)
+		eg_events_stats(agent->events, &events);
+	pthread_mutex_lock(&agent->lock);
+	if (!eg_roots_enforcing(agent))
+		alarm_add(list, "enforcement is lost below at least one managed root");
+	eg_fills(agent, fills);
+	for (size_t i = 0; i < EG_FILLS; i++) {
+		if (fills[i].used * 100 >= fills[i].max * FILL_ALARM_PERCENT)
+			alarm_add(list, "table %s is %llu %% full", fills[i].name,
+				  (unsigned long long)(fills[i].used * 100 / fills[i].max));
+	}
+	if (agent->paused_why[0])
+		alarm_add(list, "%s", agent->paused_why);
+	if (agent->store_damaged)
+		alarm_add(list, "a stored policy could not be read at start: the log names it");
+	if (agent->cgroups_full)
+		alarm_add(list, "a cgroup could not be tagged, so it is denied everything");
+	alarm_relaxed(agent, list);
+	pthread_mutex_unlock(&agent->lock);
+	if (holds.last_error)
+		alarm_add(list, "kills can't be written to disk (%s): they would not outlive a reboot",
+			  strerror(-holds.last_error));
+	if (holds.corrupt_lines)
+		alarm_add(list, "%llu lines of the record of kills were damaged: see holds.journal.bad",
+			  (unsigned long long)holds.corrupt_lines);
+	if (agent->usage && eg_usage_last_error(agent->usage))
+		alarm_add(list, "the use of caps can't be written to disk (%s)", strerror(-eg_usage_last_error(agent->usage)));
+	if (events.failing)
+		alarm_add(list, "events can't be written: %s", events.last_error);
+	return list;
+}
+
+/* ---- Status -------------------------------------------------------------------------------------- */
+
+struct states {
+	struct eg_agent *agent;
+	json_int_t total, enforce, audit, killed, expired, deleted, no_policy;
+};
+
+static void count_state(void *ctx, struct eg_entry *entry)
+{
+	struct states *states = ctx;
+	const char *state = eg_registry_state(states->agent, entry);
+	const struct {
+		const char *name;
+		json_int_t *count;
+	} kinds[] = {{"enforce", &states->enforce}, {"audit", &states->audit},     {"killed", &states->killed},
+		     {"expired", &states->expired}, {"deleted", &states->deleted}, {"no_policy", &states->no_policy}};
+
+	states->total++;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(state, kinds[i].name) == 0)
+			(*kinds[i].count)++;
+	}
+}
+
+json_t *eg_states_json(struct eg_agent *agent)
+{
+	struct states states = {.agent = agent};
+
+	eg_apps_each(agent, count_state, &states);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "total", states.total, "enforce", states.enforce, "audit",
+			 states.audit, "killed", states.killed, "expired", states.expired, "deleted", states.deleted,
+			 "unpoliced", states.no_policy);
+}
+
+/* One word of a file such as "none [integrity] confidentiality": the one in brackets. */
+static void read_lockdown(char *ret, size_t size)
+{
+	EG_FCLOSE FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+	char line[128] = "", *open, *end;
+
+	snprintf(ret, size, "unknown");
+	if (!file || !fgets(line, sizeof(line), file))
+		return;
+	open = strchr(line, '[');
+	end = open ? strchr(open, ']') : NULL;
+	if (end)
+		snprintf(ret, size, "%.*s", (int)(end - open - 1), open + 1);
+}
+
+static bool has_bpf_lsm(void)
+{
+	EG_FCLOSE FILE *file = fopen("/sys/kernel/security/lsm", "re");
+	char line[256] = "", *save = NULL;
+
+	if (!file || !fgets(line, sizeof(line), file))
+		return false;
+	for (char *name = strtok_r(line, ",\n", &save); name; name = strtok_r(NULL, ",\n", &save)) {
+		if (strcmp(name, "bpf") == 0)
+			return true;
+	}
+	return false;
+}
+
+static json_t *kernel_json(void)
+{
+	char lockdown[32];
+	struct utsname name;
+
+	uname(&name);
+	read_lockdown(lockdown, sizeof(lockdown));
+	return json_pack("{s:s,s:b,s:s,s:b}", "release", name.release, "btf", access("/sys/kernel/btf/vmlinux", R_OK) == 0,
+			 "lockdown", lockdown, "lsm_bpf", has_bpf_lsm());
+}
+
+static json_t *fills_json(struct eg_agent *agent)
+{
+	struct eg_fill fills[EG_FILLS];
+	json_t *list = json_array();
+
+	eg_fills(agent, fills);
+	for (size_t i = 0; i < EG_FILLS; i++)
+		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "name", fills[i].name, "used",
+						      (json_int_t)fills[i].used, "max", (json_int_t)fills[i].max));
+	return list;
+}
+
+static json_t *all_holds_json(struct eg_agent *agent)
+{
+	struct eg_hold_info *infos = NULL;
+	json_t *list = json_array();
+	size_t count = 0;
+
+	if (eg_holds_list(agent->holds, &infos, &count) == 0) {
+		for (size_t i = 0; i < count; i++)
+			json_array_append_new(list, eg_hold_json(&infos[i]));
+		free(infos);
+	}
+	return list;
+}
+
+static json_t *policy_errors_json(struct eg_agent *agent)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < agent->policy_error_count; i++) {
+		const struct eg_policy_error *error = &agent->policy_errors[i];
+
+		json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "file", error->file, "message", error->message,
+						      "diagnostics",
+						      error->diagnostics ? json_incref(error->diagnostics) : json_array()));
+	}
+	return list;
+}
+
+static json_t *events_json(struct eg_agent *agent)
+{
+	struct eg_events_stats stats = {0};
+
+	if (agent->events)
+		eg_events_stats(agent->events, &stats);
+	return json_pack("{s:I,s:I,s:I,s:I,s:s,s:I,s:i,s:b}", "written", (json_int_t)stats.written, "lost",
+			 (json_int_t)(stats.lost + stats.posts_dropped), "suppressed", (json_int_t)stats.suppressed,
+			 "dropped_by_quota", (json_int_t)stats.dropped_by_quota, "log_dir", stats.log_dir, "log_bytes",
+			 (json_int_t)stats.log_bytes, "queue", (int)stats.queue, "failing", stats.failing);
+}
+
+static json_t *unknown_json(struct eg_agent *agent)
+{
+	uint64_t denied, audited;
+
+	eg_slot_denied(agent, EG_APP_UNKNOWN, &denied, &audited);
+	return json_pack("{s:I,s:I}", "denied", (json_int_t)denied, "audited", (json_int_t)audited);
+}
+
+static json_t *agent_json(const struct eg_agent *agent)
+{
+	return json_pack("{s:s,s:i,s:o,s:I}", "version", EG_VERSION, "pid", (int)getpid(), "started",
+			 eg_time_json(agent->started_utc_ns), "uptime_s",
+			 (json_int_t)((eg_clock_boot_ns() - agent->started_boot_ns) / EG_NS_PER_S));
+}
+
+int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
+{
+	json_t *apps = eg_states_json(agent), *alarms = eg_alarms_json(agent), *status, *more;
+
+	pthread_mutex_lock(&agent->lock);
+	status = json_pack("{s:o,s:s,s:b,s:o,s:o,s:s,s:o,s:s,s:s}", "agent", agent_json(agent), "host",
+			   agent->config->host, "enforcement_ok", eg_roots_enforcing(agent), "enforcement",
+			   eg_roots_json(agent), "kernel", kernel_json(), "abi", "1.0", "accepts",
+			   json_pack("{s:[i],s:[i]}", "policy_version", EG_POLICY_VERSION, "event_schema", 1),
+			   "cgroup2_mount", eg_cgroupfs_mount(agent->cgroupfs), "state_dir", agent->config->state_dir);
+	more = json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "apps", apps, "kill_all",
+			 eg_kern_host(agent->kern)->kill_all != 0, "holds", all_holds_json(agent), "maps",
+			 fills_json(agent), "policy_errors", policy_errors_json(agent), "events", events_json(agent),
+			 "unknown", unknown_json(agent), "alarms", alarms);
+	pthread_mutex_unlock(&agent->lock);
+	json_object_update(status, more);
+	json_decref(more);
+	*ret = status;
+	return status ? 0 : eg_error_set(err, 500, "no_memory", "Out of memory.");
+}
