@@ -104,6 +104,16 @@ static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 	return 0;
 }
 
+/* One agent for each set of maps, whatever state directory it was given. */
+static int lock_bpffs(struct eg_agent *agent, struct eg_error *err)
+{
+	agent->bpffs_fd = open(agent->config->bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (agent->bpffs_fd < 0 || flock(agent->bpffs_fd, LOCK_EX | LOCK_NB))
+		return eg_error_set(err, 500, "already_running", "another egretd uses the maps in %s: stop it first",
+				    agent->config->bpffs);
+	return 0;
+}
+
 void eg_agent_set_host(struct eg_agent *agent)
 {
 	const struct eg_config *config = agent->config;
@@ -175,6 +185,8 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 		r = open_cgroupfs(agent, err);
 	if (!r)
 		r = open_kernel(agent, err);
+	if (!r)
+		r = lock_bpffs(agent, err);
 	if (r < 0)
 		return r;
 	if (!agent->adopted)
@@ -256,8 +268,9 @@ static void say_started(struct eg_agent *agent)
 	eg_log_notice("enforcement is on: %zu apps below %zu managed roots, %s maps", agent->count, agent->root_count,
 		      agent->adopted ? "adopted" : "fresh");
 	eg_notice(agent, "agent", NULL, NULL,
-		  json_pack("{s:s,s:s,s:b,s:i,s:i}", "action", "start", "version", EG_VERSION, "adopted", agent->adopted,
-			    "apps", (int)agent->count, "roots", (int)agent->root_count));
+		  json_pack("{s:s,s:s,s:b,s:i,s:i,s:O}", "action", "start", "version", EG_VERSION, "adopted",
+			    agent->adopted, "apps", (int)agent->count, "roots", (int)agent->root_count, "host_labels",
+			    agent->config->host_labels));
 }
 
 static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *err)
@@ -288,6 +301,18 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 	return 0;
 }
 
+/* Nothing half-started stays: what this start has attached goes. What was there before it stays. */
+static void undo(struct eg_agent *agent)
+{
+	struct eg_error ignored = {0};
+
+	if (!agent->kern || agent->adopted || agent->bpffs_fd < 0)
+		return;
+	eg_roots_abandon(agent);
+	eg_kern_detach_all(agent->config->bpffs, &ignored);
+	eg_error_clear(&ignored);
+}
+
 int eg_agent_start(const struct eg_config *config, enum eg_start how, struct eg_agent **ret, struct eg_error *err)
 {
 	struct eg_agent *agent;
@@ -300,6 +325,7 @@ int eg_agent_start(const struct eg_config *config, enum eg_start how, struct eg_
 		return eg_error_set(err, 500, "no_memory", "out of memory");
 	agent->config = config;
 	agent->lock_fd = -1;
+	agent->bpffs_fd = -1;
 	agent->started_utc_ns = eg_clock_utc_ns();
 	agent->started_boot_ns = eg_clock_boot_ns();
 	read_boot_id(agent->boot_id, sizeof(agent->boot_id));
@@ -307,6 +333,7 @@ int eg_agent_start(const struct eg_config *config, enum eg_start how, struct eg_
 	pthread_mutex_init(&agent->lock, NULL);
 	r = come_up(agent, how, err);
 	if (r < 0) {
+		undo(agent);
 		eg_agent_stop(agent);
 		return r;
 	}
@@ -356,6 +383,8 @@ void eg_agent_stop(struct eg_agent *agent)
 	free_tables(agent);
 	eg_kern_close(agent->kern);
 	eg_cgroupfs_close(agent->cgroupfs);
+	if (agent->bpffs_fd >= 0)
+		close(agent->bpffs_fd);
 	if (agent->lock_fd >= 0)
 		close(agent->lock_fd);
 	pthread_mutex_destroy(&agent->apply);

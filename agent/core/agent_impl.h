@@ -120,6 +120,7 @@ struct eg_agent {
 	uint64_t started_utc_ns;
 	uint64_t started_boot_ns;
 	char boot_id[40];
+	int bpffs_fd; /* flock on the maps' directory */
 	int lock_fd; /* flock on the state directory: one agent for each */
 	struct eg_kern *kern;
 	bool adopted;
@@ -332,6 +333,7 @@ void eg_polidir_scan_all(struct eg_polidir *dir);
 int eg_roots_start(struct eg_agent *agent, struct eg_error *err);
 void eg_roots_check(struct eg_agent *agent); /* every second */
 void eg_roots_stop(struct eg_agent *agent); /* keepers and links stay */
+void eg_roots_abandon(struct eg_agent *agent); /* ends the keepers */
 bool eg_roots_enforcing(struct eg_agent *agent); /* under lock, as eg_roots_json, or on the main thread */
 bool eg_roots_has_id(struct eg_agent *agent, uint64_t id);
 json_t *eg_roots_json(struct eg_agent *agent);

@@ -87,8 +87,6 @@ static int check_length(const char *value, size_t len, struct seen *seen, struct
 {
 	while (len && (*value == ' ' || *value == '\t'))
 		value++, len--;
-	while (len && (value[len - 1] == ' ' || value[len - 1] == '\t'))
-		len--;
 	if (seen->length || !len || len > 18)
 		return malformed(err, "its Content-Length is not one number");
 	for (size_t i = 0; i < len; i++) {

@@ -36,24 +36,11 @@ int eg_compile_refuse(const struct eg_policy *policy, size_t rule, const char *p
 	return -EINVAL;
 }
 
-static void warn_unenforced(const char *key, struct eg_diags *diags)
-{
-	struct eg_diag diag = {.level = EG_DIAG_WARNING, .fix = "Leave it out, or expect nothing of it yet"};
-
-	snprintf(diag.path, sizeof(diag.path), "%s", key);
-	snprintf(diag.message, sizeof(diag.message), "\"%s\" has no effect in this version", key);
-	eg_diags_add(diags, &diag);
-}
-
 /* What the language has and this version can't hold an app to must not look as if it did. */
 static int refuse_unenforced(const struct eg_policy *policy, struct eg_diags *diags)
 {
 	int r = 0;
 
-	if (policy->has_dns)
-		warn_unenforced("dns", diags);
-	if (policy->has_alerts)
-		warn_unenforced("alerts", diags);
 	for (size_t i = 0; i < policy->rule_count; i++) {
 		const struct eg_policy_rule *rule = &policy->rules[i];
 

@@ -32,11 +32,11 @@ struct eg_events;
 struct eg_event_meta {
 	char app[EG_APP_NAME_LEN];
 	char owner[256];
-	char ticket[128];
+	char ticket[256];
 	char policy_rev[128];
 	char rule_id[128]; /* of e->rule under ruleset e->uid */
 	char cgroup[1024]; /* path of e->cgroup_id below the cgroup2 mount */
-	char labels_json[4096]; /* a JSON object in one line, valid UTF-8, e.g. {"team":"hr"}; or "" */
+	char labels_json[4352]; /* a JSON object in one line, valid UTF-8, e.g. {"team":"hr"}; or "" */
 };
 
 struct eg_events_config {

@@ -17,7 +17,7 @@
 #include "clock.h"
 #include "sockdiag.h"
 
-#define WORK_MAX        1024
+#define WORK_MAX        16384
 #define STALL_NS        (30 * EG_NS_PER_S) /* a capped connection that would stall longer is reset */
 #define LOOK_AGAIN_NS   (2 * EG_NS_PER_S)
 #define LOOK_AT_ONCE_NS (EG_NS_PER_S / 10)

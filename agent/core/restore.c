@@ -18,15 +18,21 @@
 
 static const uint32_t liftable[] = {EG_HOLD_LOCAL, EG_HOLD_AUTO};
 
-/* Lifts what this actor may; *ret_refused: there was something that the actor may not lift. */
-static uint64_t lift(struct eg_agent *agent, const char *name, const char *reason, const struct eg_actor *actor,
-		     json_t *lifted, bool *ret_refused)
+struct lifted {
+	json_t *names;
+	uint32_t layers;
+	uint64_t ticket; /* of the last record */
+	bool refused; /* there was something that the actor may not lift */
+};
+
+/* Lifts what this actor may. */
+static void lift(struct eg_agent *agent, const char *name, const char *reason, const struct eg_actor *actor,
+		 struct lifted *ret)
 {
 	char text[64];
-	uint64_t last = 0;
 
+	*ret = (struct lifted){.names = json_array()};
 	eg_actor_text(actor, text, sizeof(text));
-	*ret_refused = false;
 	for (size_t i = 0; i < sizeof(liftable) / sizeof(liftable[0]); i++) {
 		struct eg_hold_lift wanted = {
 			.app = name,
@@ -41,17 +47,17 @@ static uint64_t lift(struct eg_agent *agent, const char *name, const char *reaso
 		int r = eg_holds_lift(agent->holds, &wanted, &ticket);
 
 		if (r == -EPERM)
-			*ret_refused = true;
+			ret->refused = true;
 		if (r < 0)
 			continue;
-		json_array_append_new(lifted, json_string(eg_hold_layer_name(liftable[i])));
-		last = ticket;
+		json_array_append_new(ret->names, json_string(eg_hold_layer_name(liftable[i])));
+		ret->layers |= liftable[i];
+		ret->ticket = ticket;
 	}
-	return last;
 }
 
 /* The words follow the holds that are left. Under lock. */
-static void lower_words(struct eg_agent *agent, const char *name)
+static void lower_words(struct eg_agent *agent, const char *name, uint32_t lifted)
 {
 	struct eg_entry *entry;
 
@@ -63,7 +69,7 @@ static void lower_words(struct eg_agent *agent, const char *name)
 	entry = eg_registry_find(agent, name);
 	if (!entry)
 		return;
-	if (!(eg_holds_layers(agent->holds, name) & EG_HOLD_AUTO))
+	if (lifted & EG_HOLD_AUTO)
 		eg_entry_ctl(agent, entry)->auto_cleared = eg_entry_state(agent, entry)->auto_kill;
 	eg_registry_store_holds(agent, entry);
 }
@@ -106,33 +112,32 @@ int eg_agent_restore(struct eg_agent *agent, const char *app, const char *reason
 		     json_t **ret, struct eg_error *err)
 {
 	const char *name = app ? app : EG_HOLD_ALL_APPS;
-	json_t *lifted = json_array();
 	const struct eg_entry *entry;
-	uint64_t ticket;
-	bool refused, durable;
+	struct lifted lifted;
+	bool durable;
 
 	/* under lock, so that the words and the holds go down together; a lift does not wait */
 	pthread_mutex_lock(&agent->lock);
-	ticket = lift(agent, name, reason, actor, lifted, &refused);
-	if (!json_array_size(lifted)) {
+	lift(agent, name, reason, actor, &lifted);
+	if (!lifted.layers) {
 		pthread_mutex_unlock(&agent->lock);
-		json_decref(lifted);
-		if (refused)
+		json_decref(lifted.names);
+		if (lifted.refused)
 			return eg_error_set(err, 403, "hold_not_yours",
 					    "The hold is not yours to lift: a responder lifts an own hold within 15 "
 					    "minutes; ask an administrator.");
 		return eg_error_set(err, 409, "not_killed", "No hold that you could lift is in force for %s.",
 				    app ? app : "all apps");
 	}
-	lower_words(agent, name);
+	lower_words(agent, name, lifted.layers);
 	entry = app ? eg_registry_find(agent, app) : NULL;
-	tell_restore(agent, name, entry, reason, actor, lifted);
+	tell_restore(agent, name, entry, reason, actor, lifted.names);
 	pthread_mutex_unlock(&agent->lock);
 
-	durable = eg_holds_wait_durable(agent->holds, ticket, DURABLE_WAIT_MS);
+	durable = eg_holds_wait_durable(agent->holds, lifted.ticket, DURABLE_WAIT_MS);
 	pthread_mutex_lock(&agent->lock);
 	entry = app ? eg_registry_find(agent, app) : NULL;
-	*ret = json_pack("{s:s,s:o,s:o,s:b,s:s*}", "app", name, "lifted", lifted, "remaining",
+	*ret = json_pack("{s:s,s:o,s:o,s:b,s:s*}", "app", name, "lifted", lifted.names, "remaining",
 			 eg_holds_json(agent, name), "durable", durable, "state",
 			 entry ? eg_registry_state(agent, entry) : NULL);
 	pthread_mutex_unlock(&agent->lock);

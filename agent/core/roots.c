@@ -139,12 +139,9 @@ int eg_roots_start(struct eg_agent *agent, struct eg_error *err)
 		struct eg_root *root = &agent->roots[i];
 		int r = root_start(agent, &agent->config->roots[i], root, err);
 
-		if (r < 0) {
-			eg_rootkeeper_free(root->keeper);
-			free(root->path);
+		agent->root_count += root->path != NULL;
+		if (r < 0)
 			return r;
-		}
-		agent->root_count++;
 	}
 	detach_others(agent);
 	return 0;
@@ -213,6 +210,14 @@ void eg_roots_check(struct eg_agent *agent)
 {
 	for (size_t i = 0; i < agent->root_count; i++)
 		root_check(agent, &agent->roots[i]);
+}
+
+void eg_roots_abandon(struct eg_agent *agent)
+{
+	for (size_t i = 0; i < agent->root_count; i++) {
+		if (agent->roots[i].keeper)
+			eg_rootkeeper_stop(agent->roots[i].keeper);
+	}
 }
 
 void eg_roots_stop(struct eg_agent *agent)

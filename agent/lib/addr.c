@@ -57,10 +57,10 @@ static bool mask(struct eg_addr *addr, unsigned bits)
 	bool had = false;
 
 	for (unsigned i = bits / 8; i < sizeof(addr->b); i++) {
-		uint8_t keep = i == bits / 8 ? (uint8_t)(0xff00u >> bits % 8) : 0;
+		uint8_t keep = (uint8_t)(i == bits / 8 ? 0xff00u >> bits % 8 : 0);
 
-		had |= (addr->b[i] & (uint8_t)~keep) != 0;
-		addr->b[i] &= keep;
+		had |= (addr->b[i] & ~keep) != 0;
+		addr->b[i] = (uint8_t)(addr->b[i] & keep);
 	}
 	return had;
 }

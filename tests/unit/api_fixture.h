@@ -269,6 +269,7 @@ static inline void client_say(int fd, const char *text)
 struct answer {
 	int status; /* 0: none came */
 	bool cut; /* it ended before its Content-Length */
+	bool reset; /* the connection ended with an error, as if the API had not read it to its end */
 	char head[4096];
 	char *body;
 	size_t len;
@@ -328,6 +329,7 @@ static inline void client_read(int fd, struct answer *ret)
 		if (len == size)
 			bytes = realloc(bytes, (size *= 2) + 1);
 	}
+	ret->reset = n < 0;
 	close(fd);
 	bytes[len] = '\0';
 	at = bytes;

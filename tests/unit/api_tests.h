@@ -101,6 +101,7 @@ static inline void check_error(const struct answer *a, int status, const char *c
 	assert_string_equal(answer_header(a, "Content-Type"), "application/json");
 	assert_string_equal(answer_header(a, "Cache-Control"), "no-store");
 	assert_false(a->cut);
+	assert_false(a->reset);
 	assert_true(*answer_header(a, "Content-Length"));
 }
 

@@ -239,7 +239,10 @@ static gid_t group_of(const char *name)
 	return group->gr_gid;
 }
 
-/* Asks as uid, primary group gid and one more group, in a child; status, with 1000 times the role that the agent saw. */
+/*
+ * Asks in a child as uid, with the primary group gid, and `more` among a hundred others that mean
+ * nothing. The status, and 1000 times the role that the agent was told.
+ */
 static int ask_as(uid_t uid, gid_t gid, gid_t more, const char *method, const char *target)
 {
 	int pipes[2], said = -1;
@@ -248,9 +251,12 @@ static int ask_as(uid_t uid, gid_t gid, gid_t more, const char *method, const ch
 	assert_int_equal(pipe(pipes), 0);
 	pid = fork();
 	if (!pid) {
+		gid_t groups[100] = {more};
 		struct answer a;
 
-		if (setgroups(1, &more) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+		for (unsigned i = 2; i < 100; i++) /* and groups[1] is 0, which means nothing either */
+			groups[i] = 60000 + i;
+		if (setgroups(100, groups) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
 			_exit(1);
 		client_ask(path, method, target, "", NULL, 0, &a);
 		said = a.status + 1000 * (int)answer_number(&a, "role");
@@ -320,7 +326,7 @@ static void test_groups_reloaded(void **state)
 	(void)state;
 	config.groups = (struct eg_api_groups){NULL, "no-such-group", NULL};
 	start();
-	assert_int_equal(ask_as(NOBODY, group_of(ADMIN), (gid_t)-1 - 1, "GET", "/v1/status"), 403);
+	assert_int_equal(ask_as(NOBODY, group_of(ADMIN), NOBODY, "GET", "/v1/status"), 403);
 	assert_int_equal(ask_as(NOBODY, group_of(RESPONDER), group_of(VIEWER), "GET", "/v1/status"), 403);
 	assert_true(answers());
 	config.groups.viewer = VIEWER;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The API and clients of every kind: slow, half-closed, gone, many, and
- * followers of the event stream. Whatever they do, the next kill is answered at once. As root.
+ * The API and clients of every kind: slow, half-closed, gone, many, and followers of the event
+ * stream. Whatever they do, the next kill is answered at once. As root.
  */
 #include "api_tests.h"
 
+#include <grp.h>
 #include <sys/wait.h>
 
 /* ---- Slow, half-closed, gone ------------------------------------------------------------------------- */
@@ -188,7 +189,7 @@ static unsigned count_uid(uid_t uid)
 /* However many others come and say nothing, half a request, or all of it slowly: root is answered at once. */
 static void test_crowds(void **state)
 {
-	const gid_t viewer = 3; /* VIEWER */
+	const gid_t viewer = getgrnam(VIEWER)->gr_gid;
 	pid_t pids[8];
 	uint64_t began;
 

@@ -273,24 +273,6 @@ static void test_unenforced_is_refused(void **state)
 	fixture_refused(policy, 3, "ingress[0].from", "DNS names");
 }
 
-static void test_unenforced_sections_are_told(void **state)
-{
-	FIXTURE struct eg_policy *policy = fixture_policy();
-	COMPILED struct eg_compiled *compiled = NULL;
-	struct eg_diags diags = {0};
-
-	(void)state;
-	policy->has_dns = true;
-	policy->has_alerts = true;
-	assert_int_equal(eg_compile(policy, &compiled, &diags), 0);
-	assert_int_equal(diags.errors, 0);
-	assert_int_equal(diags.count, 2);
-	assert_int_equal(diags.items[0].level, EG_DIAG_WARNING);
-	assert_string_equal(diags.items[0].path, "dns");
-	assert_string_equal(diags.items[1].path, "alerts");
-	eg_diags_clear(&diags);
-}
-
 static void test_most_intervals(void **state)
 {
 	FIXTURE struct eg_policy *policy = fixture_policy();
@@ -387,7 +369,6 @@ int main(void)
 		cmocka_unit_test(test_self_of_the_policy),
 		cmocka_unit_test(test_bind),
 		cmocka_unit_test(test_unenforced_is_refused),
-		cmocka_unit_test(test_unenforced_sections_are_told),
 		cmocka_unit_test(test_most_intervals),
 		cmocka_unit_test(test_too_many_ports_to_listen_on),
 		cmocka_unit_test(test_too_many_intervals_in_all),

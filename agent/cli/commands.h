@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands.h - the table of commands, and the functions in it
+ */
+#ifndef EG_CLI_COMMANDS_H
+#define EG_CLI_COMMANDS_H
+
+#include "args.h"
+
+#define EG_BPFFS     "/sys/fs/bpf/egret"
+#define EG_STATE_DIR "/var/lib/egret"
+
+extern const struct eg_command eg_commands[];
+extern const struct eg_option eg_globals[];
+
+/* Each returns an exit status (enum eg_exit). */
+int eg_cmd_status(struct eg_cli *cli);
+int eg_cmd_apps(struct eg_cli *cli);
+int eg_cmd_app(struct eg_cli *cli);
+int eg_cmd_usage(struct eg_cli *cli);
+int eg_cmd_policy_check(struct eg_cli *cli);
+int eg_cmd_policy_apply(struct eg_cli *cli);
+int eg_cmd_policy_diff(struct eg_cli *cli);
+int eg_cmd_policy_get(struct eg_cli *cli);
+int eg_cmd_policy_delete(struct eg_cli *cli);
+int eg_cmd_explain(struct eg_cli *cli);
+int eg_cmd_denied(struct eg_cli *cli);
+int eg_cmd_kill(struct eg_cli *cli);
+int eg_cmd_restore(struct eg_cli *cli);
+int eg_cmd_relax(struct eg_cli *cli);
+int eg_cmd_flows(struct eg_cli *cli);
+int eg_cmd_events(struct eg_cli *cli);
+int eg_cmd_run(struct eg_cli *cli);
+int eg_cmd_tag(struct eg_cli *cli);
+int eg_cmd_doctor(struct eg_cli *cli);
+int eg_cmd_completion(struct eg_cli *cli);
+int eg_cmd_complete(struct eg_cli *cli);
+int eg_cmd_help(struct eg_cli *cli);
+
+#endif

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures. `host` has a running agent, `bare_host` one that was not started yet."""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from harness import Host  # noqa: E402  pylint: disable=wrong-import-position
+from harness.host import sweep  # noqa: E402  pylint: disable=wrong-import-position
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_slate():
+    sweep()
+
+
+@pytest.fixture
+def config():
+    """Keys of the agent's configuration; a test file or a parametrization replaces it."""
+    return {}
+
+
+@pytest.fixture
+def bare_host(config):
+    with Host(**config) as host:
+        yield host
+
+
+@pytest.fixture
+def host(bare_host):
+    bare_host.agent.start()
+    return bare_host
+
+
+@pytest.fixture
+def agent(host):
+    return host.agent
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what the agent wrote."""
+    report = (yield).get_result()
+    host = getattr(item, "funcargs", {}).get("bare_host")
+    if report.failed and host:
+        for agent in host.agents:
+            report.sections.append(("egretd's stderr", agent.stderr()[-6000:]))

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the end-to-end tests stand on; nothing in here knows pytest, so that vmtests/ can use it too.
+
+host.py     Host: one test's namespaces, cgroup root, agent, servers and apps, and their total removal
+agent.py    Agent: egretd with directories of its own, its API, the egret command line
+process.py  Worker: the handle of a worker.py process
+worker.py   runs inside an app's cgroup and namespace, or as a server, and does what it is told
+net.py      network namespaces and addresses
+cgroup.py   cgroups made and removed
+events.py   the NDJSON log
+policy.py   policies as dictionaries
+wait.py     eventually(): wait for a condition, never for a time
+"""
+from . import cgroup  # noqa: F401
+from .agent import Agent, ApiError  # noqa: F401
+from .host import Host  # noqa: F401
+from .net import ALLOWED, ALLOWED6, APP, APP6, DENIED, DENIED6, OTHER, OTHER6  # noqa: F401
+from .policy import in_days, in_seconds, policy, rule, source  # noqa: F401
+from .process import Worker  # noqa: F401
+from .wait import eventually, holds  # noqa: F401

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cgroups (v2), made and removed with all that lives in them."""
+import os
+import time
+
+
+def find_mount():
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        for line in mounts:
+            fields = line.split()
+            if fields[fields.index("-") + 1] == "cgroup2":
+                return fields[4]
+    raise RuntimeError("no cgroup2 is mounted")
+
+
+CGROUP2 = find_mount()
+
+
+def full(path):
+    return os.path.join(CGROUP2, path)
+
+
+def make(path):
+    os.makedirs(full(path), exist_ok=True)
+
+
+def cgroup_id(path):
+    return os.stat(full(path)).st_ino
+
+
+def pids(path):
+    found = []
+    for directory, _, _ in os.walk(full(path)):
+        try:
+            with open(os.path.join(directory, "cgroup.procs"), encoding="ascii") as procs:
+                found += [int(line) for line in procs]
+        except OSError:
+            pass
+    return found
+
+
+def populated(path):
+    with open(os.path.join(full(path), "cgroup.events"), encoding="ascii") as events:
+        return "populated 1" in events.read()
+
+
+def remove(path, timeout=10):
+    """Kills what is inside, then removes the cgroup and all below. Nothing if it is not there."""
+    if not os.path.isdir(full(path)):
+        return
+    deadline = time.monotonic() + timeout
+    with open(os.path.join(full(path), "cgroup.kill"), "w", encoding="ascii") as kill:
+        kill.write("1")
+    while populated(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for directory, _, _ in os.walk(full(path), topdown=False):
+        while True:
+            try:
+                os.rmdir(directory)
+                break
+            except FileNotFoundError:
+                break
+            except OSError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.01)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network namespaces: an app's, joined to the servers' by a veth pair; no route leads off the machine."""
+import os
+import subprocess
+
+APP, APP6 = "10.77.1.2", "fd77:1::2"
+ALLOWED, ALLOWED6 = "10.77.1.10", "fd77:1::10"
+OTHER, OTHER6 = "10.77.1.11", "fd77:1::11"
+DENIED, DENIED6 = "10.77.1.20", "fd77:1::20"
+SERVER_ADDRESSES = ("10.77.1.1", "fd77:1::1", ALLOWED, ALLOWED6, OTHER, OTHER6, DENIED, DENIED6)
+MTU = 1500
+
+
+def run(*argv, text=None):
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def batch(namespace, lines):
+    run("ip", *(["-n", namespace] if namespace else []), "-batch", "-", text="\n".join(lines) + "\n")
+
+
+def address_lines(device, addresses):
+    for address in addresses:
+        if ":" in address:
+            yield f"addr add {address}/64 dev {device} nodad"
+        else:
+            yield f"addr add {address}/24 dev {device}"
+
+
+class Network:
+    """Two namespaces, NAME-app and NAME-srv. Device `up0` leads from one to the other in both."""
+
+    def __init__(self, name):
+        self.app, self.server = f"{name}-app", f"{name}-srv"
+        self.made = []
+
+    def make(self):
+        for namespace in (self.app, self.server):
+            run("ip", "netns", "add", namespace)
+            self.made.append(namespace)
+            for family in ("ipv4", "ipv6"):
+                self.sysctl(namespace, f"net/{family}/conf/all/forwarding", "0")
+            self.sysctl(namespace, "net/ipv4/ping_group_range", "0 2147483647")
+        batch(self.app, [f"link add up0 mtu {MTU} type veth peer name up0 netns {self.server}"])
+        batch(self.app, ["link set lo up", "link set up0 up", *address_lines("up0", [APP, APP6])])
+        batch(self.server, ["link set lo up", "link set up0 up", *address_lines("up0", SERVER_ADDRESSES)])
+
+    def add_app(self, namespace, addresses):
+        """One more app namespace, on a link of its own: addresses is (ours, the servers') in pairs."""
+        run("ip", "netns", "add", namespace)
+        self.made.append(namespace)
+        self.sysctl(namespace, "net/ipv4/ping_group_range", "0 2147483647")
+        device = f"up{len(self.made) - 2}"
+        batch(namespace, [f"link add up0 mtu {MTU} type veth peer name {device} netns {self.server}"])
+        batch(namespace, ["link set lo up", "link set up0 up", *address_lines("up0", [a for a, _ in addresses])])
+        batch(self.server, [f"link set {device} up", *address_lines(device, [b for _, b in addresses])])
+
+    def sysctl(self, namespace, key, value):
+        run("ip", "netns", "exec", namespace, "sh", "-c", f"echo '{value}' >/proc/sys/{key}")
+
+    @staticmethod
+    def path(namespace):
+        return f"/run/netns/{namespace}"
+
+    def remove(self):
+        for namespace in self.made:
+            if os.path.exists(self.path(namespace)):
+                run("ip", "netns", "del", namespace)
+        self.made = []

@@ -1,0 +1,639 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process that opens sockets as it is told: an app inside its cgroup and namespace, or a server.
+
+argv[1] is a JSON object: `control` (fd of a SOCK_SEQPACKET socket), and what to become first:
+`netns` (path), `procs` (fd of a cgroup's cgroup.procs), `uid`, `caps` (numbers to keep), `comm`.
+The cgroup is entered before any socket is made, as a launcher would before exec.
+
+One request is one message, {"op": name, "args": [...], "kw": {...}}; the answer is {"value": ...},
+{"errno": n, "text": ...} or {"bug": traceback}. Sockets are known by names that the caller chose.
+Servers and floods run on threads; the rest answers when it is done.
+"""
+import array
+import ctypes
+import errno
+import json
+import os
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+
+MESSAGE_MAX = 1 << 20
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NAME, PR_CAPBSET_DROP = 1, 8, 15, 24
+ETH_P_ALL = 3
+SOL_PACKET, PACKET_VNET_HDR, PACKET_STATISTICS, PACKET_OUTGOING = 263, 15, 6, 4
+SO_RCVBUFFORCE = 33
+IPPROTO_MPTCP = 262
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp"}
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check(result, what):
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+# ---- Becoming the app ------------------------------------------------------------------------------
+
+
+def become_user(uid, caps):
+    """An unprivileged user with these capabilities alone; none of the others can come back by exec."""
+    for cap in range(64):
+        if cap not in caps and libc.prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0:
+            break  # past the last one that the kernel knows
+    check(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keepcaps")
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    header = struct.pack("=II", 0x20080522, 0)
+    words = [0, 0]
+    for cap in caps:
+        words[cap // 32] |= 1 << cap % 32
+    data = b"".join(struct.pack("=III", word, word, 0) for word in words)
+    check(libc.capset(header, data), "capset")
+
+
+def become(wanted):
+    if wanted.get("netns"):
+        namespace = os.open(wanted["netns"], os.O_RDONLY | os.O_CLOEXEC)
+        check(libc.setns(namespace, CLONE_NEWNET), "setns")
+        os.close(namespace)
+    if wanted.get("uid") is not None:
+        become_user(wanted["uid"], wanted.get("caps", []))
+    if wanted.get("procs") is not None:  # opened by root, which is what the kernel asks for
+        os.write(wanted["procs"], b"0")
+        os.close(wanted["procs"])
+    if wanted.get("comm"):
+        libc.prctl(PR_SET_NAME, wanted["comm"].encode(), 0, 0, 0)
+    check(libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0), "pdeathsig")
+
+
+# ---- Sockets -----------------------------------------------------------------------------------------
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def make(address, proto):
+    family = family_of(address)
+    if proto == "tcp":
+        return socket.socket(family, socket.SOCK_STREAM)
+    if proto == "udp":
+        return socket.socket(family, socket.SOCK_DGRAM)
+    if proto == "mptcp":
+        return socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP)
+    raise ValueError(proto)
+
+
+def echo_packet(family, sequence, size):
+    """A ping socket fills in identifier and checksum."""
+    return struct.pack("!BBHHH", 8 if family == socket.AF_INET else 128, 0, 0, 0, sequence) + b"e" * size
+
+
+def reset_on_close(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class Flood(threading.Thread):
+    """Calls step() until told to stop, or for `count` times; tallies what it returned."""
+
+    def __init__(self, step, count=None):
+        super().__init__(daemon=True)
+        self.step, self.count = step, count
+        self.stopping, self.tally = False, {}
+        self.start()
+
+    def run(self):
+        done = 0
+        while not self.stopping and (self.count is None or done < self.count):
+            try:
+                outcome = self.step()
+            except OSError as error:
+                outcome = errno.errorcode.get(error.errno, "ETIMEDOUT" if isinstance(error, TimeoutError) else str(error))
+            self.tally[outcome] = self.tally.get(outcome, 0) + 1
+            done += 1
+
+    def stop(self):
+        self.stopping = True
+        self.join(30)
+        return self.tally
+
+
+class Listener:
+    """A server on one address and port. mode: echo, sink, or source:BYTES (sends that much, then ends)."""
+
+    def __init__(self, proto, address, port, mode):
+        self.mode, self.records, self.lock = mode, [], threading.Lock()
+        self.sock = make(address, proto)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.sock.family == socket.AF_INET6:
+            self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        self.sock.bind((address, port))
+        self.port = self.sock.getsockname()[1]
+        if proto == "tcp":
+            self.sock.listen(512)
+        else:
+            self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        self.conns = []
+        threading.Thread(target=self.accept if proto == "tcp" else self.datagrams, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                conn, peer = self.sock.accept()
+            except OSError:
+                return
+            record = {"peer": peer[0], "peer_port": peer[1], "bytes": 0, "sent": 0, "text": "", "end": None}
+            with self.lock:
+                self.records.append(record)
+                self.conns.append(conn)
+            threading.Thread(target=self.serve, args=(conn, record), daemon=True).start()
+
+    def serve(self, conn, record):
+        try:
+            if self.mode.startswith("source:"):
+                self.give(conn, record, int(self.mode.partition(":")[2]))
+            while True:
+                data = conn.recv(1 << 16)
+                if not data:
+                    record["end"] = "eof"
+                    break
+                self.note(record, data)
+                if self.mode == "echo":
+                    conn.sendall(data)
+        except OSError as error:
+            record["end"] = errno.errorcode.get(error.errno, str(error))
+        conn.close()
+
+    def give(self, conn, record, total):
+        while record["sent"] < total:
+            record["sent"] += conn.send(b"s" * min(1 << 16, total - record["sent"]))
+        conn.shutdown(socket.SHUT_WR)
+
+    def datagrams(self):
+        while True:
+            try:
+                data, peer = self.sock.recvfrom(1 << 16)
+            except OSError:
+                return
+            with self.lock:
+                record = next((r for r in self.records if (r["peer"], r["peer_port"]) == peer[:2]), None)
+                if not record:
+                    record = {"peer": peer[0], "peer_port": peer[1], "bytes": 0, "datagrams": 0, "text": ""}
+                    self.records.append(record)
+            self.note(record, data)
+            record["datagrams"] += 1
+            if self.mode == "echo":
+                try:
+                    self.sock.sendto(data, peer)
+                except OSError:
+                    pass  # the port is closed already
+
+    @staticmethod
+    def note(record, data):
+        record["bytes"] += len(data)
+        if len(record["text"]) < 4096:
+            record["text"] += data[:4096].decode("latin-1")
+
+
+class Wire(threading.Thread):
+    """Everything on a device, in bytes as they go on the wire: a GSO packet has its headers once a segment."""
+
+    def __init__(self, device):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 256 << 20)
+        self.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        self.sock.bind((device, ETH_P_ALL))
+        self.tally, self.lost = {}, 0
+        self.start()
+
+    def run(self):
+        buffer = bytearray(512)
+        while True:
+            size, _, _, sender = self.sock.recvmsg_into([buffer], 0, socket.MSG_TRUNC)
+            try:
+                self.note(memoryview(buffer)[: min(size, 512)], size, sender)
+            except (struct.error, IndexError):
+                self.lost += 1
+
+    def note(self, head, size, sender):
+        gso_type, gso_size = head[1], struct.unpack_from("=H", head, 4)[0]
+        ip = head[10 + 14 :]
+        protocol = struct.unpack_from("!H", head, 10 + 12)[0]
+        if protocol == 0x0800:
+            length, header, upper = struct.unpack_from("!H", ip, 2)[0], (ip[0] & 15) * 4, ip[9]
+            src, dst = socket.inet_ntoa(ip[12:16]), socket.inet_ntoa(ip[16:20])
+        elif protocol == 0x86DD:
+            length, header, upper = struct.unpack_from("!H", ip, 4)[0] + 40, 40, ip[6]
+            src = socket.inet_ntop(socket.AF_INET6, ip[8:24])
+            dst = socket.inet_ntop(socket.AF_INET6, ip[24:40])
+        else:
+            return
+        length = length or size - 24  # a packet over 64 KiB (BIG TCP) says 0
+        packets, sport, dport = 1, 0, 0
+        if upper in (6, 17):
+            sport, dport = struct.unpack_from("!HH", ip, header)
+        elif upper in (1, 58):
+            sport = dport = ip[header]
+        if gso_type and gso_size:
+            headers = header + ((ip[header + 12] >> 4) * 4 if upper == 6 else 8)
+            packets = -(-(length - headers) // gso_size)
+            length += (packets - 1) * headers
+        way = "out" if sender[2] == PACKET_OUTGOING else "in"
+        entry = self.tally.setdefault((way, src, dst, PROTOCOLS.get(upper, upper), sport, dport), [0, 0])
+        entry[0] += packets
+        entry[1] += length
+
+    def settle(self):
+        """Returns once nothing came for a while."""
+        deadline = time.monotonic() + 10
+        before = None
+        while time.monotonic() < deadline:
+            now = sum(entry[0] for entry in list(self.tally.values()))
+            if now == before and not select.select([self.sock], [], [], 0)[0]:
+                return
+            before = now
+            time.sleep(0.06)
+
+
+# ---- Operations ------------------------------------------------------------------------------------------
+
+
+class Operations:
+    def __init__(self, control):
+        self.control = control
+        self.socks, self.listeners, self.floods, self.wire = {}, {}, {}, None
+
+    def pid(self):
+        return os.getpid()
+
+    # -- sockets by name
+
+    def open(self, name, address, proto="tcp"):
+        self.socks[name] = make(address, proto)
+
+    def connect(self, name, address, port, proto="tcp", timeout=5):
+        """Makes the socket unless it is there. A failed one stays open under its name."""
+        sock = self.socks.get(name) or make(address, proto)
+        self.socks[name] = sock
+        sock.settimeout(timeout)
+        sock.connect((address, port))
+        return sock.getsockname()[1]
+
+    def connect_many(self, prefix, count, address, port, timeout=10):
+        for number in range(count):
+            self.connect(f"{prefix}{number}", address, port, timeout=timeout)
+
+    def fast_open(self, name, address, port, data):
+        sock = self.socks[name] = make(address, "tcp")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 5, 0))
+        return sock.sendto(data.encode(), socket.MSG_FASTOPEN, (address, port))
+
+    def disconnect(self, name):
+        """connect(AF_UNSPEC)"""
+        check(libc.connect(self.socks[name].fileno(), struct.pack("=H14x", socket.AF_UNSPEC), 16), "connect")
+
+    def bind(self, name, address, port, proto="tcp"):
+        sock = self.socks.get(name) or make(address, proto)
+        self.socks[name] = sock
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        return sock.getsockname()[1]
+
+    def listen(self, name, address, port, backlog=64):
+        bound = self.bind(name, address, port)
+        self.socks[name].listen(backlog)
+        return bound
+
+    def accept(self, name, accepted, timeout=5):
+        self.socks[name].settimeout(timeout)
+        self.socks[accepted], peer = self.socks[name].accept()
+        return [peer[0], peer[1]]
+
+    def send(self, name, data="x", timeout=5):
+        self.socks[name].settimeout(timeout)
+        return self.socks[name].send(data.encode())
+
+    def sendto(self, name, address, port, data="x", proto="udp"):
+        sock = self.socks.get(name) or make(address, proto)
+        self.socks[name] = sock
+        sock.settimeout(5)
+        return sock.sendto(data.encode(), (address, port))
+
+    def recv(self, name, size=1 << 16, timeout=5):
+        self.socks[name].settimeout(timeout)
+        return self.socks[name].recv(size).decode("latin-1")
+
+    def ask(self, name, data="ping", timeout=5):
+        """Sends and reads back as much (of an echo server)."""
+        sock = self.socks[name]
+        sock.settimeout(timeout)
+        sock.send(data.encode())
+        answer = b""
+        while len(answer) < len(data):
+            got = sock.recv(1 << 16)
+            if not got:
+                break
+            answer += got
+        return answer.decode("latin-1")
+
+    def push(self, name, size, timeout=10, chunk=1 << 16):
+        """Sends up to size bytes: {"bytes": sent, "end": null or errno's name}. Stalling is ETIMEDOUT."""
+        sock, sent = self.socks[name], 0
+        sock.settimeout(timeout)
+        try:
+            while sent < size:
+                sent += sock.send(b"p" * min(chunk, size - sent))
+        except TimeoutError:
+            return {"bytes": sent, "end": "ETIMEDOUT"}
+        except OSError as error:
+            return {"bytes": sent, "end": errno.errorcode[error.errno]}
+        return {"bytes": sent, "end": None}
+
+    def pull(self, name, timeout=5, size=None):
+        """Reads until the end, or nothing came for timeout: {"bytes", "end": "eof", errno's name}."""
+        sock, got = self.socks[name], 0
+        sock.settimeout(timeout)
+        try:
+            while size is None or got < size:
+                data = sock.recv(1 << 16)
+                if not data:
+                    return {"bytes": got, "end": "eof"}
+                got += len(data)
+        except TimeoutError:
+            return {"bytes": got, "end": "ETIMEDOUT"}
+        except OSError as error:
+            return {"bytes": got, "end": errno.errorcode[error.errno]}
+        return {"bytes": got, "end": None}
+
+    def burst(self, name, address, port, size, count, proto="udp"):
+        """count datagrams of size bytes (payload): how many had which outcome. The socket is not connected."""
+        sock = self.socks.get(name) or make(address, proto)
+        self.socks[name] = sock
+        sock.settimeout(5)
+        tally, data = {}, b"u" * size
+        for _ in range(count):
+            try:
+                sock.sendto(data, (address, port))
+                outcome = "sent"
+            except OSError as error:
+                outcome = errno.errorcode[error.errno]
+            tally[outcome] = tally.get(outcome, 0) + 1
+        return tally
+
+    def count_datagrams(self, name, timeout=1):
+        """Reads until none comes for timeout: [how many, bytes of payload]."""
+        count = total = 0
+        self.socks[name].settimeout(timeout)
+        try:
+            while True:
+                total += len(self.socks[name].recv(1 << 16))
+                count += 1
+        except TimeoutError:
+            return [count, total]
+
+    def end(self, name, timeout=10):
+        """Waits for the socket to fail or end: errno's name, or "eof". None if it lives on."""
+        sock = self.socks[name]
+        poll = select.poll()
+        poll.register(sock, select.POLLIN | select.POLLERR | select.POLLHUP)
+        if not poll.poll(timeout * 1000):
+            return None
+        number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            return errno.errorcode[number]
+        try:
+            sock.settimeout(0)
+            return "eof" if not sock.recv(1 << 16) else None
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+    def ends(self, prefix, count, timeout=10):
+        """The ends of connect_many's sockets, as a tally."""
+        tally, deadline = {}, time.monotonic() + timeout
+        for number in range(count):
+            end = str(self.end(f"{prefix}{number}", max(0, deadline - time.monotonic())))
+            tally[end] = tally.get(end, 0) + 1
+        return tally
+
+    def sock_error(self, name):
+        number = self.socks[name].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return errno.errorcode[number] if number else None
+
+    def close(self, name, reset=False):
+        sock = self.socks.pop(name)
+        if reset:
+            reset_on_close(sock)
+        sock.close()
+
+    def close_all(self):
+        for name in list(self.socks):
+            self.socks.pop(name).close()
+
+    def shutdown(self, name):
+        self.socks[name].shutdown(socket.SHUT_WR)
+
+    def raw(self, family, kind, protocol=0):
+        """Tries to make a socket by numbers of the socket module: raw("AF_PACKET", "SOCK_RAW", 768)."""
+        socket.socket(getattr(socket, family), getattr(socket, kind), protocol).close()
+
+    def sendraw(self, address, protocol):
+        """An ICMP echo request by a raw socket."""
+        with socket.socket(family_of(address), socket.SOCK_RAW, protocol) as sock:
+            return sock.sendto(struct.pack("!BBHHH", 8, 0, 0xF7FE, 0, 1), (address, 0))
+
+    def ping(self, address, timeout=5, size=56):
+        """True: the reply came. Raises what sendto says."""
+        family = family_of(address)
+        protocol = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
+        with socket.socket(family, socket.SOCK_DGRAM, protocol) as sock:
+            sock.settimeout(timeout)
+            sock.sendto(echo_packet(family, 1, size), (address, 0))
+            try:
+                return sock.recv(4096)[0] in (0, 129)
+            except TimeoutError:
+                return False
+
+    def fork(self, seconds=60):
+        """A child that does nothing for a while, in the same cgroup."""
+        child = os.fork()
+        if not child:
+            self.control.close()
+            time.sleep(seconds)
+            os._exit(0)
+        return child
+
+    # -- passing sockets
+
+    def take(self, name, message, family="AF_INET", kind="SOCK_STREAM"):
+        fds = message["fds"]
+        if len(fds) != 1:
+            raise OSError(errno.EBADMSG, "no fd came")
+        self.socks[name] = socket.socket(getattr(socket, family), getattr(socket, kind), fileno=fds[0])
+
+    def give(self, name):
+        return {"give": name}
+
+    # -- servers
+
+    def serve(self, proto, address, port, mode="echo"):
+        listener = Listener(proto, address, port, mode)
+        self.listeners[proto, address, listener.port] = listener
+        return listener.port
+
+    def served(self, proto, address, port):
+        listener = self.listeners[proto, address, port]
+        with listener.lock:
+            return list(listener.records)
+
+    def reset_served(self, proto, address, port):
+        """Cuts the server's side of every connection."""
+        for conn in self.listeners[proto, address, port].conns:
+            reset_on_close(conn)
+            conn.close()
+
+    def watch_wire(self, device):
+        self.wire = Wire(device)
+
+    def wire_tally(self):
+        self.wire.settle()
+        dropped = struct.unpack("=II", self.wire.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
+        if dropped or self.wire.lost:
+            raise OSError(errno.EOVERFLOW, f"the capture lost {dropped}, could not read {self.wire.lost}")
+        return [[*key, *value] for key, value in list(self.wire.tally.items())]
+
+    # -- floods
+
+    def flood_udp(self, name, address, port, size=64, count=None):
+        sock = make(address, "udp")
+        data = b"f" * size
+
+        def step():
+            sock.sendto(data, (address, port))
+            return "sent"
+
+        self.floods[name] = Flood(step, count)
+
+    def flood_connect(self, name, address, port, data="", timeout=5, count=None):
+        """Connects, has its data echoed, closes."""
+
+        def step():
+            with make(address, "tcp") as sock:
+                sock.settimeout(timeout)
+                sock.connect((address, port))
+                if data:
+                    sock.sendall(data.encode())
+                    got = b""
+                    while len(got) < len(data):
+                        more = sock.recv(1 << 16)
+                        if not more:
+                            return "eof"
+                        got += more
+            return "ok"
+
+        self.floods[name] = Flood(step, count)
+
+    def flood_ask(self, name, address, port, proto="tcp", size=64, timeout=5, count=None):
+        """Asks over one connection: an error, or no answer in time, ends nothing but is tallied."""
+        sock = make(address, proto)
+        sock.settimeout(timeout)
+        sock.connect((address, port))
+        data = b"a" * size
+
+        def step():
+            sock.send(data)
+            left = size
+            while left > 0:
+                got = sock.recv(left)
+                if not got:
+                    return "eof"
+                left -= len(got)
+            return "ok"
+
+        self.floods[name] = Flood(step, count)
+
+    def flood_push(self, name, address, port, timeout=5, chunk=1 << 16):
+        """Sends as fast as it can over one connection."""
+        sock = make(address, "tcp")
+        sock.settimeout(timeout)
+        sock.connect((address, port))
+        data = b"p" * chunk
+
+        def step():
+            sock.send(data)
+            return "ok"
+
+        self.floods[name] = Flood(step)
+
+    def flood_tally(self, name):
+        return dict(self.floods[name].tally)
+
+    def flood_running(self, name):
+        return self.floods[name].is_alive()
+
+    def flood_stop(self, name):
+        return self.floods.pop(name).stop()
+
+
+# ---- The loop -----------------------------------------------------------------------------------------------
+
+
+def answer(operations, message):
+    try:
+        if message["op"] == "take":
+            message["kw"]["message"] = message
+        return {"value": getattr(operations, message["op"])(*message["args"], **message["kw"])}
+    except TimeoutError as error:
+        return {"errno": errno.ETIMEDOUT, "text": str(error)}
+    except OSError as error:
+        return {"errno": error.errno or 0, "text": str(error)}
+    except Exception:  # pylint: disable=broad-except
+        return {"bug": traceback.format_exc()}
+
+
+def receive(control):
+    ints = array.array("i")
+    data, ancillary, _, _ = control.recvmsg(MESSAGE_MAX, socket.CMSG_SPACE(4 * ints.itemsize))
+    for level, kind, body in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            ints.frombytes(body[: len(body) - len(body) % ints.itemsize])
+    if not data:
+        return None
+    return {**json.loads(data), "fds": list(ints)}
+
+
+def main():
+    wanted = json.loads(sys.argv[1])
+    control = socket.socket(fileno=wanted["control"])
+    try:
+        become(wanted)
+    except OSError as error:
+        control.send(json.dumps({"bug": f"could not become {wanted}: {error}"}).encode())
+        return
+    control.send(json.dumps({"value": "ready"}).encode())
+    operations = Operations(control)
+    while True:
+        message = receive(control)
+        if message is None:
+            return
+        reply = answer(operations, message)
+        value = reply.get("value")
+        if isinstance(value, dict) and "give" in value:
+            socket.send_fds(control, [b'{"value": "given"}'], [operations.socks[value["give"]].fileno()])
+        else:
+            control.send(json.dumps(reply).encode())
+
+
+if __name__ == "__main__":
+    main()
