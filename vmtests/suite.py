@@ -247,7 +247,7 @@ def test_enforcement_without_the_agent_and_adoption(host):
     before = host.agent.app("adopt")["bytes_out"]
     host.agent.kill9()
     expect(app.ask("c", "agentless"), "agentless")
-    expect(app.fails("connect", "d", DENIED + "1", 443), "EPERM")
+    expect(app.fails("connect", "d", DENIED, 443), "EPERM")
     host.agent.start()
     expect(app.ask("c", "adopted"), "adopted")
     after = host.agent.app("adopt")

@@ -132,14 +132,14 @@ const struct eg_command eg_commands[] = {
 	 kill_options, 0, 1, {EG_WORDS_APP}, eg_cmd_kill, false, false, false},
 	{"restore", "[APP]", "lift a kill", "A responder can lift an own kill for 15 minutes; an admin any but the control plane's.",
 	 restore_options, 0, 1, {EG_WORDS_APP}, eg_cmd_restore, false, false, false},
-	{"relax", "APP", "break glass: let an app pass for a time, and log what would have been denied",
+	{"relax", "APP --for TIME --reason TEXT", "break glass: let an app pass for a time, and log what would have been denied",
 	 "Turns the app's policy to audit; the kernel turns it back by itself. Kills and expiry still hold.",
 	 relax_options, 1, 1, {EG_WORDS_APP}, eg_cmd_relax, false, false, false},
 	{"flows", "[APP]", "connections, with their bytes and rules", 0, flows_options, 0, 1, {EG_WORDS_APP}, eg_cmd_flows,
 	 true, false, false},
 	{"events", "[APP]", "the event log", 0, events_options, 0, 1, {EG_WORDS_APP}, eg_cmd_events, true, false, false},
 	{"usage", "[APP]", "traffic and caps", 0, 0, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
-	{"run", "-- COMMAND [ARGUMENT...]", "run a command as an app",
+	{"run", "--app NAME -- COMMAND [ARGUMENT...]", "run a command as an app",
 	 "Makes a cgroup below the managed root, tags it, and runs the command in it once enforcement is on. Needs root. "
 	 "Exits with the command's status, 128 + N if signal N ended it, 127 if it was not found, 126 if it can't be run, "
 	 "125 if anything failed before.",

@@ -92,9 +92,11 @@ static void add_commands(json_t *words, const char *prefix, const struct eg_comm
 	}
 }
 
-static enum eg_complete add_kind(const struct place *place, const char *kind, json_t *words, const char *prefix)
+/* attached: what the words begin with ("--for="), or "". */
+static enum eg_complete add_kind(const struct place *place, const char *kind, json_t *words, const char *prefix,
+				 const char *attached)
 {
-	char word[64];
+	char word[160];
 
 	if (!kind)
 		return EG_COMPLETE_WORDS;
@@ -111,11 +113,23 @@ static enum eg_complete add_kind(const struct place *place, const char *kind, js
 	while (*kind) {
 		size_t len = strcspn(kind, " ");
 
-		snprintf(word, sizeof(word), "%.*s", (int)len, kind);
+		snprintf(word, sizeof(word), "%s%.*s", attached, (int)len, kind);
 		add(words, prefix, word, NULL);
 		kind += len + strspn(kind + len, " ");
 	}
 	return EG_COMPLETE_WORDS;
+}
+
+/* "--for=1": the value, where the shell makes one word of both. */
+static enum eg_complete add_attached(const struct place *place, const char *word, json_t *words)
+{
+	size_t len = strcspn(word, "=");
+	const struct eg_option *option = eg_args_option(place->command, place->globals, word + 2, len - 2, 0);
+	EG_FREE char *attached = strndup(word, len + 1);
+
+	if (!option || !option->value || !attached)
+		return EG_COMPLETE_WORDS;
+	return add_kind(place, option->words, words, word, attached);
 }
 
 static enum eg_complete add_here(const struct place *place, const char *word, json_t *words)
@@ -123,7 +137,9 @@ static enum eg_complete add_here(const struct place *place, const char *word, js
 	const struct eg_command *command = place->command;
 
 	if (place->wants)
-		return add_kind(place, place->wants->words, words, word);
+		return add_kind(place, place->wants->words, words, word, "");
+	if (!place->ended && strncmp(word, "--", 2) == 0 && strchr(word, '='))
+		return add_attached(place, word, words);
 	if (command && command->rest && (place->ended || (word[0] && word[0] != '-')))
 		return EG_COMPLETE_OTHER;
 	if (!place->ended && word[0] == '-') {
@@ -137,7 +153,7 @@ static enum eg_complete add_here(const struct place *place, const char *word, js
 	}
 	if (place->operands >= command->max)
 		return EG_COMPLETE_WORDS;
-	return add_kind(place, command->words[place->operands > 0], words, word);
+	return add_kind(place, command->words[place->operands > 0], words, word, "");
 }
 
 enum eg_complete eg_complete(const struct eg_command *commands, const struct eg_option *globals,

@@ -27,11 +27,18 @@ static char *absolute(const char *mount, const char *path)
 	return text;
 }
 
+static bool goes_up(const char *path)
+{
+	size_t len = strlen(path);
+
+	return strstr(path, "/../") || (len >= 3 && strcmp(path + len - 3, "/..") == 0);
+}
+
 static bool is_below(const char *path, const char *root)
 {
 	size_t len = strlen(root);
 
-	return strncmp(path, root, len) == 0 && (path[len] == '\0' || path[len] == '/') && !strstr(path + len, "/../");
+	return strncmp(path, root, len) == 0 && (path[len] == '\0' || path[len] == '/') && !goes_up(path);
 }
 
 char *eg_scope_root(const char *mount, const json_t *roots, const char *wanted, char *message, size_t size)

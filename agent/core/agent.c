@@ -202,8 +202,8 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 		return eg_error_set(err, 500, "stale_pins",
 				    "the pinned maps contradict themselves (%s): run `egretd --detach-all`, then start again",
 				    strerror(-r));
+	eg_agent_merge_direct(agent); /* before the words are looked at, since these have a record */
 	eg_kill_load(agent);
-	eg_agent_merge_direct(agent);
 	r = eg_usage_start(agent, &agent->usage);
 	if (r < 0)
 		return eg_error_set(err, 500, "no_state_dir", "%s can't be read: %s", agent->config->state_dir, strerror(-r));
@@ -289,6 +289,7 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 	if (r < 0)
 		return r;
 	set_early(agent, false);
+	eg_kill_cut_held(agent);
 	eg_events_meta_changed(agent->events);
 	r = eg_usage_checkpoint_from_now(agent->usage);
 	if (r < 0)

@@ -392,6 +392,8 @@ void eg_kill_hold(struct eg_hold *hold, const char *app, uint32_t layer, const s
 		  const char *reason, const char *ticket);
 /* Raises the kill word of every app with a hold, and that of all. At start. */
 void eg_kill_load(struct eg_agent *agent);
+/* Resets the sockets of apps that were killed while no agent ran. At start, once the tags are known. */
+void eg_kill_cut_held(struct eg_agent *agent);
 
 /* ---- views: view_*.c ----------------------------------------------------------------------------------- */
 

@@ -151,6 +151,14 @@ static int admit(const struct eg_api *api, struct eg_api_conn *newcomer, struct 
 	return 0;
 }
 
+/* Whose descriptor has the number of a new one was closed by the library, which had no memory to take it. */
+static void forget(struct eg_api *api, int fd)
+{
+	for (size_t i = 0; i < EG_API_SLOTS; i++)
+		if (api->conns[i].phase == EG_API_PASSED && api->conns[i].fd == fd)
+			api->conns[i] = (struct eg_api_conn){.fd = -1};
+}
+
 static void welcome(struct eg_api *api, int fd, bool tcp)
 {
 	struct eg_api_conn newcomer = {.phase = EG_API_HEAD, .fd = fd, .tcp = tcp}, *conn;
@@ -158,6 +166,7 @@ static void welcome(struct eg_api *api, int fd, bool tcp)
 	struct epoll_event event;
 	int r;
 
+	forget(api, fd);
 	newcomer.deadline_ns = eg_api_now_ns() + api->request_ns;
 	r = admit(api, &newcomer, &err);
 	conn = find_slot(api, r < 0);
@@ -194,22 +203,21 @@ static void accept_some(struct eg_api *api, bool tcp)
 	}
 }
 
-/* The head is good: from here the HTTP library owns the socket. */
+/* The head is good: from here the HTTP library owns the socket. Drops the lock for a moment. */
 static void hand_over(struct eg_api *api, struct eg_api_conn *conn)
 {
 	const struct sockaddr addr = {.sa_family = conn->tcp ? AF_INET : AF_UNIX};
 	int fd = conn->fd;
+	bool passed;
 
 	epoll_ctl(api->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	conn->phase = EG_API_BODY;
+	conn->phase = EG_API_PASSED;
 	/* Its callbacks take the lock, maybe in this very thread. */
 	pthread_mutex_unlock(&api->lock);
-	if (MHD_add_connection(api->http, fd, &addr, sizeof(addr)) != MHD_YES) {
-		pthread_mutex_lock(&api->lock);
-		*conn = (struct eg_api_conn){.fd = -1}; /* the library has closed it */
-		return;
-	}
+	passed = MHD_add_connection(api->http, fd, &addr, sizeof(addr)) == MHD_YES;
 	pthread_mutex_lock(&api->lock);
+	if (!passed) /* and the library has closed it */
+		*conn = (struct eg_api_conn){.fd = -1};
 }
 
 /* The caller holds the lock. */
@@ -277,6 +285,9 @@ static void expire(struct eg_api_conn *conn)
 		break;
 	case EG_API_LINGER:
 		close_conn(conn);
+		break;
+	case EG_API_PASSED: /* the descriptor may not be this connection's any more */
+		*conn = (struct eg_api_conn){.fd = -1};
 		break;
 	case EG_API_FREE:
 	case EG_API_WORK:

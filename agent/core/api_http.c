@@ -171,11 +171,14 @@ static void on_completed(void *arg, struct MHD_Connection *http, void **context,
 	*context = NULL;
 }
 
-static struct eg_api_conn *conn_of(struct eg_api *api, int fd)
+/* The connection that was given to the library, as taken. The caller holds the lock. */
+static struct eg_api_conn *take_conn(struct eg_api *api, int fd)
 {
 	for (size_t i = 0; i < EG_API_SLOTS; i++)
-		if (api->conns[i].phase == EG_API_BODY && api->conns[i].fd == fd)
+		if (api->conns[i].phase == EG_API_PASSED && api->conns[i].fd == fd) {
+			api->conns[i].phase = EG_API_BODY;
 			return &api->conns[i];
+		}
 	return NULL;
 }
 
@@ -189,7 +192,7 @@ static void on_connection(void *arg, struct MHD_Connection *http, void **context
 
 	pthread_mutex_lock(&api->lock);
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		*context = info ? conn_of(api, info->connect_fd) : NULL;
+		*context = info ? take_conn(api, info->connect_fd) : NULL;
 	} else if (conn) {
 		*conn = (struct eg_api_conn){.fd = -1};
 		pthread_cond_broadcast(&api->idle);

@@ -30,7 +30,8 @@
 enum eg_api_phase {
 	EG_API_FREE, /* the slot holds no connection */
 	EG_API_HEAD, /* until the request's head is whole */
-	EG_API_BODY, /* handed over; the body is on its way */
+	EG_API_PASSED, /* given to the library, which has not taken it yet */
+	EG_API_BODY, /* the library's; the body is on its way */
 	EG_API_WORK, /* the request is whole and worked on: no deadline */
 	EG_API_REPLY, /* the answer goes out */
 	EG_API_LINGER, /* refused: what the client still sends is thrown away, so that it reads the refusal */

@@ -70,18 +70,9 @@ int eg_api_put_policy(struct eg_api_request *rq, struct eg_api_reply *reply)
 {
 	struct eg_policy_put put = {.text = rq->body ? rq->body : "", .len = rq->body_len};
 	char rev[sizeof(reply->etag)];
-	int r;
 
 	if (eg_api_query_bool(rq, "take_over", &put.take_over) < 0 || if_match(rq, rev, sizeof(rev)) < 0)
 		return -EINVAL;
-	if (!strcmp(rev, "*")) {
-		/* Whatever is there now: put with its revision, so that it holds until the change is made. */
-		r = current_rev(rq, rev, sizeof(rev));
-		if (r < 0)
-			return r;
-		if (!rev[0])
-			return changed(rq, NULL);
-	}
 	put.if_match = rev[0] ? rev : NULL;
 	return rq->api->ops->policy_put(rq->api->agent, rq->app, &put, &rq->actor, &reply->json, &rq->err);
 }
@@ -94,6 +85,7 @@ int eg_api_delete_policy(struct eg_api_request *rq, struct eg_api_reply *reply)
 
 	if (eg_api_query_bool(rq, "take_over", &take_over) < 0 || if_match(rq, rev, sizeof(rev)) < 0)
 		return -EINVAL;
+	/* The agent takes no revision to delete, so a change in this very moment goes unseen. */
 	if (rev[0]) {
 		r = current_rev(rq, now, sizeof(now));
 		if (r < 0)

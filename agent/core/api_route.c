@@ -50,7 +50,8 @@ static void allow(struct eg_api_reply *refusal, const char *method)
 		 strcmp(method, "GET") ? "" : ", HEAD");
 }
 
-static int look_up(struct eg_api_request *rq, const char *method, const char *path, const char **ret_app, size_t *ret_len)
+static int look_up(struct eg_api_request *rq, const char *method, const char *path, const char **ret_app,
+		   size_t *ret_len)
 {
 	if (!strcmp(method, "HEAD"))
 		method = "GET";

@@ -3,12 +3,14 @@
  * restore.c - restore and relax: what gives an app back its network, or more than its policy does
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../lib/log.h"
 #include "../lib/units.h"
 #include "agent_impl.h"
 #include "clock.h"
+#include "sockdiag.h"
 
 #define DURABLE_WAIT_MS 100
 #define RELAX_MIN_NS    (60 * EG_NS_PER_S)
@@ -221,4 +223,33 @@ void eg_kill_load(struct eg_agent *agent)
 		eg_registry_store_holds(agent, agent->by_name[i]);
 	}
 	pthread_mutex_unlock(&agent->lock);
+}
+
+static bool has_sockets(struct eg_agent *agent, const char *app)
+{
+	const struct eg_entry *entry;
+	bool has;
+
+	pthread_mutex_lock(&agent->lock);
+	entry = eg_registry_find(agent, app);
+	has = entry && eg_entry_state(agent, entry)->sockets;
+	pthread_mutex_unlock(&agent->lock);
+	return has;
+}
+
+void eg_kill_cut_held(struct eg_agent *agent)
+{
+	struct eg_hold_info *infos = NULL;
+	struct eg_cut done;
+	size_t count = 0;
+
+	if (eg_kern_host(agent->kern)->kill_all)
+		eg_cut_all(agent, &done);
+	if (eg_holds_list(agent->holds, &infos, &count) < 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(infos[i].hold.app, EG_HOLD_ALL_APPS) != 0 && has_sockets(agent, infos[i].hold.app))
+			eg_cut_app(agent, infos[i].hold.app, false, &done);
+	}
+	free(infos);
 }

@@ -402,7 +402,8 @@ def test_retransmits_of_a_cut_connection_stay_inside(host, agent, web):
     """Data in flight when the kill comes doesn't trickle out afterwards."""
     host.serve([ALLOWED], 4443, ["tcp"], "sink")
     agent.put(policy("web", [rule(ALLOWED, 4443)], cgroups=host.glob_of("web")))
-    web.flood_push("p", ALLOWED, 4443)
+    web.connect("p", ALLOWED, 4443)
+    web.flood_push("p")
     eventually(lambda: host.received("tcp", ALLOWED, 4443) > 1 << 20)
     agent.kill("web")
     after = host.wire("in", dst=ALLOWED)

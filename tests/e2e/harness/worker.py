@@ -289,6 +289,9 @@ class Operations:
         sock.connect((address, port))
         return sock.getsockname()[1]
 
+    def socket_name(self, name):
+        return self.socks[name].getsockname()[:2]
+
     def connect_many(self, prefix, count, address, port, timeout=10):
         for number in range(count):
             self.connect(f"{prefix}{number}", address, port, timeout=timeout)
@@ -376,14 +379,14 @@ class Operations:
         return {"bytes": got, "end": None}
 
     def burst(self, name, address, port, size, count, proto="udp"):
-        """count datagrams of size bytes (payload): how many had which outcome. The socket is not connected."""
+        """count datagrams of size bytes (payload): how many had which outcome. address None: it is connected."""
         sock = self.socks.get(name) or make(address, proto)
         self.socks[name] = sock
         sock.settimeout(5)
         tally, data = {}, b"u" * size
         for _ in range(count):
             try:
-                sock.sendto(data, (address, port))
+                sock.sendto(data, (address, port)) if address else sock.send(data)
                 outcome = "sent"
             except OSError as error:
                 outcome = errno.errorcode[error.errno]
@@ -563,11 +566,10 @@ class Operations:
 
         self.floods[name] = Flood(step, count)
 
-    def flood_push(self, name, address, port, timeout=5, chunk=1 << 16):
-        """Sends as fast as it can over one connection."""
-        sock = make(address, "tcp")
+    def flood_push(self, name, timeout=5, chunk=1 << 16):
+        """Sends as fast as it can over the connection of that name."""
+        sock = self.socks[name]
         sock.settimeout(timeout)
-        sock.connect((address, port))
         data = b"p" * chunk
 
         def step():

@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Caps and rates: not one byte over, whoever sends and however many."""
+import re
+import time
+
+import pytest
+
+from harness import ALLOWED, ALLOWED6, APP, OTHER, eventually, policy, rule
+
+RESET = {"ECONNABORTED", "ECONNRESET", "EPIPE"}
+DAY = "24h"  # its window doesn't end in the middle of a test, but for one second a day
+
+
+def egress(size, per=DAY, action="drop"):
+    return {"egress": {"bytes": f"{size}B", "per": per, "action": action}}
+
+
+def ingress(size, per=DAY, action="drop"):
+    return {"ingress": {"bytes": f"{size}B", "per": per, "action": action}}
+
+
+@pytest.fixture
+def servers(host):
+    host.serve([ALLOWED, ALLOWED6, OTHER], 443)
+    host.serve([ALLOWED, ALLOWED6], 4443, mode="sink")
+
+
+def the_cap(agent, app, direction="egress", scope="app"):
+    (cap,) = [cap for cap in agent.app(app)["caps"] if (cap["direction"], cap["scope"]) == (direction, scope)]
+    return cap
+
+
+# ---- Exact -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address, header", [(ALLOWED, 28), (ALLOWED6, 48)], ids=["ipv4", "ipv6"])
+def test_egress_udp_to_the_byte(host, agent, servers, address, header):
+    """The cap holds 20 datagrams and all of a small one: the 21st is refused, what fits still goes.
+
+    The socket is connected, so that only the packet hook is asked: sendto() is refused with the
+    first datagram that did not fit.
+    """
+    payload = 1000 - header
+    app = host.app(policy("cap", [rule(address, 4443, "udp")], limits=egress(20 * 1000 + 40 + header)))
+    app.connect("u", address, 4443, "udp")
+    assert app.burst("u", None, None, payload, 30) == {"sent": 20, "EPERM": 10}
+    assert app.fails("sendto", "v", address, 4443) == "EPERM"
+    assert app.fails("send", "u", "x" * 41) == "EPERM"
+    assert app.send("u", "x" * 40) == 40
+    assert app.fails("send", "u", "x") == "EPERM"
+    assert host.wire("in", dst=address, proto="udp") == (21, 20 * 1000 + 40 + header)
+    cap = the_cap(agent, "cap")
+    assert cap["used"] == cap["limit"] == 20 * 1000 + 40 + header
+    assert agent.count("cap", "cap_egress") == 13
+    assert agent.app("cap")["bytes_out"] == cap["limit"]
+
+
+def test_cap_of_one_byte(host, agent, servers):
+    app = host.app(policy("tiny", [rule(ALLOWED, 443), rule(ALLOWED, 443, "udp")], limits=egress(1)))
+    assert app.fails("sendto", "u", ALLOWED, 443) == "EPERM"
+    assert app.fails("connect", "c", ALLOWED, 443, timeout=1.5) in ("EPERM", "ETIMEDOUT")
+    host.unseen(ALLOWED)
+
+
+@pytest.mark.parametrize("address", [ALLOWED, ALLOWED6], ids=["ipv4", "ipv6"])
+def test_egress_tcp_with_gso(host, agent, servers, address):
+    limit = 1_000_000
+    app = host.app(policy("gso", [rule(address, 4443)], limits=egress(limit)))
+    app.connect("c", address, 4443)
+    app.push("c", 4 * limit, timeout=3)
+    packets, size = host.wire("in", dst=address, proto="tcp", port=4443)
+    assert limit * 0.9 < size <= limit
+    counted = agent.app("gso")
+    assert (counted["packets_out"], counted["bytes_out"]) == (packets, size)
+    assert the_cap(agent, "gso")["used"] == size
+    assert host.received("tcp", address, 4443) < size
+    assert agent.count("gso", "cap_egress") > 0
+
+
+def test_many_processes_contend(host, agent, servers):
+    """Eight senders on all CPUs: together they get the cap to the packet."""
+    limit = 500 * 128
+    host.agent.put(policy("crowd", [rule([ALLOWED, ALLOWED6], 4443, "udp")], limits=egress(limit),
+                          cgroups=host.glob_of("crowd")))
+    first = host.app(name="crowd")
+    workers = [first] + [host.process(host.cgroup_of("crowd")) for _ in range(7)]
+    for number, worker in enumerate(workers):
+        worker.flood_udp("f", ALLOWED, 4443, 100, count=400)
+    eventually(lambda: not any(worker.flood_running("f") for worker in workers), 60)
+    sent = sum(worker.flood_stop("f").get("sent", 0) for worker in workers)
+    packets, size = host.wire("in", dst=ALLOWED, proto="udp")
+    # the last bytes may stay unused: a race that is lost costs a packet and never gives one
+    assert packets == sent and 490 <= packets <= 500
+    assert size == packets * 128 <= limit
+    assert agent.app("crowd")["bytes_out"] == size
+    assert the_cap(agent, "crowd")["used"] <= limit
+    assert agent.count("crowd", "cap_egress") == 8 * 400 - sent
+
+
+def test_many_tcp_connections_contend(host, agent, servers):
+    limit = 2_000_000
+    host.agent.put(policy("crowd", [rule(ALLOWED, 4443)], limits=egress(limit), cgroups=host.glob_of("crowd")))
+    first = host.app(name="crowd")
+    workers = [first] + [host.process(host.cgroup_of("crowd")) for _ in range(5)]
+    for worker in workers:
+        worker.connect("p", ALLOWED, 4443)
+    for worker in workers:
+        worker.flood_push("p", timeout=2)
+    eventually(lambda: agent.count("crowd", "cap_egress") > 20, 60)
+    packets, size = host.wire("in", dst=ALLOWED, proto="tcp", port=4443)
+    assert limit * 0.9 < size <= limit
+    counted = agent.app("crowd")
+    assert (counted["packets_out"], counted["bytes_out"]) == (packets, size)
+    for worker in workers:
+        worker.flood_stop("p")
+    assert host.wire("in", dst=ALLOWED, proto="tcp", port=4443)[1] <= limit
+
+
+@pytest.mark.parametrize("address, header", [(ALLOWED, 28), (ALLOWED6, 48)], ids=["ipv4", "ipv6"])
+def test_ingress_udp_to_the_byte(host, agent, servers, address, header):
+    """What is delivered counts; what was not, doesn't."""
+    payload = 1000 - header
+    app = host.app(policy("in", [rule(address, 4500, "udp")], limits=ingress(10 * 1000 + 999)))
+    host.server.bind("s", address, 4500, "udp")
+    app.connect("u", address, 4500, "udp")
+    mine = app.socket_name("u")
+    app.send("u")
+    host.server.burst("s", *mine, payload, 15)
+    assert app.count_datagrams("u") == [10, 10 * payload]
+    assert host.wire("out", src=address, proto="udp") == (15, 15 * 1000)
+    cap = the_cap(agent, "in", "ingress")
+    assert cap["used"] == 10 * 1000 == agent.app("in")["bytes_in"]
+    assert agent.count("in", "cap_ingress", "ingress") == 5
+
+
+def test_ingress_tcp(host, agent, servers):
+    host.serve([ALLOWED], 8000, ["tcp"], "source:4000000")
+    limit = 1_000_000
+    app = host.app(policy("down", [rule(ALLOWED, 8000)], limits=ingress(limit)))
+    app.connect("c", ALLOWED, 8000)
+    got = app.pull("c", timeout=3)
+    assert limit * 0.85 < got["bytes"] < limit
+    counted = agent.app("down")
+    assert got["bytes"] < counted["bytes_in"] <= limit
+    assert the_cap(agent, "down", "ingress")["used"] == counted["bytes_in"]
+
+
+def test_an_outsider_can_not_use_up_an_ingress_cap(host, agent, servers):
+    app = host.app(policy("victim", [rule(ALLOWED, 443, "udp")], limits=ingress(5000)))
+    app.bind("u", APP, 7000, "udp")
+    host.server.bind("s", OTHER, 0, "udp")
+    host.server.burst("s", APP, 7000, 1000, 50)
+    eventually(lambda: agent.count("victim", "no_ingress_rule", "ingress") == 50)
+    assert the_cap(agent, "victim", "ingress")["used"] == 0
+    app.sendto("u", ALLOWED, 443, "still")
+    assert app.recv("u") == "still"
+
+
+def test_denied_packets_and_loopback_cost_nothing(host, agent, servers):
+    app = host.app(policy("free", [rule(ALLOWED, 443, "udp")], limits=egress(10000)))
+    for _ in range(5):
+        assert app.fails("sendto", "u", OTHER, 443, "x" * 1000) == "EPERM"
+    port = app.listen("l", "127.0.0.1", 0)
+    app.connect("c", "127.0.0.1", port)
+    app.accept("l", "a")
+    app.push("c", 100_000, timeout=2)
+    assert the_cap(agent, "free")["used"] == 0
+
+
+# ---- What happens at the cap ----------------------------------------------------------------------------------
+
+
+def test_new_connects_get_eperm(host, agent, servers):
+    app = host.app(policy("spent", [rule(ALLOWED, 443), rule(ALLOWED, 4443, "udp")], limits=egress(1028)))
+    app.burst("u", ALLOWED, 4443, 1000, 1)
+    assert app.fails("connect", "c", ALLOWED, 443) == "EPERM"
+    event = agent.event(type="deny", app="spent", reason="cap_egress", hook="connect")
+    assert event["dst_port"] == 443
+
+
+def test_live_tcp_is_reset_when_much_of_the_window_is_left(host, agent, servers):
+    app = host.app(policy("stalled", [rule(ALLOWED, 4443)], limits=egress(200_000)))
+    app.connect("c", ALLOWED, 4443)
+    outcome = app.push("c", 10_000_000, timeout=15)
+    assert outcome["end"] in RESET, outcome
+
+
+def test_events_at_80_and_100_percent_once(host, agent, servers):
+    app = host.app(policy("told", [rule(ALLOWED, 4443, "udp")], limits=egress(10_000)))
+    app.burst("u", ALLOWED, 4443, 72, 79)
+    assert agent.log(type="cap", app="told") == []
+    app.burst("u", ALLOWED, 4443, 72, 1)
+    warning = agent.event(type="cap", app="told", percent=80)
+    assert (warning["limit_bytes"], warning["used_bytes"], warning["window_s"]) == (10_000, 8_000, 86400)
+    app.burst("u", ALLOWED, 4443, 72, 100)
+    full = agent.event(type="cap", app="told", percent=100)
+    assert full["reason"] == "cap_egress" and full["direction"] == "egress" and full["used_bytes"] == 10_000
+    app.burst("u", ALLOWED, 4443, 72, 20)
+    agent.kill("told")  # an event after all those
+    agent.event(type="kill", app="told")
+    assert [event["percent"] for event in agent.log(type="cap", app="told")] == [80, 100]
+
+
+def test_alert_lets_through(host, agent, servers):
+    app = host.app(policy("alerted", [rule(ALLOWED, 4443, "udp")], limits=egress(5_000, action="alert")))
+    assert app.burst("u", ALLOWED, 4443, 972, 20) == {"sent": 20}
+    agent.event(type="cap", app="alerted", percent=80)
+    agent.event(type="cap", app="alerted", percent=100)
+    assert host.wire("in", dst=ALLOWED, proto="udp") == (20, 20_000)
+    assert the_cap(agent, "alerted")["used"] == 20_000
+    assert agent.count("alerted", "cap_egress") == 0
+
+
+def test_kill_makes_a_hold(host, agent, servers):
+    app = host.app(policy("doomed", [rule(ALLOWED, 443), rule(ALLOWED, 4443, "udp")],
+                          limits=egress(20_000, action="kill")))
+    app.connect("live", ALLOWED, 443)
+    assert app.ask("live") == "ping"
+    app.burst("u", ALLOWED, 4443, 972, 40)
+    assert host.wire("in", dst=ALLOWED)[1] <= 20_000
+    eventually(lambda: [hold["layer"] for hold in agent.app("doomed")["holds"]] == ["auto"])
+    assert app.end("live") in RESET
+    assert app.fails("connect", "c", ALLOWED, 443) == "EPERM"
+    assert agent.app("doomed")["state"] == "killed"
+    assert agent.event(type="kill", app="doomed")["layer"] == "auto"
+    agent.reboot()
+    assert app.fails("connect", "d", ALLOWED, 443) == "EPERM"
+    agent.put(policy("doomed", [rule(ALLOWED, 443)], cgroups=host.glob_of("doomed")))
+    assert agent.restore("doomed")["lifted"] == ["auto"]
+    app.connect("e", ALLOWED, 443)
+    assert app.ask("e") == "ping"
+
+
+def test_audit_lets_through_and_tells(host, agent, servers):
+    app = host.app(policy("audited", [rule(ALLOWED, 4443, "udp")], limits=egress(5_000), mode="audit"))
+    assert app.burst("u", ALLOWED, 4443, 972, 20) == {"sent": 20}
+    assert host.wire("in", dst=ALLOWED, proto="udp")[0] == 20
+    assert agent.count("audited", "cap_egress", "audited") >= 15
+    assert agent.count("audited", "cap_egress") == 0
+
+
+# ---- Windows ------------------------------------------------------------------------------------------------
+
+
+def roll_over(host, app, size, per, windows):
+    """Sends all the time, for several windows; the most that one of them may have let through follows."""
+    app.flood_udp("f", ALLOWED, 4443, size - 28)
+    time_left = per - time.time() % per
+    began = time.time()
+    eventually(lambda: time.time() - began > time_left + windows * per, 60)
+    return app.flood_stop("f")["sent"]
+
+
+def test_windows_roll_over(host, agent, servers):
+    """Windows are aligned to UTC: in two whole ones and parts of two more, at most four caps' worth."""
+    app = host.app(policy("rolling", [rule(ALLOWED, 4443, "udp")], limits=egress(10_000, "2s")))
+    sent = roll_over(host, app, 1000, 2, 2)
+    assert 30 <= sent <= 40
+    assert host.wire("in", dst=ALLOWED, proto="udp") == (sent, sent * 1000)
+
+
+def test_windows_roll_over_without_the_agent(host, agent, servers):
+    app = host.app(policy("rolling", [rule(ALLOWED, 4443, "udp")], limits=egress(10_000, "2s")))
+    agent.kill9()
+    sent = roll_over(host, app, 1000, 2, 2)
+    assert 30 <= sent <= 40
+    agent.start()
+    assert agent.app("rolling")["bytes_out"] == sent * 1000
+
+
+def test_several_caps_at_once(host, agent, servers):
+    """A list: the tighter one decides, and both are counted."""
+    limits = {"egress": [{"bytes": "3000B", "per": "3s", "action": "drop"},
+                         {"bytes": "7500B", "per": DAY, "action": "drop"}]}
+    app = host.app(policy("both", [rule(ALLOWED, 4443, "udp")], limits=limits))
+
+    def burst():
+        return app.burst("u", ALLOWED, 4443, 972, 5).get("sent", 0)
+
+    sent = 0
+
+    def all_spent():
+        nonlocal sent
+        sent += burst()
+        return sent == 7
+
+    eventually(all_spent, 30, "the day's cap")
+    eventually(lambda: time.time() % 3 < 0.5)  # a fresh short window changes nothing
+    assert burst() == 0
+    assert host.wire("in", dst=ALLOWED, proto="udp")[0] == 7
+
+
+def test_a_new_revision_keeps_what_was_used(host, agent, servers):
+    app = host.app(policy("kept", [rule(ALLOWED, 4443, "udp")], limits=egress(10_000)))
+    assert app.burst("u", ALLOWED, 4443, 972, 6) == {"sent": 6}
+    agent.put(policy("kept", [rule([ALLOWED, OTHER], 4443, "udp")], limits=egress(10_000),
+                     cgroups=host.glob_of("kept")))
+    assert the_cap(agent, "kept")["used"] == 6000
+    assert app.burst("u", ALLOWED, 4443, 972, 6) == {"sent": 4, "EPERM": 2}
+    agent.put(policy("kept", [rule(ALLOWED, 4443, "udp")], limits=egress(12_000), cgroups=host.glob_of("kept")))
+    assert app.burst("u", ALLOWED, 4443, 972, 6) == {"sent": 2, "EPERM": 4}
+
+
+def test_usage_survives_restart_and_reboot(host, agent, servers):
+    app = host.app(policy("usage", [rule(ALLOWED, 4443, "udp")], limits=egress(10_000)))
+    app.burst("u", ALLOWED, 4443, 972, 6)
+    agent.restart()
+    assert the_cap(agent, "usage")["used"] == 6000
+    agent.stop()
+    agent.wipe_pins()
+    agent.start()
+    eventually(lambda: agent.app("usage")["policy_rev"])
+    assert the_cap(agent, "usage")["used"] == 6000
+    assert app.burst("u", ALLOWED, 4443, 972, 6) == {"sent": 4, "EPERM": 2}
+
+
+# ---- Limits of a rule, rates ----------------------------------------------------------------------------------
+
+
+def test_a_rule_has_its_own_cap(host, agent, servers):
+    app = host.app(policy("store", [
+        rule(ALLOWED, 4443, "udp", id="bulk", limits=egress(5_000)),
+        rule(ALLOWED, 443, "udp", id="query"),
+    ]))
+    assert app.burst("u", ALLOWED, 4443, 972, 10) == {"sent": 5, "EPERM": 5}
+    assert app.burst("v", ALLOWED, 443, 972, 10) == {"sent": 10}
+    cap = the_cap(agent, "store", scope="bulk")
+    assert (cap["limit"], cap["used"]) == (5_000, 5_000)
+    assert agent.event(type="cap", app="store", percent=100)["rule"] == "bulk"
+
+
+def test_new_flows_of_the_app(host, agent, servers):
+    app = host.app(policy("busy", [rule([ALLOWED, ALLOWED6], 443)], limits={"new_flows": "6/h"}))
+    outcomes = [app.fails("connect", f"c{number}", ALLOWED, 443) for number in range(10)]
+    assert outcomes == [None] * 6 + ["EPERM"] * 4
+    assert app.ask("c0") == "ping"  # live ones go on
+    assert agent.count("busy", "new_flows") == 4
+    assert agent.event(type="deny", app="busy", reason="new_flows")
+    assert len(host.server.served("tcp", ALLOWED, 443)) == 6
+
+
+def test_new_flows_of_a_rule_count_udp_peers(host, agent, servers):
+    app = host.app(policy("resolver", [
+        rule(ALLOWED, 443, "udp", id="limited", limits={"new_flows": "4/h"}), rule(OTHER, 443, "udp")]))
+    sent = [app.fails("sendto", f"u{number}", ALLOWED, 443) for number in range(8)]
+    assert sent == [None] * 4 + ["EPERM"] * 4
+    assert app.fails("sendto", "u0", ALLOWED, 443) is None  # the same flow
+    assert app.fails("sendto", "other", OTHER, 443) is None
+    assert host.wire("in", dst=ALLOWED, proto="udp")[0] == 5
+
+
+def test_egress_rate(host, agent, servers):
+    """2 Mbit/s over four seconds are 1 MB, and the burst at the beginning."""
+    app = host.app(policy("slow", [rule(ALLOWED, 4443, "udp")], limits={"egress_rate": "2Mbit/s"}))
+    began = time.monotonic()
+    app.flood_udp("f", ALLOWED, 4443, 972)
+    eventually(lambda: time.monotonic() - began >= 4)
+    app.flood_stop("f")
+    took = time.monotonic() - began
+    _, size = host.wire("in", dst=ALLOWED, proto="udp")
+    assert 0.7 * 250_000 * 4 <= size <= 250_000 * took + 80_000
+    assert agent.app("slow")["bytes_out"] == size  # what was dropped looks sent to the app, as with a full queue
+    assert agent.count("slow", "rate_egress") > 0
+    event = agent.event(type="rate", app="slow")
+    assert event["reason"] == "rate_egress"
+    assert abs(event["limit_bits_per_s"] - 2_000_000) < 20_000
+
+
+def test_egress_rate_of_tcp_goes_on(host, agent, servers):
+    """TCP slows down instead of breaking."""
+    app = host.app(policy("slowtcp", [rule(ALLOWED, 4443)], limits={"egress_rate": "8Mbit/s"}))
+    app.connect("c", ALLOWED, 4443)
+    began = time.monotonic()
+    assert app.push("c", 3_000_000, timeout=30) == {"bytes": 3_000_000, "end": None}
+    eventually(lambda: host.received("tcp", ALLOWED, 4443) == 3_000_000, 30)
+    took = time.monotonic() - began
+    _, size = host.wire("in", dst=ALLOWED, proto="tcp", port=4443)
+    assert size <= 1_000_000 * took + 200_000
+    assert took < 20
+
+
+# ---- What people read -----------------------------------------------------------------------------------------------
+
+
+def test_usage_and_app_tell_the_same(host, agent, servers):
+    app = host.app(policy("read", [rule(ALLOWED, 4443, "udp")], limits={**egress(10_000), **ingress(20_000)}))
+    app.burst("u", ALLOWED, 4443, 972, 3)
+    (usage,) = agent.get("/v1/usage?app=read")["usage"]
+    assert (usage["bytes_out"], usage["packets_out"], usage["flows"]) == (3000, 3, 1)
+    assert usage["caps"] == agent.app("read")["caps"]
+    cap = the_cap(agent, "read")
+    assert cap["per_s"] == 86400 and cap["action"] == "drop"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00(\.0+)?Z", cap["window_end"])
