@@ -76,6 +76,9 @@ $(BUILD)/%.o: %.c | $(BUILD)/gen/egret.skel.h
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_C) $(NLFLAGS) -c $< -o $@
 
+# -MMD passes over system headers, and the skeleton is included as one.
+$(BUILD)/agent/core/kern.o: $(BUILD)/gen/egret.skel.h
+
 $(BUILD)/libegret.a: $(LIB_OBJ)
 $(BUILD)/libcore.a: $(CORE_OBJ)
 $(BUILD)/libcli.a: $(CLI_OBJ)

@@ -83,16 +83,18 @@ static __always_inline int eg_attempt_limits(struct eg_attempt *a, struct eg_soc
 					     const struct eg_ruleset *ruleset, const struct eg_verdict *verdict,
 					     const struct eg_clock *clock, bool relaxed)
 {
-	__u8 reason = (__u8)eg_meters_spent(a->who.app, ruleset, verdict->meters_out, clock);
+	__u8 reason;
 
+	if (a->view.proto != IPPROTO_TCP) /* the packet hook's EPERM reaches the sender at once */
+		return 1;
+	reason = (__u8)eg_meters_spent(a->who.app, ruleset, verdict->meters_out, clock);
 	if (reason == EG_REASON_NONE)
 		reason = (__u8)eg_meters_spent(a->who.app, ruleset, verdict->meters_in, clock);
-	if (reason == EG_REASON_NONE && a->view.proto == IPPROTO_TCP && verdict->meters_flows)
+	if (reason == EG_REASON_NONE && verdict->meters_flows)
 		reason = (__u8)eg_meters_take(&a->who, ruleset, verdict->meters_flows, 0, clock);
 	if (reason != EG_REASON_NONE && !eg_attempt_tell(a, reason, verdict->rule, ruleset->uid, relaxed))
 		return 0;
-	if (a->view.proto == IPPROTO_TCP)
-		eg_attempt_admit(sock);
+	eg_attempt_admit(sock);
 	return 1;
 }
 

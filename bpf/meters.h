@@ -27,6 +27,7 @@
 #define EG_METER_TAG_SHIFT 48
 #define EG_METER_USED_MASK ((1ull << EG_METER_TAG_SHIFT) - 1)
 #define EG_METER_LISTED    4 /* meters in one list */
+#define EG_METER_PACKET    1500 /* bytes */
 
 enum eg_take {
 	EG_TAKE_OK = 0,
@@ -274,7 +275,10 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 	return reason;
 }
 
-/* EG_REASON_NONE, or the reason why a new connection had better not be tried: a cap is used up. */
+/*
+ * EG_REASON_NONE, or the reason why a new connection had better not be tried: a cap was hit in this
+ * window, and there is no room for a packet of ordinary size. (A new revision may have made room.)
+ */
 EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32 list, const struct eg_clock *clock)
 {
 	if (!ruleset || !clock)
@@ -290,7 +294,8 @@ EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32
 		if (!meter)
 			return EG_REASON_INTERNAL;
 		window = eg_meter_window(meter, conf->per_ns, clock->utc_ns);
-		if (meter->announced >> 2 == window && meter->announced & 2)
+		if (meter->announced >> 2 == window && meter->announced & 2 &&
+		    eg_meter_used(meter->word, window) + EG_METER_PACKET > conf->limit)
 			return eg_meter_reason(conf);
 	}
 	return EG_REASON_NONE;

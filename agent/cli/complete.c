@@ -16,6 +16,7 @@ struct place {
 	const struct eg_option *wants; /* an option that waits for its value */
 	size_t operands;
 	bool ended; /* "--" was there, or the words are another program's */
+	bool lost; /* there was a command that doesn't exist */
 };
 
 static void add(json_t *words, const char *prefix, const char *word, const char *help)
@@ -51,8 +52,10 @@ static void pass_word(struct place *place, const char *word)
 	} else if (!place->command) {
 		place->command = place->group ? eg_args_command(place->commands, place->group, word)
 					      : eg_args_command(place->commands, word, NULL);
-		if (!place->command && eg_args_is_group(place->commands, word))
+		if (!place->command && !place->group && eg_args_is_group(place->commands, word))
 			place->group = word;
+		else if (!place->command)
+			place->lost = true;
 	} else {
 		place->operands++;
 		place->ended = place->ended || place->command->rest;
@@ -147,6 +150,8 @@ static enum eg_complete add_here(const struct place *place, const char *word, js
 		add_options(words, word, place->globals);
 		return EG_COMPLETE_WORDS;
 	}
+	if (place->lost)
+		return EG_COMPLETE_WORDS;
 	if (!command) {
 		add_commands(words, word, place->commands, place->group);
 		return EG_COMPLETE_WORDS;

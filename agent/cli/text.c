@@ -104,6 +104,8 @@ const char *eg_text_moment(const char *rfc3339, unsigned digits, char *ret, size
 		snprintf(ret, size, "%s", rfc3339);
 		return ret;
 	}
+	if (digits > fraction)
+		digits = (unsigned)fraction;
 	snprintf(ret, size, "%.10s %.8s%.*s%s", rfc3339, rfc3339 + 11, digits ? (int)digits + 1 : 0, dot ? dot : "",
 		 dot ? dot + 1 + fraction : rfc3339 + 19);
 	return ret;

@@ -33,7 +33,7 @@ TABLE = {
     "a word without quotes": (
         with_text('"app": "bad"', '"app": bad'), 3, 10, "app", "bad", "quotes"),
     "a missing comma": (with_text('"version": 1,', '"version": 1'), 3, 3, None, "comma", "comma"),
-    "the end is missing": (GOOD[: GOOD.index("  ]")], 6, 68, None, "ends", "]"),
+    "the end is missing": (GOOD[: GOOD.index("  ]")], 7, 1, None, "ends", "]"),
     "nothing": ("", 1, 1, None, "empty", "object"),
     "a list": ("[]", 1, 1, None, "list", "{"),
     "text behind the end": (GOOD + "{}", 9, 1, None, "behind", "Remove"),
@@ -64,7 +64,7 @@ TABLE = {
     "no address": (with_text("10.0.0.1", "10.0.0.256"), 6, 24, "egress[0].to[0]", "10.0.0.256", "255"),
     "a wildcard inside": (with_text("10.0.0.1", "a.*.com"), 6, 24, "egress[0].to[0]", "*", "name"),
     "a URL": (with_text("10.0.0.1", "https://x.com"), 6, 24, "egress[0].to[0]", "URL", "x.com"),
-    "a protocol that is none": (with_text('"tcp"', '"sctp"'), 6, 46, "egress[0].proto", "sctp", "tcp"),
+    "a protocol that is none": (with_text('"tcp"', '"sctp"'), 6, 46, "egress[0].proto", "sctp", ""),
     "no protocol": (with_text('"proto": "tcp", ', ""), 6, 5, "egress[0]", "proto", "tcp"),
     "an unknown unit": (
         limited("5MiB", "5 parsecs"), 6, 100, "egress[0].limits.egress.bytes", "parsecs", "50MiB"),

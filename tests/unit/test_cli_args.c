@@ -282,6 +282,7 @@ static void test_complete_commands(void **state)
 	assert_words("help ta", "tag");
 	assert_words("completion _", "bash zsh fish");
 	assert_words("nope _", "");
+	assert_words("policy nope _", "");
 }
 
 static void test_complete_options(void **state)
@@ -296,7 +297,7 @@ static void test_complete_options(void **state)
 	assert_words("relax x --for=1", "--for=15m --for=1h");
 	assert_words("relax x --reason=1", "");
 	assert_words("kill x --reason _", ""); /* anybody's text */
-	assert_words("kill -- --re", "");
+	assert_kind("kill -- --re", EG_COMPLETE_APPS); /* no option any more */
 	assert_kind("--socket _", EG_COMPLETE_FILES);
 	assert_kind("run --root _", EG_COMPLETE_DIRS);
 	assert_kind("run --app _", EG_COMPLETE_APPS);

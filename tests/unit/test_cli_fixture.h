@@ -32,6 +32,7 @@ struct fake {
 	char dir[64];
 	char path[96];
 	int fd;
+	int kept; /* the last connection: it stays open until the end */
 	pthread_t thread;
 	const char *replies[FAKE_MAX]; /* whole HTTP answers; NULL: the connection is closed without one */
 	size_t reply_count;
@@ -86,17 +87,15 @@ static inline void *fake_run(void *ctx)
 			fd = -1;
 		}
 	}
-	if (fd >= 0)
-		close(fd);
+	fake->kept = fd;
 	return NULL;
 }
 
-/* replies end with NULL ... that is their count. */
 static inline void fake_start(struct fake *fake, const char *const *replies, size_t count)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
-	memset(fake, 0, sizeof(*fake));
+	*fake = (struct fake){.kept = -1};
 	strcpy(fake->dir, "/tmp/egret-test-cli.XXXXXX");
 	assert_non_null(mkdtemp(fake->dir));
 	snprintf(fake->path, sizeof(fake->path), "%s/sock", fake->dir);
@@ -114,6 +113,8 @@ static inline void fake_stop(struct fake *fake)
 {
 	shutdown(fake->fd, SHUT_RDWR);
 	pthread_join(fake->thread, NULL);
+	if (fake->kept >= 0)
+		close(fake->kept);
 	close(fake->fd);
 	unlink(fake->path);
 	rmdir(fake->dir);

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 
 from . import events as event_log
 from . import policy as policies
@@ -16,6 +17,7 @@ TREE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)),
 BUILD = os.path.join(TREE, os.environ.get("BUILD", "build"))  # an absolute BUILD wins
 EGRETD = os.path.join(BUILD, "egretd")
 EGRET = os.path.join(BUILD, "egret")
+CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
 START_S = 60
 STOP_S = 20
 
@@ -199,6 +201,16 @@ class Agent:
         except ApiError as error:
             return error
         raise AssertionError(f"{method} {path} was accepted: {answer}")
+
+    def request_as(self, user, group, groups, method, path, body=None):
+        """(status, answer) that another user gets."""
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", CLIENT, self.socket, method, path],
+            input=json.dumps(body) if body is not None else "", capture_output=True, text=True, timeout=60,
+            check=True, user=user, group=group, extra_groups=groups,
+        )
+        status, text = json.loads(done.stdout)
+        return status, json.loads(text) if text.startswith(("{", "[")) else text
 
     def put(self, policy, query="", headers=None):
         return self.api("PUT", f"/v1/policies/{policy['app']}{query}", policy, headers)

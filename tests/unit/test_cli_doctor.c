@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * test_cli_doctor.c - findings from what the agent says
+ */
+#include "../../agent/cli/doctor.h"
+#include "test_cli_fixture.h"
+
+#define NOW_NS 1790000000000000000ull /* 2026-09-21T14:13:20Z */
+
+#define AGENT  "\"agent\":{\"version\":\"1\",\"started\":\"2026-09-21T14:03:20Z\",\"uptime_s\":600}"
+#define ROOTS  "\"enforcement_ok\":true,\"enforcement\":[{\"root\":\"a.slice\",\"attached\":true,\"unknown\":\"deny\"}]"
+#define KERNEL "\"kernel\":{\"release\":\"6.1.0-27\",\"btf\":true,\"lockdown\":\"none\",\"lsm_bpf\":true}"
+#define REST   "\"maps\":[{\"name\":\"rules\",\"used\":80,\"max\":100}],\"events\":{\"lost\":0},\"holds\":[],\"policy_errors\":[]"
+
+struct case_ {
+	const char *status;
+	const char *check; /* NULL: all is well */
+	const char *level;
+	const char *words;
+};
+
+static void judge(struct eg_doctor *doctor, const char *status)
+{
+	EG_JSON json_t *json = json_loads(status, 0, NULL);
+
+	assert_non_null(json);
+	*doctor = (struct eg_doctor){.findings = json_array()};
+	eg_doctor_status(doctor, json, NOW_NS);
+}
+
+static bool found(const struct eg_doctor *doctor, const struct case_ *c)
+{
+	json_t *finding;
+	size_t i;
+
+	json_array_foreach(doctor->findings, i, finding)
+		if (!strcmp(eg_json_text(finding, "check"), c->check) && !strcmp(eg_json_text(finding, "level"), c->level) &&
+		    strstr(eg_json_text(finding, "message"), c->words))
+			return true;
+	return false;
+}
+
+static void test_all_is_well(void **state)
+{
+	struct eg_doctor doctor;
+
+	(void)state;
+	judge(&doctor, "{" AGENT "," ROOTS "," KERNEL "," REST "}");
+	assert_int_equal(doctor.failures, 0);
+	assert_int_equal(doctor.warnings, 0);
+	assert_true(json_array_size(doctor.findings) >= 6);
+	json_decref(doctor.findings);
+}
+
+/* Each case is wrong in one thing, and that one is found and nothing else. */
+static void test_each_fault(void **state)
+{
+	static const struct case_ cases[] = {
+		{"{" AGENT "," KERNEL "," REST "}", "enforcement", "fail", "no managed root"},
+		{"{" AGENT ",\"enforcement\":[{\"root\":\"a.slice\",\"attached\":false,\"unknown\":\"deny\"}]," KERNEL "," REST "}",
+		 "enforcement", "fail", "a.slice is NOT enforced"},
+		{"{" AGENT ",\"enforcement_ok\":false,\"enforcement\":[{\"root\":\"a\",\"attached\":true,\"unknown\":\"deny\"}],"
+		 KERNEL "," REST "}", "enforcement", "fail", "not complete"},
+		{"{" AGENT ",\"enforcement_ok\":true,\"enforcement\":[{\"root\":\"a\",\"attached\":true,\"unknown\":\"pass\"}],"
+		 KERNEL "," REST "}", "enforcement", "warn", "unknown_cgroup: pass"},
+		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"5.15.0\",\"btf\":true,\"lsm_bpf\":true}}", "kernel",
+		 "fail", "older than 6.1"},
+		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"6.12.1\",\"btf\":false,\"lsm_bpf\":true}}", "btf",
+		 "fail", "no BTF"},
+		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"7.0\",\"btf\":true,\"lsm_bpf\":false}}", "lsm", "warn",
+		 "BPF LSM is off"},
+		{"{" AGENT "," ROOTS "," KERNEL ",\"maps\":[{\"name\":\"rules\",\"used\":81,\"max\":100}]}", "maps", "warn",
+		 "map rules is 81% full"},
+		{"{" AGENT "," ROOTS "," KERNEL "," REST ",\"events\":{\"lost\":3}}", "events", "warn", "3 events were lost"},
+		{"{" AGENT "," ROOTS "," KERNEL "," REST ",\"events\":{\"dropped_by_quota\":3}}", "events", "warn",
+		 "disk quota"},
+		{"{" AGENT "," ROOTS "," KERNEL "," REST ",\"events\":{\"failing\":true,\"last_error\":\"full\"}}", "events",
+		 "fail", "can't be written: full"},
+		{"{" AGENT "," ROOTS "," KERNEL "," REST ",\"holds\":[{\"app\":\"x\",\"durable\":false}]}", "holds", "fail",
+		 "the kill of x is not on disk"},
+		{"{" AGENT "," ROOTS "," KERNEL "," REST ",\"kill_all\":true}", "holds", "warn", "every app"},
+		{"{" AGENT "," ROOTS "," KERNEL "," REST ",\"policy_errors\":[{\"file\":\"f\",\"message\":\"m\"}]}", "policies",
+		 "fail", "f is wrong: m"},
+		{"{" AGENT "," ROOTS "," KERNEL "," REST ",\"alarms\":[\"a\\u001bb\"]}", "alarm", "warn", "a?b"},
+		{"{" ROOTS "," KERNEL "," REST ",\"agent\":{\"started\":\"2026-09-21T14:03:20Z\",\"uptime_s\":4200}}", "clock",
+		 "warn", "set by 1h"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct eg_doctor doctor;
+		bool fails = !strcmp(cases[i].level, "fail");
+
+		judge(&doctor, cases[i].status);
+		if (!found(&doctor, &cases[i]))
+			fail_msg("case %zu: no %s of %s with \"%s\"", i, cases[i].level, cases[i].check, cases[i].words);
+		if (doctor.failures != fails || doctor.warnings != !fails)
+			fail_msg("case %zu: %u failures, %u warnings", i, doctor.failures, doctor.warnings);
+		json_decref(doctor.findings);
+	}
+}
+
+static void test_apps(void **state)
+{
+	EG_JSON json_t *apps = json_loads("{\"apps\":["
+					  "{\"app\":\"a1\",\"state\":\"enforce\",\"expires\":\"2026-09-29T00:00:00Z\"},"
+					  "{\"app\":\"a2\",\"state\":\"enforce\",\"expires\":\"2026-09-28T00:00:00Z\"},"
+					  "{\"app\":\"a3\",\"state\":\"audit\"},{\"app\":\"a4\",\"state\":\"audit\"},"
+					  "{\"app\":\"a5\",\"state\":\"expired\",\"expires\":\"2026-09-20T00:00:00Z\"},"
+					  "{\"app\":\"a6\",\"state\":\"no_policy\",\"expires\":null}]}", 0, NULL);
+	static const struct case_ cases[] = {
+		{NULL, "apps", "warn", "2 apps are only audited: a3, a4"},
+		{NULL, "apps", "warn", "1 app is expired: a5"},
+		{NULL, "apps", "warn", "1 app is without a policy, so everything is denied to them: a6"},
+		{NULL, "apps", "warn", "1 app is to expire within 7 days: a2"},
+		{NULL, "apps", "ok", "6 apps"},
+	};
+	EG_JSON json_t *findings = json_array();
+	struct eg_doctor doctor = {.findings = findings};
+
+	(void)state;
+	eg_doctor_apps(&doctor, apps, NOW_NS);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (!found(&doctor, &cases[i]))
+			fail_msg("no \"%s\"", cases[i].words);
+	assert_int_equal(doctor.warnings, 4);
+}
+
+/* No agent is a finding, not the end. */
+static void test_no_agent(void **state)
+{
+	OUTCOME o, json;
+
+	(void)state;
+	RUN(&o, "doctor", reply("500 X", "{\"error\":{\"code\":\"c\",\"message\":\"broken\"}}"));
+	assert_int_equal(o.status, EG_EXIT_NO);
+	assert_has(o.out, "FAIL  agent        broken");
+	assert_has(o.out, "clock");
+	RUN(&json, "doctor -o json", reply("500 X", "{\"error\":{\"code\":\"c\",\"message\":\"broken\"}}"));
+	assert_has(json.out, "\"ok\": false");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_is_well),
+		cmocka_unit_test(test_each_fault),
+		cmocka_unit_test(test_apps),
+		cmocka_unit_test(test_no_agent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
