@@ -64,8 +64,8 @@ int eg_agent_policy_get(struct eg_agent *agent, const char *app, json_t **ret, s
 /* PUT /v1/policies/APP */
 int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg_policy_put *put,
 			const struct eg_actor *actor, json_t **ret, struct eg_error *err);
-/* DELETE /v1/policies/APP */
-int eg_agent_policy_delete(struct eg_agent *agent, const char *app, bool take_over,
+/* DELETE /v1/policies/APP; if_match as in struct eg_policy_put */
+int eg_agent_policy_delete(struct eg_agent *agent, const char *app, const char *if_match, bool take_over,
 			   const struct eg_actor *actor, json_t **ret, struct eg_error *err);
 /* POST /v1/policies:check: changes nothing; {"ok": bool, "diagnostics": [...]} */
 int eg_agent_policy_check(struct eg_agent *agent, const char *text, size_t len, json_t **ret,

@@ -29,7 +29,7 @@ struct eg_api_ops {
 	int (*policy_get)(struct eg_agent *, const char *app, json_t **ret, struct eg_error *);
 	int (*policy_put)(struct eg_agent *, const char *app, const struct eg_policy_put *, const struct eg_actor *,
 			  json_t **ret, struct eg_error *);
-	int (*policy_delete)(struct eg_agent *, const char *app, bool take_over, const struct eg_actor *,
+	int (*policy_delete)(struct eg_agent *, const char *app, const char *if_match, bool take_over, const struct eg_actor *,
 			     json_t **ret, struct eg_error *);
 	int (*policy_check)(struct eg_agent *, const char *text, size_t len, json_t **ret, struct eg_error *);
 	int (*kill)(struct eg_agent *, const struct eg_kill_request *, const struct eg_actor *, json_t **ret,

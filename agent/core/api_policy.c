@@ -19,12 +19,6 @@ int eg_api_get_policy(struct eg_api_request *rq, struct eg_api_reply *reply)
 	return 0;
 }
 
-static int changed(struct eg_api_request *rq, const char *rev)
-{
-	return eg_error_set(&rq->err, 412, "rev_changed", "The policy of %s is %s%s now, not what If-Match says.", rq->app,
-			    rev ? "revision " : "missing", rev ? rev : "");
-}
-
 /* The revision that If-Match asks for in ret, without its quotes; "" without the header. */
 static int if_match(struct eg_api_request *rq, char *ret, size_t size)
 {
@@ -45,27 +39,6 @@ static int if_match(struct eg_api_request *rq, char *ret, size_t size)
 	return 0;
 }
 
-/* The revision now in force, in ret; "" if there is none. */
-static int current_rev(struct eg_api_request *rq, char *ret, size_t size)
-{
-	json_t *policy = NULL;
-	const char *rev;
-	int r;
-
-	ret[0] = '\0';
-	r = rq->api->ops->policy_get(rq->api->agent, rq->app, &policy, &rq->err);
-	if (r < 0 && rq->err.status == 404) {
-		eg_error_clear(&rq->err);
-		return 0;
-	}
-	if (r < 0)
-		return r;
-	rev = json_string_value(json_object_get(policy, "policy_rev"));
-	snprintf(ret, size, "%s", rev ? rev : "");
-	json_decref(policy);
-	return 0;
-}
-
 int eg_api_put_policy(struct eg_api_request *rq, struct eg_api_reply *reply)
 {
 	struct eg_policy_put put = {.text = rq->body ? rq->body : "", .len = rq->body_len};
@@ -79,21 +52,13 @@ int eg_api_put_policy(struct eg_api_request *rq, struct eg_api_reply *reply)
 
 int eg_api_delete_policy(struct eg_api_request *rq, struct eg_api_reply *reply)
 {
-	char rev[sizeof(reply->etag)], now[sizeof(reply->etag)];
+	char rev[sizeof(reply->etag)];
 	bool take_over = false;
-	int r;
 
 	if (eg_api_query_bool(rq, "take_over", &take_over) < 0 || if_match(rq, rev, sizeof(rev)) < 0)
 		return -EINVAL;
-	/* The agent takes no revision to delete, so a change in this very moment goes unseen. */
-	if (rev[0]) {
-		r = current_rev(rq, now, sizeof(now));
-		if (r < 0)
-			return r;
-		if (!now[0] || (strcmp(rev, "*") && strcmp(rev, now)))
-			return changed(rq, now[0] ? now : NULL);
-	}
-	return rq->api->ops->policy_delete(rq->api->agent, rq->app, take_over, &rq->actor, &reply->json, &rq->err);
+	return rq->api->ops->policy_delete(rq->api->agent, rq->app, rev[0] ? rev : NULL, take_over, &rq->actor,
+					   &reply->json, &rq->err);
 }
 
 int eg_api_post_check(struct eg_api_request *rq, struct eg_api_reply *reply)

@@ -193,6 +193,10 @@ int eg_config_check(const struct eg_config *config, struct eg_error *err)
 	if (strlen(config->socket) >= sizeof(sun->sun_path))
 		return eg_error_set(err, 400, "bad_config", "The path of the socket \"%s\" is too long; give at most %zu bytes",
 				    config->socket, sizeof(sun->sun_path) - 1);
+	if (config->metrics_listen && !config->metrics_token_file)
+		return eg_error_set(err, 400, "bad_config",
+				    "\"metrics_listen\" is given without \"metrics_token_file\"; name a file with a token of 16 "
+				    "to 1024 characters, since metrics show the apps' names");
 	if (config->metrics_token_file && !config->metrics_listen)
 		return eg_error_set(err, 400, "bad_config",
 				    "\"metrics_token_file\" is given without \"metrics_listen\"; give both or none");

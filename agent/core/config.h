@@ -49,7 +49,7 @@ struct eg_config {
 	uint64_t max_lifetime_ns; /* of a policy, from now */
 
 	char *metrics_listen; /* "127.0.0.1:9464", "[::1]:9464"; NULL: no port */
-	char *metrics_token_file; /* NULL: no token is asked for */
+	char *metrics_token_file; /* required with metrics_listen; else NULL */
 
 	char *group_admin; /* names of groups; NULL: nobody but root, or nobody at all */
 	char *group_responder;

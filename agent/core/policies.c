@@ -297,27 +297,34 @@ int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg
 	return 0;
 }
 
-static int delete_locked(struct eg_agent *agent, const char *app, bool take_over, const struct eg_actor *actor,
+static int delete_locked(struct eg_agent *agent, const char *app, const struct eg_policy_write *like,
 			 uint32_t *ret_reset, struct eg_error *err)
 {
 	struct eg_entry *entry = eg_registry_find(agent, app);
-	const struct eg_policy_write write = {.take_over = take_over, .from = {.source = EG_SOURCE_SOCKET}};
-	int r;
+	int r = check_match(like, entry, err);
 
+	if (r < 0)
+		return r;
 	if (!in_force(entry))
 		return eg_error_set(err, 404, "not_found", "There is no policy of %s on this host.", app);
-	r = check_owner(&write, entry, err);
-	return r < 0 ? r : eg_policies_drop(agent, entry, actor, NULL, ret_reset, err);
+	r = check_owner(like, entry, err);
+	return r < 0 ? r : eg_policies_drop(agent, entry, like->actor, NULL, ret_reset, err);
 }
 
-int eg_agent_policy_delete(struct eg_agent *agent, const char *app, bool take_over, const struct eg_actor *actor,
-			   json_t **ret, struct eg_error *err)
+int eg_agent_policy_delete(struct eg_agent *agent, const char *app, const char *if_match, bool take_over,
+			   const struct eg_actor *actor, json_t **ret, struct eg_error *err)
 {
+	const struct eg_policy_write like = {
+		.if_match = if_match,
+		.take_over = take_over,
+		.from = {.source = EG_SOURCE_SOCKET},
+		.actor = actor,
+	};
 	uint32_t reset = 0;
 	int r;
 
 	pthread_mutex_lock(&agent->apply);
-	r = delete_locked(agent, app, take_over, actor, &reset, err);
+	r = delete_locked(agent, app, &like, &reset, err);
 	pthread_mutex_unlock(&agent->apply);
 	if (!r)
 		*ret = json_pack("{s:s,s:b,s:i}", "app", app, "deleted", 1, "reset_sockets", (int)reset);

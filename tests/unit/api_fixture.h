@@ -114,11 +114,13 @@ static inline int fake_policy_put(struct eg_agent *a, const char *app, const str
 			   ret, err);
 }
 
-static inline int fake_policy_delete(struct eg_agent *a, const char *app, bool take_over, const struct eg_actor *actor,
-				     json_t **ret, struct eg_error *err)
+static inline int fake_policy_delete(struct eg_agent *a, const char *app, const char *if_match, bool take_over,
+				     const struct eg_actor *actor, json_t **ret, struct eg_error *err)
 {
 	return fake_answer(a, app, actor,
-			   json_pack("{s:s, s:s, s:b}", "op", "policy_delete", "app", app, "take_over", take_over), ret, err);
+			   json_pack("{s:s, s:s, s:s*, s:b}", "op", "policy_delete", "app", app, "if_match", if_match,
+				     "take_over", take_over),
+			   ret, err);
 }
 
 static inline int fake_policy_check(struct eg_agent *a, const char *text, size_t len, json_t **ret, struct eg_error *err)

@@ -54,7 +54,7 @@ static void put_file(const char *name, const char *text)
 #define RUN_IN(o, arguments, ...)                                \
 	do {                                                     \
 		char words_[256];                                \
-		snprintf(words_, sizeof(words_), arguments, dir, dir); \
+		snprintf(words_, sizeof(words_), arguments, dir);      \
 		RUN((o), words_, __VA_ARGS__);                   \
 	} while (0)
 

@@ -277,6 +277,7 @@ static void test_contradictions(void **state)
 	assert_contradicts("{\"cgroup_root\": [\"a\", \"b\", \"a\"]}", "\"a\"");
 	assert_contradicts("{\"cgroup_root\": [\"a/b/c\", \"a/b\"]}", "\"a/b/c\" lies within \"a/b\"");
 	assert_contradicts("{\"metrics_token_file\": \"/t\"}", "metrics_listen");
+	assert_contradicts("{\"metrics_listen\": \"[::1]:9464\"}", "metrics_token_file");
 	memset(path, 'x', sizeof(path));
 	snprintf(text, sizeof(text), "{\"socket\": \"/%.107s\"}", path);
 	assert_contradicts(text, "too long");

@@ -104,7 +104,7 @@ class Host:
         """An agent that is not started; `name` makes it another one, with directories of its own."""
         directory = self.directory if not name else os.path.join(self.directory, name)
         os.makedirs(directory, exist_ok=True)
-        suffix = f".{name}" if name else ""
+        suffix = f"-{name}" if name else ""  # bpffs takes no dots
         agent = Agent(directory, bpffs or self.bpffs + suffix, root or self.root, **config)
         self.agents.append(agent)
         return agent
