@@ -23,13 +23,15 @@ static int ask(struct eg_cli *cli, struct eg_doctor *doctor, const char *path, j
 	return r;
 }
 
-static void ask_agent(struct eg_cli *cli, struct eg_doctor *doctor)
+static void ask_agent(struct eg_cli *cli, struct eg_doctor *doctor, json_t **ret_status)
 {
-	EG_JSON json_t *status = NULL, *apps = NULL;
+	EG_JSON json_t *apps = NULL;
+	const json_t *status;
 	const char *version;
 
-	if (ask(cli, doctor, "/v1/status", &status))
+	if (ask(cli, doctor, "/v1/status", ret_status))
 		return;
+	status = *ret_status;
 	version = eg_json_text(json_object_get(status, "agent"), "version");
 	eg_doctor_ok(doctor, "agent", "egretd %s answers on %s", version ? version : "?", cli->socket);
 	if (version && strcmp(version, EG_VERSION) != 0)
@@ -66,13 +68,17 @@ static void print_findings(const struct eg_cli *cli, const struct eg_doctor *doc
 
 int eg_cmd_doctor(struct eg_cli *cli)
 {
-	EG_JSON json_t *findings = json_array(), *answer = NULL;
+	EG_JSON json_t *findings = json_array(), *status = NULL, *answer = NULL;
 	struct eg_doctor doctor = {.findings = findings};
 	const char *bpffs = eg_cli_option(cli, "bpffs"), *state_dir = eg_cli_option(cli, "state-dir");
 
 	if (!findings)
 		return eg_cli_no_memory(cli);
-	ask_agent(cli, &doctor);
+	ask_agent(cli, &doctor, &status);
+	if (!state_dir)
+		state_dir = eg_json_text(status, "state_dir"); /* where this agent has its own */
+	if (!bpffs)
+		bpffs = eg_json_text(status, "bpffs");
 	eg_doctor_files(&doctor, cli->socket, bpffs ? bpffs : EG_BPFFS, state_dir ? state_dir : EG_STATE_DIR);
 	eg_doctor_clock(&doctor);
 	answer = json_pack("{s:b,s:i,s:i,s:O}", "ok", doctor.failures == 0, "failures", (int)doctor.failures, "warnings",

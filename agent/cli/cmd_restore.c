@@ -63,7 +63,7 @@ int eg_cmd_relax(struct eg_cli *cli)
 		return eg_cli_usage(cli, "say for how long: --for 15m (0 ends it)");
 	if (strcmp(span, "0") != 0 && (r = eg_cli_check_span(cli, "for")))
 		return r;
-	if (!reason && strcmp(span, "0") != 0)
+	if (!reason)
 		return eg_cli_usage(cli, "say why: --reason TEXT");
 	path = eg_which_path(name, "relax");
 	r = eg_cli_post(cli, path, json_pack("{s:s,s:s*}", "for", span, "reason", reason), &answer);

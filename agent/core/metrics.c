@@ -67,9 +67,9 @@ static void fold(struct rows *rows)
 {
 	struct row *other;
 
-	qsort(rows->items, rows->count, sizeof(*rows->items), by_traffic);
 	if (rows->count <= METRICS_APPS)
 		return;
+	qsort(rows->items, rows->count, sizeof(*rows->items), by_traffic);
 	other = &rows->items[METRICS_APPS];
 	snprintf(other->name, sizeof(other->name), "_other");
 	for (size_t i = METRICS_APPS + 1; i < rows->count; i++) {

@@ -74,7 +74,7 @@ enum eg_patterns_found eg_patterns_match(struct eg_patterns *patterns, const cha
 	enum eg_patterns_found found = EG_PATTERNS_NONE;
 	size_t length = strlen(path);
 
-	if (!patterns->sorted) {
+	if (!patterns->sorted && patterns->count) {
 		qsort(patterns->items, patterns->count, sizeof(*patterns->items), compare_patterns);
 		patterns->sorted = true;
 	}

@@ -66,8 +66,10 @@ static int compare_name(const void *name, const void *file)
 
 static struct file *file_find(const struct eg_polidir *dir, const char *name)
 {
-	struct file **found = bsearch(name, dir->files, dir->sorted, sizeof(*dir->files), compare_name);
+	struct file **found = NULL;
 
+	if (dir->sorted)
+		found = bsearch(name, dir->files, dir->sorted, sizeof(*dir->files), compare_name);
 	return found ? *found : NULL;
 }
 
@@ -320,7 +322,8 @@ static void look_at_names(struct eg_polidir *dir, DIR *stream)
 		if (file)
 			file->seen = true;
 	}
-	qsort(dir->files, dir->count, sizeof(*dir->files), compare_names);
+	if (dir->count)
+		qsort(dir->files, dir->count, sizeof(*dir->files), compare_names);
 	dir->sorted = dir->count;
 }
 

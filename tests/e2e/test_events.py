@@ -41,8 +41,13 @@ def counters(agent, app):
 
 def add_up(agent, app="web"):
     """Once its sockets are closed: the log tells what the kernel counted."""
-    eventually(lambda: flow_sums(agent.log(), app) == counters(agent, app),
-               what=f"the sums {counters(agent, app)} of {app}")
+
+    def look():
+        told, counted = flow_sums(agent.log(), app), counters(agent, app)
+        assert told == counted, f"the log tells {told}, the kernel counted {counted}"
+        return True
+
+    eventually(look, what=f"that the log of {app} adds up")
 
 
 # ---- What an event says ------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ static void test_json_is_the_api_s(void **state)
 static void test_odd_answers(void **state)
 {
 	static const char *const commands[] = {"status", "apps", "app x", "usage", "denied", "explain x 10.0.0.1:1",
-					       "kill x", "restore x", "tag c x", "policy get x", "relax x --for 0"};
+					       "kill x", "restore x", "tag c x", "policy get x", "relax x --for 0 --reason r"};
 	static const char *const answers[] = {
 		"{}", "[]",
 		"{\"agent\":null,\"enforcement\":{},\"apps\":[null,3,{\"labels\":[],\"cgroups\":{},\"bytes_out\":-1}],"
@@ -217,6 +217,7 @@ static void test_relax(void **state)
 	assert_string_equal(body(&o, 0), "{\"for\":\"15m\",\"reason\":\"why\"}");
 	assert_has(o.out, "until 2027-01-31 12:00:05Z");
 	assert_usage("relax x --for 15m", "--reason");
+	assert_usage("relax x --for 0", "--reason");
 	assert_usage("relax x --reason y", "--for");
 	assert_usage("relax x --for 15 --reason y", "'15'");
 }

@@ -82,7 +82,6 @@ static void test_check_text(void **state)
 	assert_int_equal(eg_json_u64(json_array_get(json_object_get(broken, "diagnostics"), 0), "line"), 2);
 }
 
-/* --max-lifetime is long here: what "now" is must not matter. */
 static void test_check_files(void **state)
 {
 	OUTCOME good, two, bad, json;
