@@ -176,6 +176,11 @@ bool eg_cli_json(const struct eg_cli *cli, const json_t *json)
 	return true;
 }
 
+const char *eg_cli_s(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 void eg_cli_say(const struct eg_cli *cli, const char *format, ...)
 {
 	EG_FREE char *text = NULL;

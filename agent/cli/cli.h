@@ -75,6 +75,8 @@ int eg_cli_check_span(struct eg_cli *cli, const char *name);
 
 /* True: the format is JSON, and it was printed. */
 bool eg_cli_json(const struct eg_cli *cli, const json_t *json);
+/* The end of a word of which there are n: "" or "s". */
+const char *eg_cli_s(uint64_t n);
 /* A line on stdout. */
 void eg_cli_say(const struct eg_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A word of ours in its style, without a newline. */

@@ -120,8 +120,7 @@ static int finish(struct check *check)
 			   (json_int_t)check->errors, "warnings", (json_int_t)check->warnings);
 	if (!eg_cli_json(cli, answer))
 		eg_cli_say(cli, "%zu polic%s checked: %zu error%s, %zu warning%s", total, total == 1 ? "y" : "ies",
-			   check->errors, check->errors == 1 ? "" : "s", check->warnings,
-			   check->warnings == 1 ? "" : "s");
+			   check->errors, eg_cli_s(check->errors), check->warnings, eg_cli_s(check->warnings));
 	return wrong ? EG_EXIT_NO : EG_EXIT_OK;
 }
 

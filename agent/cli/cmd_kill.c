@@ -71,7 +71,8 @@ static void print_meant(const struct eg_cli *cli, FILE *out, const json_t *answe
 
 static void say_killed(const struct eg_cli *cli, const struct eg_which *which, const json_t *answer)
 {
-	uint64_t count = eg_json_u64(answer, "count");
+	uint64_t count = eg_json_u64(answer, "count"), stored = eg_json_u64(answer, "stored_us");
+	uint64_t sockets = eg_json_u64(answer, "sockets"), flows = eg_json_u64(answer, "flows");
 
 	eg_cli_style(cli, EG_STYLE_BAD, "killed");
 	if (which->app)
@@ -79,11 +80,11 @@ static void say_killed(const struct eg_cli *cli, const struct eg_which *which, c
 	else if (which->all)
 		eg_cli_say(cli, " every app: %" PRIu64 " known now, and those to come", count);
 	else
-		eg_cli_say(cli, " %" PRIu64 " app%s with %s", count, count == 1 ? "" : "s", which->labels);
-	eg_cli_say(cli, "  cut: %" PRIu64 " sockets, %" PRIu64 " flows", eg_json_u64(answer, "sockets"),
-		   eg_json_u64(answer, "flows"));
-	eg_cli_say(cli, "  in force after %" PRIu64 " us, all done after %" PRIu64 " us", eg_json_u64(answer, "stored_us"),
-		   eg_json_u64(answer, "took_us"));
+		eg_cli_say(cli, " %" PRIu64 " app%s with %s", count, eg_cli_s(count), which->labels);
+	eg_cli_say(cli, "  cut: %" PRIu64 " socket%s, %" PRIu64 " flow%s", sockets, eg_cli_s(sockets), flows,
+		   eg_cli_s(flows));
+	eg_cli_say(cli, "  in force after %s%" PRIu64 " us, all done after %" PRIu64 " us", stored ? "" : "less than ",
+		   stored ? stored : 1, eg_json_u64(answer, "took_us"));
 	if (eg_json_u64(answer, "missed"))
 		eg_cli_say(cli, "  %" PRIu64 " sockets could not be reset: nothing passes, but they will only time out",
 			   eg_json_u64(answer, "missed"));
@@ -160,7 +161,7 @@ static int confirm(struct eg_cli *cli, const struct eg_which *which, int64_t *re
 		return EG_EXIT_NO;
 	}
 	fprintf(cli->err, "This kills %s%" PRId64 " app%s. Type %" PRId64 " to go on: ",
-		which->all ? "every app of this host, now " : "", count, count == 1 ? "" : "s", count);
+		which->all ? "every app of this host, now " : "", count, eg_cli_s((uint64_t)count), count);
 	fflush(cli->err);
 	if (!fgets(line, sizeof(line), stdin))
 		line[0] = '\0';

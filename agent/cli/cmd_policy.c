@@ -64,16 +64,19 @@ int eg_cmd_policy_delete(struct eg_cli *cli)
 	EG_FREE char *path = NULL;
 	struct eg_client_request request = {.method = "DELETE"};
 	const char *app;
+	uint64_t reset;
 	int r = eg_cli_app(cli, 0, &app);
 
 	if (r)
 		return r;
 	request.path = path = policy_path(app, eg_cli_option(cli, "take-over") != NULL);
 	r = eg_cli_call(cli, &request, &answer);
-	if (!r && !eg_cli_json(cli, answer))
-		eg_cli_say(cli, "%s: policy deleted, everything is denied to it; %" PRIu64 " sockets reset", app,
-			   eg_json_u64(answer, "reset_sockets"));
-	return r;
+	if (r || eg_cli_json(cli, answer))
+		return r;
+	reset = eg_json_u64(answer, "reset_sockets");
+	eg_cli_say(cli, "%s: policy deleted, everything is denied to it; reset: %" PRIu64 " socket%s", app, reset,
+		   eg_cli_s(reset));
+	return EG_EXIT_OK;
 }
 
 /* ---- diff ------------------------------------------------------------------------------------ */
@@ -128,16 +131,16 @@ int eg_cmd_policy_diff(struct eg_cli *cli)
 static void say_applied(struct eg_cli *cli, const json_t *answer)
 {
 	const char *app = eg_json_text(answer, "app"), *rev = eg_json_text(answer, "policy_rev");
-	uint64_t reset = eg_json_u64(answer, "reset_sockets");
+	uint64_t reset = eg_json_u64(answer, "reset_sockets"), rules = eg_json_u64(answer, "rules");
 
 	if (!eg_json_true(answer, "changed"))
 		eg_cli_say(cli, "%s: %s is in force already", app ? app : "?", rev ? rev : "?");
 	else if (reset)
-		eg_cli_say(cli, "%s: %s is in force, %" PRIu64 " rules; %" PRIu64 " sockets that it denies are reset",
-			   app ? app : "?", rev ? rev : "?", eg_json_u64(answer, "rules"), reset);
+		eg_cli_say(cli, "%s: %s is in force, %" PRIu64 " rule%s; reset: %" PRIu64 " socket%s that it denies",
+			   app ? app : "?", rev ? rev : "?", rules, eg_cli_s(rules), reset, eg_cli_s(reset));
 	else
-		eg_cli_say(cli, "%s: %s is in force, %" PRIu64 " rules", app ? app : "?", rev ? rev : "?",
-			   eg_json_u64(answer, "rules"));
+		eg_cli_say(cli, "%s: %s is in force, %" PRIu64 " rule%s", app ? app : "?", rev ? rev : "?", rules,
+			   eg_cli_s(rules));
 }
 
 /* Asks the agent, which says what is wrong in one list with its places. */

@@ -10,6 +10,7 @@
  * closes tells whether the command began.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -236,6 +237,7 @@ int eg_cmd_tag(struct eg_cli *cli)
 {
 	EG_JSON json_t *answer = NULL;
 	const char *app, *state;
+	uint64_t reset;
 	int r = eg_cli_app(cli, 1, &app);
 
 	if (!r)
@@ -243,10 +245,10 @@ int eg_cmd_tag(struct eg_cli *cli)
 	if (r || eg_cli_json(cli, answer))
 		return r;
 	state = eg_json_text(answer, "state");
+	reset = eg_json_u64(answer, "reset_sockets");
 	eg_cli_say(cli, "%s belongs to %s now; state: %s", eg_cli_operand(cli, 0), app, state ? state : "?");
-	if (eg_json_u64(answer, "reset_sockets"))
-		eg_cli_say(cli, "  %llu sockets that were there before are reset",
-			   (unsigned long long)eg_json_u64(answer, "reset_sockets"));
+	if (reset)
+		eg_cli_say(cli, "  reset: %" PRIu64 " socket%s that were there before", reset, eg_cli_s(reset));
 	if (state && strcmp(state, "no_policy") == 0)
 		eg_cli_warn(cli, "%s has no policy yet, so everything is denied to it: 'egret policy apply FILE'", app);
 	return EG_EXIT_OK;

@@ -189,7 +189,8 @@ static void check_holds(struct eg_doctor *doctor, const json_t *status)
 			       or_unknown(eg_json_text(hold, "app")));
 	}
 	if (!volatile_holds)
-		eg_doctor_ok(doctor, "holds", "%zu kills in force, all on disk", json_array_size(holds));
+		eg_doctor_ok(doctor, "holds", "%zu kill%s in force, each on disk", json_array_size(holds),
+			     eg_cli_s(json_array_size(holds)));
 	if (eg_json_true(status, "kill_all"))
 		eg_doctor_warn(doctor, "holds", "`egret restore --all` lifts it", "every app on this host is killed");
 }
@@ -254,7 +255,7 @@ static void warn_group(struct eg_doctor *doctor, const struct group *group)
 	size_t count = json_array_size(group->names);
 
 	if (count)
-		eg_doctor_warn(doctor, "apps", group->fix, "%zu app%s %s %s: %s", count, count == 1 ? "" : "s",
+		eg_doctor_warn(doctor, "apps", group->fix, "%zu app%s %s %s: %s", count, eg_cli_s(count),
 			       count == 1 ? "is" : "are", group->what, names ? names : "?");
 }
 
@@ -290,7 +291,7 @@ void eg_doctor_apps(struct eg_doctor *doctor, const json_t *apps, uint64_t now_u
 		if (expires_soon(app, now_utc_ns))
 			json_array_append(groups[3].names, json_object_get(app, "app"));
 	}
-	eg_doctor_ok(doctor, "apps", "%zu apps", json_array_size(list));
+	eg_doctor_ok(doctor, "apps", "%zu app%s", json_array_size(list), eg_cli_s(json_array_size(list)));
 	for (size_t g = 0; g < 4; g++) {
 		warn_group(doctor, &groups[g]);
 		json_decref(groups[g].names);

@@ -143,7 +143,7 @@ static void test_apply(void **state)
 	assert_has(one.fake.requests[0], "PUT /v1/policies/app-x?take_over=1 HTTP/1.1");
 	assert_has(one.fake.requests[0], "If-Match: \"3-abc\"");
 	assert_string_equal(body(&one, 0), GOOD); /* byte for byte: the agent's places are the file's */
-	assert_has(one.out, "4-def is in force, 1 rules; 2 sockets");
+	assert_has(one.out, "4-def is in force, 1 rule; reset: 2 sockets");
 	assert_has(one.err, "/a.json:1:1: warning: Hm");
 	RUN_IN(&refused, "policy apply %s/a.json",
 	       reply("400 Bad", "{\"error\":{\"code\":\"bad_policy\",\"message\":\"1 error.\",\"details\":[{\"level\":\"error\","
@@ -213,7 +213,7 @@ static void test_get_delete(void **state)
 	assert_int_equal(gone.status, EG_EXIT_NOT_FOUND);
 	RUN(&deleted, "policy delete app-x --take-over", OK("{\"app\":\"app-x\",\"deleted\":true,\"reset_sockets\":4}"));
 	assert_has(deleted.fake.requests[0], "DELETE /v1/policies/app-x?take_over=1 HTTP/1.1");
-	assert_has(deleted.out, "4 sockets reset");
+	assert_has(deleted.out, "reset: 4 sockets");
 }
 
 /* ---- diff ------------------------------------------------------------------------------------------- */
