@@ -29,7 +29,9 @@ FILES = {
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "etc/hosts": "127.0.0.1 localhost\n",
 }
-DIRECTORIES = ["dev", "proc", "sys", "run", "tmp", "root", "var/lib", "var/log", "egret", "modules", "usr/bin", "usr/sbin"]
+DIRECTORIES = [
+    "dev", "proc", "sys", "run", "tmp", "root", "var/lib", "var/log", "egret", "modules", "usr/bin", "usr/sbin",
+]
 
 
 class Missing(Exception):

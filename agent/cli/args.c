@@ -87,7 +87,8 @@ static int give(struct parser *p, const struct eg_option *option, const char *va
 	for (size_t i = 0; i < args->given_count; i++) {
 		if (args->given[i].option != option)
 			continue;
-		if (args->command && find_option(args->command->options, option->name, strlen(option->name), 0) == option)
+		if (args->command &&
+		    find_option(args->command->options, option->name, strlen(option->name), 0) == option)
 			return fault(p, "--%s is given twice", option->name);
 		args->given[i].value = value;
 		return 0;
@@ -201,7 +202,8 @@ static int check_operands(struct parser *p)
 int eg_args_parse(const struct eg_command *commands, const struct eg_option *globals, int argc, char **argv,
 		  struct eg_args *ret, char *message, size_t size)
 {
-	struct parser p = {.commands = commands, .args = ret, .argv = argv, .argc = argc, .message = message, .size = size};
+	struct parser p = {
+		.commands = commands, .args = ret, .argv = argv, .argc = argc, .message = message, .size = size};
 	bool ended = false;
 	int r = 0;
 

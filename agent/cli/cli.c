@@ -93,7 +93,7 @@ int eg_cli_fail(struct eg_cli *cli, int r, struct eg_error *err, const char *fil
 		eg_cli_warn(cli, "%s [%s]", err->message, err->code);
 	else
 		eg_cli_warn(cli, "%s", err->message);
-	eg_cli_diagnostics(cli, cli->err, err->details, file);
+	eg_cli_diagnostics(cli->err, err->details, file);
 	eg_error_clear(err);
 	return status;
 }
@@ -212,12 +212,11 @@ static void take_text(char *field, size_t size, const json_t *object, const char
 	snprintf(field, size, "%s", text ? text : "");
 }
 
-size_t eg_cli_diagnostics(const struct eg_cli *cli, FILE *out, const json_t *diagnostics, const char *file)
+size_t eg_cli_diagnostics(FILE *out, const json_t *diagnostics, const char *file)
 {
 	size_t errors = 0, i;
 	json_t *item;
 
-	(void)cli;
 	json_array_foreach(diagnostics, i, item) {
 		const char *theirs = eg_json_text(item, "file");
 		struct eg_diags of = {.file = (char *)(file ? file : theirs)};
@@ -363,7 +362,8 @@ static int run_args(struct eg_cli *cli, bool bad, const char *message)
 int eg_cli_main(int argc, char **argv)
 {
 	struct eg_args args;
-	struct eg_cli cli = {.args = &args, .commands = eg_commands, .globals = eg_globals, .out = stdout, .err = stderr};
+	struct eg_cli cli = {
+		.args = &args, .commands = eg_commands, .globals = eg_globals, .out = stdout, .err = stderr};
 	char message[320];
 	int r, status;
 

@@ -82,7 +82,7 @@ void eg_cli_say(const struct eg_cli *cli, const char *format, ...) __attribute__
 /* A word of ours in its style, without a newline. */
 void eg_cli_style(const struct eg_cli *cli, enum eg_style style, const char *word);
 /* One line for each diagnostic of a JSON array; returns how many are errors. file: where theirs is null. */
-size_t eg_cli_diagnostics(const struct eg_cli *cli, FILE *out, const json_t *diagnostics, const char *file);
+size_t eg_cli_diagnostics(FILE *out, const json_t *diagnostics, const char *file);
 
 /* ---- JSON: what is missing or of another type is NULL, 0, false ---------------------------------- */
 

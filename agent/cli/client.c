@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/un.h>
 
-#define CONNECT_MS 5000
+#define CONNECT_MS     5000
 #define LINE_MAX_BYTES (4u << 20)
 
 struct eg_client {
@@ -124,7 +125,8 @@ static int fail(struct eg_error *err, int r, const char *code, const char *messa
 	return r;
 }
 
-static int transport_error(const struct eg_client *client, CURLcode code, const struct sink *sink, struct eg_error *err)
+static int transport_error(const struct eg_client *client, CURLcode code, const struct sink *sink,
+			   struct eg_error *err)
 {
 	long os_errno = 0;
 
@@ -289,7 +291,7 @@ static void put_escaped(FILE *out, const char *text)
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if (c < 0x80 && (strchr("-._~:,", c) || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')))
+		if (c < 0x80 && (isalnum(c) || strchr("-._~:,", c)))
 			fputc(c, out);
 		else
 			fprintf(out, "%%%02X", c);

@@ -100,7 +100,7 @@ static int check_file(struct check *check, const char *path)
 	check_app(check, &file, result);
 	count(check, json_object_get(result, "diagnostics"));
 	if (cli->format == EG_FORMAT_TABLE)
-		eg_cli_diagnostics(cli, cli->out, json_object_get(result, "diagnostics"), file.name);
+		eg_cli_diagnostics(cli->out, json_object_get(result, "diagnostics"), file.name);
 	json_array_append_new(check->files, result);
 	return EG_EXIT_OK;
 }

@@ -13,7 +13,8 @@ int eg_cmd_completion(struct eg_cli *cli)
 	const char *script = eg_complete_script(eg_cli_operand(cli, 0));
 
 	if (!script)
-		return eg_cli_usage(cli, "there is completion for bash, zsh and fish, not for '%s'", eg_cli_operand(cli, 0));
+		return eg_cli_usage(cli, "there is completion for bash, zsh and fish, not for '%s'",
+				    eg_cli_operand(cli, 0));
 	fputs(script, cli->out);
 	return EG_EXIT_OK;
 }

@@ -78,7 +78,12 @@ static int read_events(struct reader *reader, const char *path)
 		return EG_EXIT_FAILED; /* told when the program ends */
 	if (r && !err.message[0])
 		return eg_cli_no_memory(cli);
-	return r ? eg_cli_fail(cli, r, &err, NULL) : EG_EXIT_OK;
+	if (r)
+		return eg_cli_fail(cli, r, &err, NULL);
+	if (!reader->follow)
+		return EG_EXIT_OK;
+	eg_cli_warn(cli, "the agent ended the stream: it is stopping");
+	return EG_EXIT_UNREACHABLE;
 }
 
 static int check_options(struct eg_cli *cli, const char **ret_app)
@@ -101,8 +106,8 @@ static char *events_path(struct eg_cli *cli, const char *app, const char *type, 
 
 	if (follow && !last && !limit)
 		limit = "0";
-	return eg_client_path("/v1/events", "follow", follow ? "1" : NULL, "app", app, "type", type, "last", last, "limit",
-			      limit, NULL);
+	return eg_client_path("/v1/events", "follow", follow ? "1" : NULL, "app", app, "type", type, "last", last,
+			      "limit", limit, NULL);
 }
 
 int eg_cmd_events(struct eg_cli *cli)
@@ -115,7 +120,8 @@ int eg_cmd_events(struct eg_cli *cli)
 
 	if (r)
 		return r;
-	path = events_path(cli, app, eg_cli_option(cli, "type"), eg_cli_option(cli, "last"), eg_cli_option(cli, "limit"));
+	path = events_path(cli, app, eg_cli_option(cli, "type"), eg_cli_option(cli, "last"),
+			   eg_cli_option(cli, "limit"));
 	if (cli->format == EG_FORMAT_JSON && !reader.follow) {
 		reader.gathered = json_array();
 		answer = json_pack("{s:o}", "events", reader.gathered);

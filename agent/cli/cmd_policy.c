@@ -152,7 +152,7 @@ static int check(struct eg_cli *cli, const struct eg_file *file, bool warnings)
 	if (r)
 		return r;
 	if (warnings || !eg_json_true(answer, "ok"))
-		eg_cli_diagnostics(cli, cli->err, json_object_get(answer, "diagnostics"), file->name);
+		eg_cli_diagnostics(cli->err, json_object_get(answer, "diagnostics"), file->name);
 	return eg_json_true(answer, "ok") ? EG_EXIT_OK : EG_EXIT_NO;
 }
 
@@ -168,7 +168,8 @@ static int apply_one(struct eg_cli *cli, const struct eg_file *file, const char 
 		json_array_append(results, answer);
 		return r == EG_EXIT_NO && answer ? EG_EXIT_OK : r;
 	}
-	r = eg_policy_put(cli, file, app, eg_cli_option(cli, "take-over") != NULL, eg_cli_option(cli, "if-match"), &answer);
+	r = eg_policy_put(cli, file, app, eg_cli_option(cli, "take-over") != NULL, eg_cli_option(cli, "if-match"),
+			  &answer);
 	if (r)
 		return r;
 	if (cli->format == EG_FORMAT_TABLE)

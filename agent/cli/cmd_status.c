@@ -150,7 +150,7 @@ static void print_policy_errors(const struct eg_cli *cli, const json_t *errors)
 		const char *file = eg_json_text(error, "file"), *message = eg_json_text(error, "message");
 
 		eg_cli_say(cli, "  %s: %s", file ? file : "?", message ? message : "?");
-		eg_cli_diagnostics(cli, cli->out, json_object_get(error, "diagnostics"), file);
+		eg_cli_diagnostics(cli->out, json_object_get(error, "diagnostics"), file);
 	}
 }
 

@@ -130,9 +130,11 @@ const struct eg_command eg_commands[] = {
 	 "Kills APP, or with --label or --all several: then it shows which, and asks for their number. An app that was "
 	 "never seen can be killed, too: the hold waits for it.",
 	 kill_options, 0, 1, {EG_WORDS_APP}, eg_cmd_kill, false, false, false},
-	{"restore", "[APP]", "lift a kill", "A responder can lift an own kill for 15 minutes; an admin any but the control plane's.",
+	{"restore", "[APP]", "lift a kill",
+	 "A responder can lift an own kill for 15 minutes; an admin any but the control plane's.",
 	 restore_options, 0, 1, {EG_WORDS_APP}, eg_cmd_restore, false, false, false},
-	{"relax", "APP --for TIME --reason TEXT", "break glass: let an app pass for a time, and log what would have been denied",
+	{"relax", "APP --for TIME --reason TEXT",
+	 "break glass: let an app pass for a time, and log what would have been denied",
 	 "Turns the app's policy to audit; the kernel turns it back by itself. Kills and expiry still hold.",
 	 relax_options, 1, 1, {EG_WORDS_APP}, eg_cmd_relax, false, false, false},
 	{"flows", "[APP]", "connections, with their bytes and rules", 0, flows_options, 0, 1, {EG_WORDS_APP}, eg_cmd_flows,

@@ -29,7 +29,7 @@ int eg_direct_kill(const char *bpffs, const char *app, struct eg_direct *ret, st
 /* The same for every app: eg_host_ctl.kill_all. */
 int eg_direct_kill_all(const char *bpffs, struct eg_direct *ret, struct eg_error *err);
 
-/* The store itself: the word's new value. Pure; for the tests. */
+/* The store itself; returns what the word was before. Pure. */
 uint64_t eg_direct_raise(uint64_t *word, uint32_t gen, uint32_t layers);
 
 #endif

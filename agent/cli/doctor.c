@@ -126,7 +126,8 @@ static void check_kernel(struct eg_doctor *doctor, const json_t *status)
 		eg_doctor_warn(doctor, "lsm",
 			       "Boot with bpf in lsm= (see /sys/kernel/security/lsm), or take CAP_NET_RAW from apps and "
 			       "restrict socket families by seccomp",
-			       "BPF LSM is off: an app with CAP_NET_RAW can open AF_PACKET sockets, which no cgroup hook sees");
+			       "BPF LSM is off: an app with CAP_NET_RAW can open AF_PACKET sockets, "
+			       "which no cgroup hook sees");
 }
 
 static void check_maps(struct eg_doctor *doctor, const json_t *status)
@@ -141,8 +142,10 @@ static void check_maps(struct eg_doctor *doctor, const json_t *status)
 		if (!max || used * 100 <= max * MAP_PERCENT)
 			continue;
 		full++;
-		eg_doctor_warn(doctor, "maps", "Raise max_apps or max_rules in egretd's config (the README has a sizing table)",
-			       "map %s is %.0f%% full: %" PRIu64 " of %" PRIu64 "; a full map denies or refuses what comes new",
+		eg_doctor_warn(doctor, "maps",
+			       "Raise max_apps or max_rules in egretd's config (the README has a sizing table)",
+			       "map %s is %.0f%% full: %" PRIu64 " of %" PRIu64
+			       "; a full map denies or refuses what comes new",
 			       or_unknown(eg_json_text(map, "name")), (double)used * 100 / (double)max, used, max);
 	}
 	if (!full)
@@ -188,7 +191,9 @@ static void check_holds(struct eg_doctor *doctor, const json_t *status)
 			       "the kill of %s is not on disk: a reboot would lift it",
 			       or_unknown(eg_json_text(hold, "app")));
 	}
-	if (!volatile_holds)
+	if (!json_array_size(holds))
+		eg_doctor_ok(doctor, "holds", "no kill is in force");
+	else if (!volatile_holds)
 		eg_doctor_ok(doctor, "holds", "%zu kill%s in force, each on disk", json_array_size(holds),
 			     eg_cli_s(json_array_size(holds)));
 	if (eg_json_true(status, "kill_all"))
@@ -202,7 +207,8 @@ static void check_policies(struct eg_doctor *doctor, const json_t *status)
 	size_t i;
 
 	json_array_foreach(errors, i, error)
-		eg_doctor_fail(doctor, "policies", "`egret policy check FILE` shows where; what was in force before still is",
+		eg_doctor_fail(doctor, "policies",
+			       "`egret policy check FILE` shows where; what was in force before still is",
 			       "%s is wrong: %s", or_unknown(eg_json_text(error, "file")),
 			       or_unknown(eg_json_text(error, "message")));
 	if (!json_array_size(errors))
@@ -224,8 +230,10 @@ static void check_clock_step(struct eg_doctor *doctor, const json_t *status, uin
 	expected = start + eg_json_u64(agent, "uptime_s") * SECOND;
 	off = expected > now ? expected - now : now - expected;
 	if (off > CLOCK_SLACK)
-		eg_doctor_warn(doctor, "clock", "Keep the clock in step (chrony, systemd-timesyncd): caps and expiry go by it",
-			       "the clock was set by %s since the agent began", eg_units_span_text(off, text, sizeof(text)));
+		eg_doctor_warn(doctor, "clock",
+			       "Keep the clock in step (chrony, systemd-timesyncd): caps and expiry go by it",
+			       "the clock was set by %s since the agent began",
+			       eg_units_span_text(off, text, sizeof(text)));
 }
 
 void eg_doctor_status(struct eg_doctor *doctor, const json_t *status, uint64_t now_utc_ns)
@@ -271,7 +279,8 @@ static bool expires_soon(const json_t *app, uint64_t now)
 void eg_doctor_apps(struct eg_doctor *doctor, const json_t *apps, uint64_t now_utc_ns)
 {
 	struct group groups[] = {
-		{"audit", "only audited", "What would be denied passes: look at `egret denied APP`, then set \"mode\": \"enforce\"", NULL},
+		{"audit", "only audited",
+		 "What would be denied passes: look at `egret denied APP`, then set \"mode\": \"enforce\"", NULL},
 		{"expired", "expired", "Apply a policy with a later \"expires\", or stop the app", NULL},
 		{"no_policy", "without a policy, so everything is denied to them", "`egret policy apply FILE`", NULL},
 		{"soon", "to expire within 7 days", "Apply a policy with a later \"expires\"", NULL},

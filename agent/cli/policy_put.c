@@ -16,7 +16,7 @@ static int say_unreadable(struct eg_cli *cli, const struct eg_file *file)
 
 	eg_policy_parse(file->name, file->text, file->len, &policy, &diags);
 	json = eg_diags_json(&diags);
-	if (!eg_cli_diagnostics(cli, cli->err, json, file->name))
+	if (!eg_cli_diagnostics(cli->err, json, file->name))
 		eg_cli_warn(cli, "%s: there is no \"app\" in it that could be an app's name", file->name);
 	return EG_EXIT_NO;
 }
@@ -49,7 +49,7 @@ int eg_policy_put(struct eg_cli *cli, const struct eg_file *file, const char *ap
 	r = eg_client_call(cli->client, &request, ret, &err);
 	if (r)
 		return eg_cli_fail(cli, r, &err, file->name);
-	eg_cli_diagnostics(cli, cli->err, json_object_get(*ret, "warnings"), file->name);
+	eg_cli_diagnostics(cli->err, json_object_get(*ret, "warnings"), file->name);
 	return EG_EXIT_OK;
 }
 

@@ -46,4 +46,4 @@ def pytest_runtest_makereport(item, call):
     host = getattr(item, "funcargs", {}).get("bare_host")
     if report.failed and host:
         for agent in host.agents:
-            report.sections.append(("egretd's stderr", agent.stderr()[-6000:]))
+            report.sections.append(("egretd's stderr", agent.stderr()[-3000:]))

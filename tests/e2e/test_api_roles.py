@@ -5,6 +5,8 @@ import http.client
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -234,18 +236,27 @@ def test_slow_requests_end_and_hold_nobody_up(agent, web):
     assert answer == b"" or b" 408 " in answer.split(b"\r\n")[0]
 
 
+CROWD = """
+import socket, sys, time
+held = []
+for _ in range(200):
+    held.append(socket.socket(socket.AF_UNIX))
+    held[-1].setblocking(False)
+    try:
+        held[-1].connect(sys.argv[1])
+    except OSError:
+        pass
+print("open", flush=True)
+time.sleep(60)
+"""
+
+
 def test_many_connections_keep_no_kill_out(host, agent, web):
     """A viewer opens all it can: root's kill is answered all the same."""
     crowd = []
-    connected = "import socket,sys,time\nss=[]\n" \
-        "for i in range(200):\n s=socket.socket(socket.AF_UNIX)\n s.setblocking(False)\n" \
-        " try:\n  s.connect(sys.argv[1])\n except OSError: pass\n ss.append(s)\n" \
-        "print('open',flush=True)\ntime.sleep(60)"
-    import subprocess
-    import sys
     gid = grp.getgrnam(GROUPS["viewer"]).gr_gid
     for uid in (30010, 30011, 30012):
-        crowd.append(subprocess.Popen([sys.executable, "-I", "-S", "-c", connected, agent.socket], user=uid, group=gid,
+        crowd.append(subprocess.Popen([sys.executable, "-I", "-S", "-c", CROWD, agent.socket], user=uid, group=gid,
                                       extra_groups=[], stdout=subprocess.PIPE, text=True))
     try:
         for process in crowd:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with the host or the call is said in one line, and leaves nothing half-started."""
 import os
+import socket
 import subprocess
 
 import pytest
 
-from harness import ALLOWED, DENIED, cgroup, policy, rule
+from harness import ALLOWED, DENIED, cgroup, eventually, policy, rule
 from harness.agent import EGRETD
 
 
@@ -211,7 +212,6 @@ def test_a_poor_environment(host, agent):
     agent.process = subprocess.Popen(
         ["prlimit", "--memlock=0", "--nofile=256", "--core=0", "sh", "-c",
          f"exec env -i {EGRETD} --config {agent.config_file} <&- >&- 2>&-"])
-    from harness import eventually
     eventually(agent.ready, 60)
     host.serve([ALLOWED, DENIED], 443)
     app = host.app(policy("web", [rule(ALLOWED, 443)]))
@@ -222,7 +222,6 @@ def test_a_poor_environment(host, agent):
 
 def test_systemd_is_told(host, agent):
     """READY=1 comes when enforcement is on, and not before."""
-    import socket
     path = os.path.join(host.directory, "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(path)

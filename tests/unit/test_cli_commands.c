@@ -293,6 +293,7 @@ static void test_events(void **state)
 	RUN(&follow, "events -f -o json", OK(flow_lines));
 	assert_has(follow.fake.requests[0], "GET /v1/events?follow=1&limit=0 HTTP/1.1");
 	assert_string_equal(follow.out, flow_lines); /* a stream is lines, not a document */
+	assert_int_equal(follow.status, EG_EXIT_UNREACHABLE); /* it had no reason to end */
 	RUN(&all, "events -o json --type flow,deny --limit 5", OK(flow_lines));
 	assert_has(all.fake.requests[0], "GET /v1/events?type=flow,deny&limit=5 HTTP/1.1");
 	json = json_loads(all.out, 0, NULL);

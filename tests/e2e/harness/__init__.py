@@ -4,6 +4,7 @@
 host.py     Host: one test's namespaces, cgroup root, agent, servers and apps, and their total removal
 agent.py    Agent: egretd with directories of its own, its API, the egret command line
 process.py  Worker: the handle of a worker.py process
+threads.py  the worker's servers, floods and capture
 worker.py   runs inside an app's cgroup and namespace, or as a server, and does what it is told
 net.py      network namespaces and addresses
 cgroup.py   cgroups made and removed

@@ -42,6 +42,10 @@ def sweep():
         cgroup.remove(os.path.basename(path))
     for path in filter(dead, glob.glob(f"/run/netns/{NAME}-*")):
         run("ip", "netns", "del", os.path.basename(path))
+    for path in filter(dead, glob.glob(f"{tempfile.gettempdir()}/{NAME}-*")):
+        for disk in filter(os.path.ismount, glob.glob(f"{path}/*")):
+            run("umount", "-l", disk)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class SmallDisk:
@@ -176,14 +180,11 @@ class Host:
     def wire(self, way="in", src=None, dst=None, proto=None, port=None):
         """[packets, IP bytes] that passed the server's device; port is the server's. "in" is from the app."""
         packets = size = 0
-        for entry_way, entry_src, entry_dst, entry_proto, sport, dport, count, length in self.capture.wire_tally():
-            server_port = dport if entry_way == "in" else sport
-            if entry_way != way or (src and entry_src != src) or (dst and entry_dst != dst):
-                continue
-            if (proto and entry_proto != proto) or (port and server_port != port):
-                continue
-            packets += count
-            size += length
+        for entry in self.capture.wire_tally():
+            found, (count, length) = entry[:5], entry[5:]
+            if all(want in (None, have) for want, have in zip((way, src, dst, proto, port), found)):
+                packets += count
+                size += length
         return packets, size
 
     def unseen(self, dst, proto=None, port=None):

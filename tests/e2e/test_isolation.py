@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No app harms another: quotas for each on everything that is shared, and full tables refuse cleanly."""
+import pytest
+
+from harness import ALLOWED, APP, DENIED, OTHER, eventually, policy, rule
+
+
+class TestQuotas:
+    @pytest.fixture
+    def config(self):
+        return {"limits": {"sockets": 40, "udp_peers": 20}, "udp_idle": "2s"}
+
+    def test_sockets(self, host, agent):
+        host.serve([ALLOWED], 443)
+        greedy = host.app(policy("greedy", [rule(ALLOWED, 443)]))
+        modest = host.app(policy("modest", [rule(ALLOWED, 443)]))
+        outcomes = [greedy.fails("open", f"s{number}", ALLOWED) for number in range(60)]
+        assert outcomes == [None] * 40 + ["EPERM"] * 20
+        assert agent.count("greedy", "socket_quota") == 20
+        assert agent.app("greedy")["sockets"] == 40
+        agent.event(type="deny", app="greedy", reason="socket_quota", hook="create")
+        modest.connect("c", ALLOWED, 443)
+        assert modest.ask("c") == "ping"
+        greedy.close("s0")
+        greedy.connect("again", ALLOWED, 443)
+        assert greedy.ask("again") == "ping"
+        greedy.stop()
+        eventually(lambda: agent.app("greedy")["sockets"] == 0)
+
+    def test_accepted_and_failed_sockets_are_given_back(self, host, agent):
+        host.serve([ALLOWED], 443)
+        app = host.app(policy("busy", [rule(ALLOWED, 443)]))
+        for _ in range(5):
+            app.flood_connect("c", ALLOWED, 443, "hello", count=100)
+            eventually(lambda: not app.flood_running("c"))
+            assert app.flood_stop("c") == {"ok": 100}
+        for number in range(100):
+            assert app.fails("connect", "d", DENIED, 443) == "EPERM"
+            app.close("d")
+        eventually(lambda: agent.app("busy")["sockets"] == 0)
+
+    def test_udp_peers(self, host, agent):
+        """One socket, many peers: those over the quota are refused, and forgotten ones make room."""
+        host.serve([ALLOWED, OTHER], 443)
+        greedy = host.app(policy("greedy", [rule([ALLOWED, OTHER], "any", "udp")]))
+        modest = host.app(policy("modest", [rule(ALLOWED, "any", "udp")]))
+        outcomes = [greedy.fails("sendto", "u", OTHER, port) for port in range(1000, 1050)]
+        assert outcomes == [None] * 21 + ["EPERM"] * 29  # the first peer is the socket's own
+        assert agent.count("greedy", "flow_quota") == 29
+        assert agent.app("greedy")["peers"] == 20
+        for port in range(2000, 2010):
+            assert modest.sendto("u", ALLOWED, port) == 1
+        eventually(lambda: agent.app("greedy")["peers"] == 0)
+        assert greedy.fails("sendto", "u", OTHER, 1049) is None
+
+    def test_a_scan_from_outside_fills_no_table(self, host, agent):
+        app = host.app(policy("quiet", [rule(ALLOWED, 443, "udp")]))
+        app.bind("u", APP, 7000, "udp")
+        for number in range(100):
+            host.server.sendto(f"s{number}", APP, 7000)
+        eventually(lambda: agent.count("quiet", "no_ingress_rule", "ingress") == 100)
+        assert agent.app("quiet")["peers"] == 0
+
+
+class TestFullTables:
+    @pytest.fixture
+    def config(self):
+        return {"max_apps": 4, "max_rules": 100}
+
+    def test_rules(self, host, agent):
+        """A policy that does not fit is refused whole; what is in force stays, its next change has room."""
+        host.serve([ALLOWED, DENIED], 443)
+        app = host.app(policy("small", [rule(ALLOWED, 443)]))
+        for number in range(3):
+            agent.put(policy(f"fill{number}", [rule([f"192.0.{number}.{n}" for n in range(33)], 443)]))
+        huge = [rule([f"198.18.{n >> 8}.{n & 255}" for n in range(2000)], 443)]
+        before = agent.app("small")["policy_rev"]
+        error = agent.refused("PUT", "/v1/policies/small", policy("small", huge, cgroups=host.glob_of("small")))
+        assert error.status in (400, 507), error
+        assert agent.app("small")["policy_rev"] == before
+        app.connect("c", ALLOWED, 443)
+        assert app.ask("c") == "ping"
+        assert app.fails("connect", "d", DENIED, 443) == "EPERM"
+        agent.put(policy("small", [rule(DENIED, 443)], cgroups=host.glob_of("small")))
+        app.connect("e", DENIED, 443)
+
+    def test_apps(self, host, agent):
+        host.serve([ALLOWED], 443)
+        app = host.app(policy("app0", [rule(ALLOWED, 443)]))
+        for number in range(1, 4):
+            agent.put(policy(f"app{number}", [rule(ALLOWED, 443)]))
+        error = agent.refused("PUT", "/v1/policies/app4", policy("app4", [rule(ALLOWED, 443)]))
+        assert error.status in (400, 507), error
+        assert "app4" not in agent.apps()
+        app.connect("c", ALLOWED, 443)
+        assert app.ask("c") == "ping"
+        stranger = host.process(host.cgroup_of("app4"))
+        assert stranger.fails("connect", "c", ALLOWED, 443) == "EPERM"
+        agent.api("DELETE", "/v1/policies/app3")
+        eventually(lambda: agent.put(policy("app4", [rule(ALLOWED, 443)]))
+                   if "app3" not in agent.apps() else False, 30, "room for another app")
+
+    def test_killing_goes_on_working(self, host, agent):
+        """A hold needs no room in any table."""
+        for number in range(4):
+            agent.put(policy(f"app{number}", [rule(ALLOWED, 443)]))
+        assert agent.kill("unseen")["durable"] is True
+        assert agent.kill("app1")["durable"] is True
+        assert agent.app("app1")["state"] == "killed"
+        assert {hold["app"] for hold in agent.status()["holds"]} == {"unseen", "app1"}
