@@ -94,21 +94,36 @@ static __always_inline void eg_volume_load(struct eg_volume *ret, const struct e
 	ret->packets_in = *(volatile const __u64 *)&from->packets_in;
 }
 
+/*
+ * An event carries the flow's sums so far, so what a lost start or update would have said, the
+ * next one says. What a lost end would have said goes to `losses`, and out of the flow: should
+ * more packets come, their event must not say it again.
+ */
 static __always_inline void eg_flow_lost(__u32 slot, enum eg_loss_cause cause, enum eg_event_type type,
-					 const struct eg_volume *seen, const struct eg_volume *told)
+					 const struct eg_volume *seen, struct eg_flow *flow)
 {
 	struct eg_loss *loss = eg_loss_at(slot, cause);
+	struct eg_volume rest;
 
 	if (!loss)
 		return;
 	eg_add(&loss->events, 1);
 	eg_add(&loss->flow_events, 1);
-	if (type == EG_EVENT_FLOW_END)
-		eg_add(&loss->flow_ends, 1);
-	eg_add(&loss->bytes_out, seen->bytes_out - told->bytes_out);
-	eg_add(&loss->bytes_in, seen->bytes_in - told->bytes_in);
-	eg_add(&loss->packets_out, seen->packets_out - told->packets_out);
-	eg_add(&loss->packets_in, seen->packets_in - told->packets_in);
+	if (type != EG_EVENT_FLOW_END)
+		return;
+	rest.bytes_out = seen->bytes_out - flow->told.bytes_out;
+	rest.bytes_in = seen->bytes_in - flow->told.bytes_in;
+	rest.packets_out = seen->packets_out - flow->told.packets_out;
+	rest.packets_in = seen->packets_in - flow->told.packets_in;
+	eg_add(&loss->flow_ends, 1);
+	eg_add(&loss->bytes_out, rest.bytes_out);
+	eg_add(&loss->bytes_in, rest.bytes_in);
+	eg_add(&loss->packets_out, rest.packets_out);
+	eg_add(&loss->packets_in, rest.packets_in);
+	eg_add(&flow->seen.bytes_out, -rest.bytes_out);
+	eg_add(&flow->seen.bytes_in, -rest.bytes_in);
+	eg_add(&flow->seen.packets_out, -rest.packets_out);
+	eg_add(&flow->seen.packets_in, -rest.packets_in);
 }
 
 /* Start, update or end of a flow. TCP's rtt_us and retransmits come from sockops, else 0. */
@@ -124,7 +139,7 @@ EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, __u32
 	eg_volume_load(&seen, &flow->seen);
 	event = eg_event_begin(who, true, false, &cause);
 	if (!event) {
-		eg_flow_lost(who->app, cause, type, &seen, &flow->told);
+		eg_flow_lost(who->app, cause, type, &seen, flow);
 	} else {
 		bool in = flow->origin == EG_DIR_INGRESS;
 
@@ -146,8 +161,8 @@ EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, __u32
 		event->rtt_us = rtt_us;
 		event->retransmits = retransmits;
 		bpf_ringbuf_submit(event, 0);
+		flow->told = seen;
 	}
-	flow->told = seen;
 	return 0;
 }
 

@@ -8,7 +8,8 @@
  * its peers in `others`.
  *
  * Every counter is added to atomically: the two directions, and on UDP any number of
- * senders, run on several CPUs at once. `seen` only grows; `told` is what events have said.
+ * senders, run on several CPUs at once. `seen` is what
+ * events say; `told` is what the last one that was delivered said.
  */
 #ifndef EG_BPF_FLOW_H
 #define EG_BPF_FLOW_H

@@ -267,7 +267,7 @@ struct eg_loss {
 	__u64 flow_events; /* of which flow start, update, end */
 	__u64 deny_events;
 	__u64 flow_ends;
-	__u64 bytes_out; /* flow bytes not told by any event that was delivered */
+	__u64 bytes_out; /* of flows whose end was lost: what no event that was delivered told */
 	__u64 bytes_in;
 	__u64 packets_out;
 	__u64 packets_in;
@@ -340,7 +340,7 @@ struct eg_flow { /* writer: kernel */
 	__u64 last_in_ns;
 	__u64 report_ns; /* boot, coarse: next update is due */
 	struct eg_volume seen;
-	struct eg_volume told; /* part of seen that a delivered or lost event carried */
+	struct eg_volume told; /* part of seen that the last event delivered carried */
 };
 
 #define EG_SOCK_COUNTED  (1u << 0) /* counted in eg_app_state.sockets */
