@@ -111,6 +111,7 @@ struct eg_policy_error {
 
 struct eg_root;
 struct eg_reaper;
+struct eg_nsadmin;
 struct eg_polidir;
 struct eg_usage;
 struct eg_api;
@@ -130,6 +131,7 @@ struct eg_agent {
 	struct eg_holds *holds;
 	struct eg_events *events; /* may be NULL while starting and stopping */
 	struct eg_reaper *reaper;
+	struct eg_nsadmin *nsadmin;
 	struct eg_usage *usage;
 	struct eg_api *api;
 	int direct_errno; /* of the last merge of --direct kills */
@@ -354,6 +356,11 @@ void eg_reaper_observe(struct eg_reaper *reaper, const struct eg_event *e);
 void eg_reaper_check(struct eg_reaper *reaper);
 /* Sockets that tasks bring along into a cgroup that was just tagged are cut, now and a little later. NULL is fine. */
 void eg_reaper_look_later(struct eg_reaper *reaper, uint64_t cgroup_id);
+
+/* ---- nsadmin.c: administrators of their own network namespace, on a thread of its own ----------- */
+
+int eg_nsadmin_start(struct eg_agent *agent, struct eg_nsadmin **ret);
+void eg_nsadmin_stop(struct eg_nsadmin *ns);
 
 /* ---- usage.c: caps across a reboot ------------------------------------------------------------ */
 

@@ -502,8 +502,13 @@ def test_an_admin_of_its_own_namespace_is_refused(host, agent, servers):
     cgroup.make(host.cgroup_of("admin"))
     host.tagged("admin")
     admin = host.process(host.cgroup_of("admin"), caps=[CAP_NET_ADMIN])
-    eventually(lambda: admin.fails("connect", "c", ALLOWED, 443) == "EPERM", what="the refusal")
+    names = (f"c{number}" for number in range(1000))
+    eventually(lambda: admin.fails("connect", next(names), ALLOWED, 443) == "EPERM", what="the refusal")
     assert agent.count("admin", "netns_admin") >= 1
+    assert "administers" in agent.app("admin")["netns_problem"]
+    assert agent.event(type="alert", app="admin", action="netns_admin")
+    admin.stop()
+    eventually(lambda: "netns_problem" not in agent.app("admin"), what="the end of the refusal")
 
 
 def test_the_policy_may_allow_it(host, agent, servers):
