@@ -156,6 +156,9 @@ install: all ## into DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BUILD)/egretd $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(BUILD)/egret $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/egret/policies
+	install -m 0644 agent/core/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	cp -r policies/examples policies/templates $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
 	for page in $(MAN); do \
 		section=$${page##*.}; \
 		install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/$${page##*/}; \
