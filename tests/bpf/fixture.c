@@ -55,19 +55,19 @@ static void find_cgroups(struct fx *fx)
 	snprintf(fx->cgroup, sizeof(fx->cgroup), "%s/%.100s", eg_cgroupfs_mount(fs), path);
 }
 
+struct eg_kern_sizes fx_sizes = {
+	.max_apps = 8, .max_rules = 1024, .peers_per_app = 4, .ring_bytes = 1 << 20, .priority_ring_bytes = 1 << 20,
+};
+
 int fx_setup(void **state)
 {
-	struct eg_kern_sizes sizes = {
-		.max_apps = 8, .max_rules = 1024, .peers_per_app = 4, .ring_bytes = 1 << 20,
-		.priority_ring_bytes = 1 << 20,
-	};
 	struct fx *fx = calloc(1, sizeof(*fx));
 	struct eg_error err = {0};
 	bool adopted;
 
 	assert_non_null(fx);
 	snprintf(fx->bpffs, sizeof(fx->bpffs), "/sys/fs/bpf/egt-bpf-%d", getpid());
-	if (eg_kern_open(fx->bpffs, &sizes, &fx->kern, &adopted, &err)) {
+	if (eg_kern_open(fx->bpffs, &fx_sizes, &fx->kern, &adopted, &err)) {
 		print_error("%s\n", err.message);
 		return -1;
 	}

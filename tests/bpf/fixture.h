@@ -28,6 +28,9 @@ struct fx {
 	uint32_t matches;
 };
 
+/* Of the maps that fx_setup makes: small; a benchmark makes them larger. */
+extern struct eg_kern_sizes fx_sizes;
+
 /* Group setup and teardown: *state is a struct fx. Each test begins with fx_reset. */
 int fx_setup(void **state);
 int fx_teardown(void **state);

@@ -101,11 +101,15 @@ def test_many_tcp_connections_contend(host, agent, servers):
         worker.connect("p", ALLOWED, 4443)
     for worker in workers:
         worker.flood_push("p", timeout=2)
-    eventually(lambda: agent.count("crowd", "cap_egress") > 20, 60)
-    packets, size = host.wire("in", dst=ALLOWED, proto="tcp", port=4443)
-    assert limit * 0.9 < size <= limit
-    counted = agent.app("crowd")
-    assert (counted["packets_out"], counted["bytes_out"]) == (packets, size)
+    eventually(lambda: agent.count("crowd", "cap_egress") > 0 and the_cap(agent, "crowd")["used"] > limit * 0.9, 60)
+
+    def all_counted():
+        counted = agent.app("crowd")
+        packets, size = host.wire("in", dst=ALLOWED, proto="tcp", port=4443)
+        assert limit * 0.9 < size <= limit
+        return (counted["packets_out"], counted["bytes_out"]) == (packets, size)
+
+    eventually(all_counted, what="that what was counted is what the server saw")
     for worker in workers:
         worker.flood_stop("p")
     assert host.wire("in", dst=ALLOWED, proto="tcp", port=4443)[1] <= limit
