@@ -231,7 +231,7 @@ static __always_inline void eg_denied_count(__u32 slot, const struct eg_view *vi
 
 	if (!all)
 		return;
-	count = &all->by[d->dir & 1][d->reason & 31];
+	count = &all->by[d->dir & 1][d->reason & (EG_REASONS_MAX - 1)];
 	if (d->audited) {
 		eg_add(&count->audited, 1);
 		return;

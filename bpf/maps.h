@@ -25,6 +25,15 @@ struct {
 	__type(value, struct eg_rule_span);
 } rules __weak SEC(".maps");
 
+/* Writer: agent. Reader: packet, connect, explain. Full: as `rules`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct eg_name_key);
+	__type(value, struct eg_name_rules);
+} names __weak SEC(".maps");
+
 /* Writer: agent, through its mapping. Reader: every hook. Full: as `rules`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -139,6 +148,49 @@ struct {
 	__type(key, int);
 	__type(value, struct eg_sock);
 } socks __weak SEC(".maps");
+
+/*
+ * Writer: kernel. Reader: kernel. One value for each socket that asked a resolver. No memory
+ * for one: the question is refused (`dns_shortage`).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct eg_asked);
+} asked __weak SEC(".maps");
+
+/*
+ * Writer: kernel. Reader: kernel. One value for each socket whose flow has a name. No memory for
+ * one: the flow is refused where a rule demands verification, else it is told without its name.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct eg_sock_names);
+} sock_names __weak SEC(".maps");
+
+/*
+ * Writer: kernel. Reader: kernel, agent. Holds max_apps * grants_max entries: an app that has
+ * grants_max of them loses its oldest, and no other notices. No memory for one: the answer is
+ * dropped (`dns_shortage`).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct eg_grant_key);
+	__type(value, struct eg_grant);
+} grants __weak SEC(".maps");
+
+/* Writer: kernel. Reader: kernel. Each app's grants in the order in which they were made; never full. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct eg_grant_order);
+} grant_order __weak SEC(".maps");
 
 /* A further peer of a socket that is not TCP; see flow.h for its life. */
 struct eg_peer {

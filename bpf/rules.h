@@ -58,7 +58,7 @@ static __always_inline void eg_rules_search(__u32 uid, __u32 dir, const struct e
 {
 	struct eg_rule_key key = {
 		.prefixlen = 8 * (sizeof(key.table_be) + sizeof(key.addr)),
-		.table_be = bpf_htonl(uid * 2 + dir),
+		.table_be = bpf_htonl(EG_TABLE_OF(uid, dir)),
 		.addr = *addr,
 	};
 	const struct eg_rule_span *span;

@@ -86,7 +86,9 @@ static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 	const struct eg_kern_sizes sizes = {
 		.max_apps = config->max_apps,
 		.max_rules = config->max_rules,
+		.max_names = config->max_names,
 		.peers_per_app = config->peers_max,
+		.grants_per_app = config->grants_max,
 		.ring_bytes = config->ring_bytes,
 		.priority_ring_bytes = config->priority_ring_bytes,
 	};
@@ -119,6 +121,7 @@ void eg_agent_set_host(struct eg_agent *agent)
 	const struct eg_config *config = agent->config;
 	struct eg_host_ctl *host = eg_kern_host(agent->kern);
 	uint32_t peers = eg_kern_map_max(agent->kern, EG_MAP_PEERS) / eg_kern_slots(agent->kern);
+	uint32_t grants = eg_kern_map_max(agent->kern, EG_MAP_GRANTS) / eg_kern_slots(agent->kern);
 	__u64 cookie;
 
 	host->utc_offset_ns = eg_clock_utc_offset_ns();
@@ -131,6 +134,9 @@ void eg_agent_set_host(struct eg_agent *agent)
 	host->so_mark = config->so_mark;
 	host->sockets_max = config->sockets_max;
 	host->peers_max = config->peers_max < peers ? config->peers_max : peers;
+	host->grants_max = config->grants_max < grants ? config->grants_max : grants;
+	host->grant_floor_ns = config->grant_floor_ns;
+	host->grant_ceiling_ns = config->grant_ceiling_ns;
 	host->event_ns = config->event_ns;
 	host->event_burst_ns = config->event_burst_ns;
 	host->update_ns = config->flow_update_ns;

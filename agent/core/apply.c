@@ -172,7 +172,7 @@ static int refuse(struct eg_agent *agent, int r, const struct eg_compiled *compi
 		break;
 	case -EOVERFLOW:
 		eg_error_set(err, 507, "revisions_used_up",
-			     "The maps have seen 2^31 revisions: `egretd --detach-all` and a start make new ones.");
+			     "The maps have seen 2^30 revisions: `egretd --detach-all` and a start make new ones.");
 		break;
 	case -ENOMEM:
 		eg_error_set(err, 500, "no_memory", "Out of memory.");

@@ -46,6 +46,7 @@ static void set_numbers(struct eg_config *config)
 	config->unknown = EG_UNKNOWN_DENY;
 	config->max_apps = 1024;
 	config->max_rules = 65536;
+	config->max_names = 65536;
 	config->max_lifetime_ns = 90 * NS_PER_DAY;
 	config->event_quota_bytes = 1ull << 30;
 	config->event_segment_bytes = 64ull << 20;
@@ -55,6 +56,9 @@ static void set_numbers(struct eg_config *config)
 	config->priority_ring_bytes = 4u << 20;
 	config->sockets_max = 65536;
 	config->peers_max = 1024;
+	config->grants_max = 512;
+	config->grant_floor_ns = 300 * NS_PER_S;
+	config->grant_ceiling_ns = NS_PER_DAY;
 	config->flow_update_ns = 60 * NS_PER_S;
 	config->udp_idle_ns = 120 * NS_PER_S;
 	config->log_level = EG_LOG_INFO;

@@ -46,6 +46,7 @@ struct eg_config {
 
 	uint32_t max_apps; /* 1 .. 100,000 */
 	uint32_t max_rules; /* addresses in all policies: 1 .. 4,000,000 */
+	uint32_t max_names; /* DNS names in all policies: 1 .. 1,000,000 */
 	uint64_t max_lifetime_ns; /* of a policy, from now */
 
 	char *metrics_listen; /* "127.0.0.1:9464", "[::1]:9464"; NULL: no port */
@@ -66,6 +67,9 @@ struct eg_config {
 
 	uint32_t sockets_max; /* of one app */
 	uint32_t peers_max; /* of one app: UDP peers with an entry of their own */
+	uint32_t grants_max; /* of one app: addresses learned from DNS */
+	uint64_t grant_floor_ns; /* an address is granted for its TTL, but at least ... */
+	uint64_t grant_ceiling_ns; /* ... and at most this long */
 	uint64_t flow_update_ns; /* 0: only start and end */
 	uint64_t udp_idle_ns;
 	uint32_t so_mark; /* 0: none */

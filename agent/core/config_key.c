@@ -177,6 +177,7 @@ static int read_events(const struct eg_config_reader *reader, const struct eg_co
 static const struct eg_config_key limit_keys[] = {
 	{"sockets", eg_config_read_u32, FIELD(sockets_max), 1, 16u << 20},
 	{"udp_peers", eg_config_read_u32, FIELD(peers_max), 1, 1u << 20},
+	{"grants", eg_config_read_u32, FIELD(grants_max), 16, 1u << 16},
 };
 
 static int read_limits(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
@@ -214,6 +215,7 @@ static const struct eg_config_key root_keys[] = {
 	{"log_dir", eg_config_read_text, FIELD(log_dir), 0, PATH_MAX - 1},
 	{"max_apps", eg_config_read_u32, FIELD(max_apps), 1, 100000},
 	{"max_rules", eg_config_read_u32, FIELD(max_rules), 1, 4000000},
+	{"max_names", eg_config_read_u32, FIELD(max_names), 1, 1000000},
 	{"max_lifetime_days", eg_config_read_days, FIELD(max_lifetime_ns), 1, 3650},
 	{.name = "metrics_listen", .read = eg_config_read_listen, .offset = FIELD(metrics_listen)},
 	{"metrics_token_file", eg_config_read_text, FIELD(metrics_token_file), 0, PATH_MAX - 1},
@@ -224,6 +226,8 @@ static const struct eg_config_key root_keys[] = {
 	{"event_segment", eg_config_read_size, FIELD(event_segment_bytes), 64u << 10, 4ull << 30},
 	{.name = "events", .read = read_events},
 	{.name = "limits", .read = read_limits},
+	{"grant_floor", eg_config_read_span, FIELD(grant_floor_ns), NS_PER_S, 86400 * NS_PER_S},
+	{"grant_ceiling", eg_config_read_span, FIELD(grant_ceiling_ns), NS_PER_S, 31 * 86400 * NS_PER_S},
 	{"flow_update", eg_config_read_span_or_off, FIELD(flow_update_ns), NS_PER_S, 86400 * NS_PER_S},
 	{"udp_idle", eg_config_read_span, FIELD(udp_idle_ns), NS_PER_S, 3600 * NS_PER_S},
 	{"so_mark", eg_config_read_mark, FIELD(so_mark), 0, UINT32_MAX},

@@ -36,6 +36,7 @@ struct eg_kern {
 
 static const char *const map_names[EG_MAP_COUNT_] = {
 	[EG_MAP_RULES] = "rules",
+	[EG_MAP_NAMES] = "names",
 	[EG_MAP_MATCHES] = "matches",
 	[EG_MAP_RULESETS] = "rulesets",
 	[EG_MAP_APPS] = "apps",
@@ -49,6 +50,10 @@ static const char *const map_names[EG_MAP_COUNT_] = {
 	[EG_MAP_LOSSES] = "losses",
 	[EG_MAP_DENIED] = "denied",
 	[EG_MAP_SOCKS] = "socks",
+	[EG_MAP_ASKED] = "asked",
+	[EG_MAP_SOCK_NAMES] = "sock_names",
+	[EG_MAP_GRANTS] = "grants",
+	[EG_MAP_GRANT_ORDER] = "grant_order",
 	[EG_MAP_PEERS] = "peers",
 	[EG_MAP_PEER_BLANK] = "peer_blank",
 	[EG_MAP_EVENTS] = "events",
@@ -70,6 +75,8 @@ static uint32_t wanted_max(enum eg_kern_map map, const struct eg_kern_sizes *s)
 	case EG_MAP_RULES:
 	case EG_MAP_MATCHES:
 		return at_most_u32((uint64_t)s->max_rules * 2 + 1024); /* old and new of a change */
+	case EG_MAP_NAMES:
+		return at_most_u32((uint64_t)s->max_names * 2 + 64);
 	case EG_MAP_RULESETS:
 		return slots * 2 + 16;
 	case EG_MAP_APP_NAMES:
@@ -85,6 +92,9 @@ static uint32_t wanted_max(enum eg_kern_map map, const struct eg_kern_sizes *s)
 		return slots * 16;
 	case EG_MAP_PEERS:
 		return at_most_u32((uint64_t)slots * s->peers_per_app);
+	case EG_MAP_GRANTS:
+	case EG_MAP_GRANT_ORDER:
+		return at_most_u32((uint64_t)slots * s->grants_per_app);
 	case EG_MAP_EVENTS:
 		return s->priority_ring_bytes;
 	case EG_MAP_FLOW_EVENTS:

@@ -25,7 +25,9 @@ struct eg_kern;
 struct eg_kern_sizes {
 	uint32_t max_apps; /* 1 .. 100,000, without the slot for unknown cgroups */
 	uint32_t max_rules; /* addresses in all policies; both revisions of a change fit beside it */
+	uint32_t max_names; /* DNS names in all policies, counted as max_rules */
 	uint32_t peers_per_app; /* further UDP peers */
+	uint32_t grants_per_app; /* addresses learned from DNS */
 	uint32_t ring_bytes; /* flow events; a power of two of pages */
 	uint32_t priority_ring_bytes; /* deny, cap, kill */
 };
@@ -73,6 +75,7 @@ struct eg_match *eg_kern_match(struct eg_kern *kern, uint32_t index);
 
 enum eg_kern_map {
 	EG_MAP_RULES,
+	EG_MAP_NAMES,
 	EG_MAP_MATCHES,
 	EG_MAP_RULESETS,
 	EG_MAP_APPS,
@@ -86,6 +89,10 @@ enum eg_kern_map {
 	EG_MAP_LOSSES,
 	EG_MAP_DENIED,
 	EG_MAP_SOCKS,
+	EG_MAP_ASKED,
+	EG_MAP_SOCK_NAMES,
+	EG_MAP_GRANTS,
+	EG_MAP_GRANT_ORDER,
 	EG_MAP_PEERS,
 	EG_MAP_PEER_BLANK,
 	EG_MAP_EVENTS,

@@ -50,7 +50,7 @@ static void key_make(uint32_t uid, const struct eg_compiled_prefix *prefix, stru
 {
 	*ret = (struct eg_rule_key){
 		.prefixlen = 32u + prefix->cidr.bits,
-		.table_be = htobe32(uid * 2 + prefix->dir),
+		.table_be = htobe32(EG_TABLE_OF(uid, prefix->dir)),
 		.addr = prefix->cidr.addr,
 	};
 }
@@ -134,7 +134,7 @@ int eg_tables_make(struct eg_agent *agent, const struct eg_compiled *compiled, s
 
 	if (!tables)
 		return -ENOMEM;
-	if (host->next_uid >= INT32_MAX) {
+	if (host->next_uid >= EG_UID_MAX) {
 		free(tables);
 		return -EOVERFLOW;
 	}
@@ -277,7 +277,7 @@ void eg_tables_sweep(struct eg_agent *agent)
 			break;
 		from = true;
 		key = next;
-		uid = be32toh(next.table_be) / 2;
+		uid = EG_UID_OF(be32toh(next.table_be));
 		if (!bsearch(&uid, uids, uid_count, sizeof(*uids), compare_u32)) {
 			orphans[orphan_count++] = next;
 			continue;

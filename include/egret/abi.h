@@ -38,6 +38,9 @@ enum eg_reason {
 	EG_REASON_COUNT_
 };
 
+/* Reasons are counted in arrays of this size on pinned maps. */
+#define EG_REASONS_MAX 64
+
 enum eg_dir { EG_DIR_EGRESS, EG_DIR_INGRESS, EG_DIR_COUNT_ };
 
 /* IPv4 as ::ffff:a.b.c.d; network byte order. */
@@ -52,9 +55,15 @@ struct eg_addr {
 /* ---- Rules: lpm -> matches, under a fresh table id for each ruleset --------- */
 
 /*
- * Key of map `rules` (LPM trie). table = ruleset uid * 2 + enum eg_dir.
- * prefixlen counts the 32 bits of table: 32 + 96 + n for an IPv4 /n.
+ * Key of map `rules` (LPM trie). prefixlen counts the 32 bits of table: 32 + 96 + n for an
+ * IPv4 /n. A ruleset has a table for each direction, and one that says which rules take an
+ * address that is not public from a DNS answer (`private`): there EG_SERVICE is a rule's number.
  */
+enum eg_rule_table { EG_TABLE_EGRESS = EG_DIR_EGRESS, EG_TABLE_INGRESS = EG_DIR_INGRESS, EG_TABLE_PRIVATE, EG_TABLE_COUNT_ };
+#define EG_TABLE_OF(uid, table) ((__u32)(uid) * 4u + (__u32)(table))
+#define EG_UID_OF(table)        ((__u32)(table) / 4u)
+#define EG_UID_MAX              (1u << 30)
+
 struct eg_rule_key {
 	__u32 prefixlen;
 	__u32 table_be; /* big endian, so that it sorts before the address */
@@ -65,6 +74,29 @@ struct eg_rule_key {
 struct eg_rule_span {
 	__u32 first;
 	__u32 count; /* 0 .. EG_MATCHES_MAX; 0: a hole in a shorter prefix */
+};
+
+/* ---- Names: map `names` (LPM trie), one entry for each name that a policy writes ----------- */
+
+/*
+ * A DNS name as the tables hold it: lower case, dots between labels, no dot at the end,
+ * backwards, NUL behind it and to the end. So "*.example.com" is the prefix "moc.elpmaxe.", and a
+ * name itself the prefix that ends with its NUL. RFC 1035 (2.3.4) allows 253 bytes; the trie of
+ * the kernel has 256 for a key, so names of more than 251 bytes are refused everywhere.
+ */
+#define EG_NAME_MAX  251
+#define EG_NAME_SIZE 252
+
+struct eg_name_key {
+	__u32 prefixlen; /* 32 bits of table, and 8 for each byte */
+	__u32 table_be; /* ruleset uid */
+	char text[EG_NAME_SIZE];
+};
+
+/* What the rules that name it allow; a longer name carries what shorter wildcards around it allow. */
+struct eg_name_rules {
+	struct eg_rule_span span; /* count 0: may be asked, is never granted (`ask_only`) */
+	struct eg_rule_span private_span; /* the same of the rules that have a `private` list */
 };
 
 #define EG_MATCHES_MAX   4096 /* intervals one prefix can carry; bounds the search */
@@ -78,17 +110,22 @@ struct eg_match {
 	__u32 lo; /* EG_SERVICE, inclusive */
 	__u32 hi; /* EG_SERVICE, inclusive; same protocol as lo */
 	__u16 rule; /* index of the first rule in file order that allows it */
-	__u16 flags; /* none yet */
+	__u16 flags; /* EG_MATCH_* */
 	__u8 meter_out; /* the rule's own meters, 1-based into eg_ruleset.meters; 0 none */
 	__u8 meter_in;
 	__u8 meter_flows;
 	__u8 pad;
 };
 
+#define EG_MATCH_SNI     (1u << 0) /* "tls": "verify-sni" */
+#define EG_MATCH_CONNECT (1u << 1) /* "http": "verify-connect" */
+#define EG_MATCH_VERIFY  (EG_MATCH_SNI | EG_MATCH_CONNECT)
+
 enum eg_meter_kind {
 	EG_METER_BYTES, /* limit bytes in a window of per_ns */
 	EG_METER_RATE, /* token bucket: ns_per_unit for a byte, burst_ns deep */
 	EG_METER_FLOWS, /* token bucket: ns_per_unit for a new flow, burst_ns deep */
+	EG_METER_DNS, /* the same for a DNS query */
 };
 
 enum eg_cap_action { EG_CAP_DROP, EG_CAP_ALERT, EG_CAP_KILL };
@@ -105,12 +142,25 @@ struct eg_meter_conf {
 
 #define EG_RULE_NONE 0xffffu /* no rule of the policy: the state or a built-in decided */
 #define EG_RULE_SELF 0xfffeu /* the app's own loopback ("self") */
+#define EG_RULE_DNS  0xfffdu /* one of the policy's resolvers: what is asked and answered is looked at */
 
 enum eg_mode { EG_MODE_ENFORCE, EG_MODE_AUDIT };
 
 #define EG_RULESET_SELF     (1u << 0) /* the app's own loopback is allowed */
 #define EG_RULESET_RAW      (1u << 1) /* raw sockets may be made; each packet is still judged */
 #define EG_RULESET_LOG_FULL (1u << 2) /* "log": "full": no roll-up of allowed flows */
+#define EG_RULESET_NAMES    (1u << 3) /* some rule has names: addresses may be granted */
+
+/* Record types that may be asked for (RFC 1035, 2782, 3596, 8659, 9460): bits of eg_ruleset.dns_types. */
+#define EG_DNS_TYPES(X)                                                                                                \
+	X(A, 1) X(NS, 2) X(CNAME, 5) X(SOA, 6) X(PTR, 12) X(MX, 15) X(TXT, 16) X(AAAA, 28) X(SRV, 33) X(SVCB, 64)      \
+	X(HTTPS, 65) X(CAA, 257)
+enum eg_dns_type_bit {
+#define X(name, number) EG_DNS_BIT_##name,
+	EG_DNS_TYPES(X)
+#undef X
+	EG_DNS_BIT_COUNT_
+};
 
 /*
  * Entry of map `rulesets` (mmapable array). Written whole before any app points at
@@ -119,7 +169,7 @@ enum eg_mode { EG_MODE_ENFORCE, EG_MODE_AUDIT };
  * lowest byte first, 0 ends the list; the top byte stays 0 for the rule's own.
  */
 struct eg_ruleset {
-	__u32 uid; /* never 0, never used twice on one set of maps; below 2^31 */
+	__u32 uid; /* never 0, never used twice on one set of maps; below EG_UID_MAX */
 	__u32 app; /* slot */
 	__u64 expires_utc_ns;
 	__u32 flags; /* EG_RULESET_* */
@@ -132,6 +182,10 @@ struct eg_ruleset {
 	__u32 rule_count;
 	__u32 match_first; /* the agent's: its stretch of matches[], and whose policy it is (SHA-256) */
 	__u32 match_count;
+	__u32 name_first; /* matches[]: every service that some rule with names allows */
+	__u32 name_count;
+	__u32 dns_types; /* 1 << enum eg_dns_type_bit */
+	__u32 meters_dns; /* list: what a query takes from */
 	__u8 policy_hash[32];
 	struct eg_meter_conf meters[EG_METERS_PER_APP];
 };
@@ -167,6 +221,11 @@ struct eg_app_state { /* writer: kernel */
 	__u64 rate_event_ns; /* last `rate` event (boot) */
 	__u32 sockets; /* live sockets made by the app */
 	__u32 peers; /* live entries in map `peers` */
+	__u32 grant_head; /* grants made so far: place of the next in `grant_order`, modulo grants_max */
+	__u32 grant_tail; /* place of the oldest */
+	__u64 grants_evicted; /* of grants that were still good */
+	__u64 dns_learned; /* answers that granted something */
+	__u64 pad[5];
 };
 
 struct eg_app {
@@ -215,7 +274,9 @@ struct eg_host_ctl {
 	__u32 tag_epoch; /* raised when a cgroup's tag changes: sockets look theirs up again */
 	__u32 generation; /* counts starts of the agent on these maps */
 	__u32 next_uid; /* the next ruleset's uid: none is used twice on one set of maps */
-	__u32 pad;
+	__u32 grants_max; /* per app; map `grant_order` holds max_apps * grants_max */
+	__u64 grant_floor_ns; /* an address is granted for its TTL, but at least ... */
+	__u64 grant_ceiling_ns; /* ... and at most this long */
 };
 
 struct eg_host_state {
@@ -257,7 +318,7 @@ struct eg_reason_count {
 	__u64 audited; /* let through by audit mode, relax or unknown_cgroup */
 };
 struct eg_reasons {
-	struct eg_reason_count by[2][32]; /* [enum eg_dir][enum eg_reason] */
+	struct eg_reason_count by[2][EG_REASONS_MAX]; /* [enum eg_dir][enum eg_reason] */
 };
 
 /* Map `losses` (array): events that were not delivered, with what they would have said. */
@@ -312,6 +373,11 @@ enum eg_flow_state {
 #define EG_FLOW_OTHERS   (1u << 2) /* peers without an entry of their own */
 #define EG_FLOW_AUDITED  (1u << 3) /* let through, though `reason` would deny it */
 #define EG_FLOW_STARTED  (1u << 4) /* its start was told */
+#define EG_FLOW_NAMED    (1u << 5) /* allowed by a grant; the name is with the socket, or with the grant */
+#define EG_FLOW_HELLO    (1u << 6) /* its first data was looked at: nothing more to look for */
+#define EG_FLOW_VERIFIED (1u << 7) /* ... and names what the rule demands */
+#define EG_FLOW_VERIFY   (1u << 8) /* no data passes before that */
+#define EG_FLOW_CONNECT  (1u << 9) /* ... which is an HTTP CONNECT, not a ClientHello */
 
 struct eg_volume {
 	__u64 bytes_out;
@@ -376,6 +442,60 @@ struct eg_peer_key {
 	__u8 pad[5];
 };
 
+/* Value of map `sock_names` (sk_storage): of the flow kept with the socket. */
+struct eg_sock_names { /* writer: kernel */
+	__u32 data_seq; /* TCP: sequence number of the first byte of data */
+	__u32 data_known; /* 1: data_seq is valid */
+	char name[EG_NAME_SIZE]; /* as in eg_name_key.text: what the address was granted for; "": nothing */
+	char sni[EG_NAME_SIZE]; /* the same, of the ClientHello or the CONNECT */
+};
+
+/* ---- DNS: questions of a socket, and the addresses that answers granted ----------------------- */
+
+#define EG_ASKED_MAX 32 /* questions of one socket that can be open at once; older ones are forgotten */
+
+struct eg_asked_one {
+	__u64 name_hash; /* of the lower-case name; 0: free */
+	__u64 asked_ns; /* boot */
+	struct eg_addr resolver; /* as the packet hook saw it, so behind a DNAT */
+	__u16 port; /* host order */
+	__u16 id;
+	__u16 type;
+	__u16 pad;
+};
+
+/* Value of map `asked` (sk_storage). */
+struct eg_asked { /* writer: kernel */
+	__u32 next;
+	__u32 pad;
+	struct eg_asked_one q[EG_ASKED_MAX];
+};
+
+#define EG_GRANT_WAYS 4 /* names that one address can be granted for at once */
+
+/* Key of map `grants`. */
+struct eg_grant_key {
+	__u32 app; /* slot */
+	__u32 gen;
+	struct eg_addr addr;
+	__u32 way; /* 0 .. EG_GRANT_WAYS - 1 */
+	__u32 pad;
+};
+
+struct eg_grant { /* writer: kernel. The name never changes; another one is another entry */
+	__u64 learned_boot_ns;
+	__u64 expires_boot_ns;
+	__u32 order; /* its place in `grant_order`, not yet modulo grants_max */
+	char text[EG_NAME_SIZE]; /* as in eg_name_key: the name that was asked */
+};
+
+/* Entry of map `grant_order` (array): index = slot * grants_max + place % grants_max. */
+struct eg_grant_order {
+	struct eg_addr addr;
+	__u32 way;
+	__u32 gen;
+};
+
 /* ---- Events: ring buffers `events` (deny, cap, kill ...) and `flow_events` ---- */
 
 enum eg_event_type {
@@ -388,6 +508,7 @@ enum eg_event_type {
 	EG_EVENT_RATE,
 	EG_EVENT_KILL, /* by a cap whose action is kill */
 	EG_EVENT_EXPIRE,
+	EG_EVENT_DNS, /* reason NONE: an answer granted addresses; else what was refused */
 	EG_EVENT_COUNT_
 };
 
@@ -435,6 +556,24 @@ struct eg_event {
 	char comm[EG_COMM_LEN];
 };
 
+#define EG_EVENT_ADDRS 15
+
+/* The longer record: an event that has names or addresses to tell. */
+struct eg_event_named {
+	struct eg_event e;
+	char name[EG_NAME_SIZE]; /* as in eg_name_key.text; DNS: the name that was asked */
+	__u32 pad;
+	union {
+		char sni[EG_NAME_SIZE + 4]; /* flows and denials: what the ClientHello or the CONNECT names */
+		struct {
+			__u32 ttl_s; /* DNS: the smallest */
+			__u16 qtype;
+			__u16 addr_count; /* in the answer; addr[] has the first EG_EVENT_ADDRS of them */
+			struct eg_addr addr[EG_EVENT_ADDRS];
+		} dns;
+	};
+};
+
 /* ---- Questions to the loaded program (BPF_PROG_TEST_RUN) ----------------------- */
 
 struct eg_question { /* context of program `eg_explain` */
@@ -448,27 +587,53 @@ struct eg_question { /* context of program `eg_explain` */
 	__u32 uid; /* out: ruleset asked */
 	__u32 audited; /* out: 1: let through by audit all the same */
 	__u32 prefix_seen; /* out: 1: some rule names the address */
+	__u32 flags; /* out: EG_MATCH_* of the rule */
+	__u32 way; /* out: 1 + way of the grant that allows it; 0: none did */
+	__u32 by_name; /* in: 1: ask about `name` instead of `peer` */
+	char name[EG_NAME_SIZE]; /* in: as in eg_name_key.text */
+	__u32 pad;
+};
+
+/* Context of program `eg_learn`: grants an address as an answer would (prefetch). */
+struct eg_lesson {
+	__u32 app; /* in: slot */
+	__u32 gen;
+	struct eg_addr addr;
+	__u32 ttl_s;
+	__u32 result; /* out: enum eg_reason */
+	char name[EG_NAME_SIZE]; /* in: as in eg_name_key.text */
 	__u32 pad;
 };
 
 #define EG_ABI_ASSERT(c) _Static_assert(c, #c)
-EG_ABI_ASSERT(EG_REASON_COUNT_ <= 32);
+EG_ABI_ASSERT(EG_REASON_COUNT_ <= EG_REASONS_MAX);
+EG_ABI_ASSERT(EG_DNS_BIT_COUNT_ <= 32);
+EG_ABI_ASSERT(sizeof(struct eg_name_key) == 260);
+EG_ABI_ASSERT(sizeof(struct eg_name_rules) == 16);
+EG_ABI_ASSERT(sizeof(struct eg_sock_names) == 512);
+EG_ABI_ASSERT(sizeof(struct eg_asked_one) == 40);
+EG_ABI_ASSERT(sizeof(struct eg_asked) == 8 + 40 * EG_ASKED_MAX);
+EG_ABI_ASSERT(sizeof(struct eg_grant_key) == 32);
+EG_ABI_ASSERT(sizeof(struct eg_grant) == 272);
+EG_ABI_ASSERT(sizeof(struct eg_grant_order) == 24);
+EG_ABI_ASSERT(sizeof(struct eg_event_named) == 712);
+EG_ABI_ASSERT(sizeof(struct eg_lesson) == 288);
 EG_ABI_ASSERT(sizeof(struct eg_addr) == 16);
 EG_ABI_ASSERT(sizeof(struct eg_rule_key) == 24);
 EG_ABI_ASSERT(sizeof(struct eg_rule_span) == 8);
 EG_ABI_ASSERT(sizeof(struct eg_match) == 16);
 EG_ABI_ASSERT(sizeof(struct eg_meter_conf) == 24);
-EG_ABI_ASSERT(sizeof(struct eg_ruleset) == 472);
+EG_ABI_ASSERT(sizeof(struct eg_ruleset) == 488);
 EG_ABI_ASSERT(sizeof(struct eg_app_ctl) == 64);
-EG_ABI_ASSERT(sizeof(struct eg_app_state) == 64);
+EG_ABI_ASSERT(sizeof(struct eg_app_state) == 128);
 EG_ABI_ASSERT(sizeof(struct eg_meter) == 32);
-EG_ABI_ASSERT(sizeof(struct eg_host_ctl) == 96);
+EG_ABI_ASSERT(sizeof(struct eg_host_ctl) == 112);
 EG_ABI_ASSERT(sizeof(struct eg_cgroup) == 16);
 EG_ABI_ASSERT(sizeof(struct eg_denied) == 80);
 EG_ABI_ASSERT(sizeof(struct eg_flow) == 160);
 EG_ABI_ASSERT(sizeof(struct eg_sock) == 368);
 EG_ABI_ASSERT(sizeof(struct eg_peer_key) == 32);
 EG_ABI_ASSERT(sizeof(struct eg_event) == 200);
-EG_ABI_ASSERT(sizeof(struct eg_question) == 48);
+EG_ABI_ASSERT(sizeof(struct eg_question) == 312);
 
 #endif

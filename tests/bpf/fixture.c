@@ -56,7 +56,7 @@ static void find_cgroups(struct fx *fx)
 }
 
 struct eg_kern_sizes fx_sizes = {
-	.max_apps = 8, .max_rules = 1024, .peers_per_app = 4, .ring_bytes = 1 << 20, .priority_ring_bytes = 1 << 20,
+	.max_apps = 8, .max_rules = 1024, .peers_per_app = 4, .max_names = 64, .grants_per_app = 16, .ring_bytes = 1 << 20, .priority_ring_bytes = 1 << 20,
 };
 
 int fx_setup(void **state)
@@ -170,7 +170,7 @@ void fx_rule(struct fx *fx, enum eg_dir dir, const char *text, unsigned prefix, 
 {
 	struct eg_rule_span span = {.first = fx->matches, .count = 1};
 	struct eg_match *match = eg_kern_match(fx->kern, fx->matches++);
-	struct eg_rule_key key = {.table_be = htonl(fx->uid * 2 + dir)};
+	struct eg_rule_key key = {.table_be = htonl(EG_TABLE_OF(fx->uid, dir))};
 	bool v6;
 
 	key.addr = address(text, &v6);

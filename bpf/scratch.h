@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * scratch.h - room to work in, for what is too large for the stack
+ *
+ * Theory of operation. Each CPU has EG_SCRATCHES pieces. A program can be interrupted by
+ * another on the same CPU (a task's egress by the softirq's ingress, a task by a task), so a
+ * piece is claimed by an atomic exchange and given back at the end. None free: the packet is
+ * refused, and whoever sent it sends it again.
+ */
+#ifndef EG_BPF_SCRATCH_H
+#define EG_BPF_SCRATCH_H
+
+#include "maps.h"
+
+#define EG_SCRATCHES 8
+#define EG_MSG_MAX   8192 /* bytes of a DNS message or of a connection's first data that are looked at */
+#define EG_MSG_MASK  (EG_MSG_MAX - 1)
+#define EG_TEXT_MASK 0xff
+
+/* A message. Reads past `len` find what was there before: check the length first. */
+struct eg_msg {
+	__u32 len; /* 0 .. EG_MSG_MAX */
+	__u8 b[EG_MSG_MAX];
+};
+
+#define EG_ANSWER_ADDRS 64 /* addresses in one answer; one with more is refused */
+
+struct eg_scratch {
+	__u32 busy;
+	__u32 text_len; /* of `text` and `key.text` */
+	__u64 name_hash; /* of `text` */
+	struct eg_name_key key; /* the name backwards, as the tables hold it */
+	__u8 text[EG_TEXT_MASK + 1 + 4]; /* the name forwards */
+	struct eg_grant_key grant_key;
+	struct eg_grant grant;
+	__u32 addr_count;
+	__u32 ttl_s[EG_ANSWER_ADDRS];
+	struct eg_addr addr[EG_ANSWER_ADDRS];
+	struct eg_msg msg;
+};
+
+/* Writer and reader: kernel, who claimed it. Never full: see above. Not pinned: it holds nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EG_SCRATCHES);
+	__type(key, __u32);
+	__type(value, struct eg_scratch);
+} scratch __weak SEC(".maps");
+
+static __always_inline struct eg_scratch *eg_scratch_claim(void)
+{
+	for (__u32 i = 0; i < EG_SCRATCHES; i++) {
+		__u32 index = i;
+		struct eg_scratch *s = bpf_map_lookup_elem(&scratch, &index);
+
+		if (s && !__sync_lock_test_and_set(&s->busy, 1))
+			return s;
+	}
+	return NULL;
+}
+
+static __always_inline void eg_scratch_release(struct eg_scratch *s)
+{
+	__sync_lock_test_and_set(&s->busy, 0);
+}
+
+/* An index kept below its bound where clang has proved it and then dropped the mask, so that the verifier can't see it. */
+#define EG_MASKED(index, mask)                                                                                         \
+	({                                                                                                             \
+		__u32 eg_i_ = (index);                                                                                 \
+		asm volatile("%0 &= " EG_STR(mask) : "+r"(eg_i_));                                                     \
+		eg_i_;                                                                                                 \
+	})
+#define EG_STR(x)  EG_STR_(x)
+#define EG_STR_(x) #x
+
+static __always_inline __u8 eg_msg_u8(const struct eg_msg *msg, __u32 at)
+{
+	return msg->b[EG_MASKED(at, 8191)];
+}
+
+static __always_inline __u16 eg_msg_u16(const struct eg_msg *msg, __u32 at)
+{
+	return (__u16)((__u16)eg_msg_u8(msg, at) << 8 | eg_msg_u8(msg, at + 1));
+}
+
+static __always_inline __u32 eg_msg_u32(const struct eg_msg *msg, __u32 at)
+{
+	return (__u32)eg_msg_u16(msg, at) << 16 | eg_msg_u16(msg, at + 2);
+}
+
+_Static_assert(EG_MSG_MASK == 8191, "the masks above");
+
+#endif
