@@ -41,6 +41,9 @@ struct eg_view {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 hop_limit;
+	__u16 payload; /* offset from the IP header; 0: ICMP, or not parsed */
+	__u16 pad;
+	__u32 seq; /* TCP */
 	__u32 packets; /* on the wire */
 	__u32 bytes; /* IP bytes on the wire, headers of each segment included */
 };
@@ -115,7 +118,9 @@ static __always_inline enum eg_reason eg_parse_l4(const struct __sk_buff *skb, s
 		view->src_port = bpf_ntohs(tcp->source);
 		view->dst_port = bpf_ntohs(tcp->dest);
 		view->tcp_flags = ((const __u8 *)tcp)[13];
+		view->seq = bpf_ntohl(tcp->seq);
 		headers += tcp->doff * 4u;
+		view->payload = (__u16)headers;
 		break;
 	}
 	case IPPROTO_UDP: {
@@ -126,6 +131,7 @@ static __always_inline enum eg_reason eg_parse_l4(const struct __sk_buff *skb, s
 		view->src_port = bpf_ntohs(udp->source);
 		view->dst_port = bpf_ntohs(udp->dest);
 		headers += sizeof(*udp);
+		view->payload = (__u16)headers;
 		break;
 	}
 	case IPPROTO_ICMP:

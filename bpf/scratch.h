@@ -15,12 +15,13 @@
 #define EG_SCRATCHES 8
 #define EG_MSG_MAX   8192 /* bytes of a DNS message or of a connection's first data that are looked at */
 #define EG_MSG_MASK  (EG_MSG_MAX - 1)
+#define EG_MSG_PAD   2048 /* so that a piece of so much may be loaded at any place */
 #define EG_TEXT_MASK 0xff
 
 /* A message. Reads past `len` find what was there before: check the length first. */
 struct eg_msg {
 	__u32 len; /* 0 .. EG_MSG_MAX */
-	__u8 b[EG_MSG_MAX];
+	__u8 b[EG_MSG_MAX + EG_MSG_PAD];
 };
 
 #define EG_ANSWER_ADDRS 64 /* addresses in one answer; one with more is refused */

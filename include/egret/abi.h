@@ -221,8 +221,8 @@ struct eg_app_state { /* writer: kernel */
 	__u64 rate_event_ns; /* last `rate` event (boot) */
 	__u32 sockets; /* live sockets made by the app */
 	__u32 peers; /* live entries in map `peers` */
-	__u32 grant_head; /* grants made so far: place of the next in `grant_order`, modulo grants_max */
-	__u32 grant_tail; /* place of the oldest */
+	__u32 grant_head; /* places taken in `grant_order` so far */
+	__u32 grants; /* live entries in map `grants` */
 	__u64 grants_evicted; /* of grants that were still good */
 	__u64 dns_learned; /* answers that granted something */
 	__u64 pad[5];
@@ -374,10 +374,11 @@ enum eg_flow_state {
 #define EG_FLOW_AUDITED  (1u << 3) /* let through, though `reason` would deny it */
 #define EG_FLOW_STARTED  (1u << 4) /* its start was told */
 #define EG_FLOW_NAMED    (1u << 5) /* allowed by a grant; the name is with the socket, or with the grant */
-#define EG_FLOW_HELLO    (1u << 6) /* its first data was looked at: nothing more to look for */
-#define EG_FLOW_VERIFIED (1u << 7) /* ... and names what the rule demands */
-#define EG_FLOW_VERIFY   (1u << 8) /* no data passes before that */
-#define EG_FLOW_CONNECT  (1u << 9) /* ... which is an HTTP CONNECT, not a ClientHello */
+#define EG_FLOW_LOOK     (1u << 6) /* the first data is still to be looked at (of a resolver: all data) */
+#define EG_FLOW_SNI      (1u << 7) /* the first data named a server, which is with the socket */
+#define EG_FLOW_VERIFY   (1u << 8) /* no data passes unless it named one that the rule allows ... */
+#define EG_FLOW_CONNECT  (1u << 9) /* ... by HTTP CONNECT instead of a ClientHello */
+#define EG_FLOW_VERIFIED (1u << 10) /* it did */
 
 struct eg_volume {
 	__u64 bytes_out;
@@ -405,6 +406,11 @@ struct eg_flow { /* writer: kernel */
 	__u64 last_out_ns; /* boot, coarse */
 	__u64 last_in_ns;
 	__u64 report_ns; /* boot, coarse: next update is due */
+	__u64 name_hash; /* of the name that the grant was for; 0: no grant */
+	__u32 grant_way; /* ... and its way */
+	__u32 rtt_us; /* TCP's own, set at its end: smoothed, 0 unknown */
+	__u32 retransmits;
+	__u32 pad;
 	struct eg_volume seen;
 	struct eg_volume told; /* part of seen that the last event delivered carried */
 };
@@ -485,6 +491,7 @@ struct eg_grant_key {
 struct eg_grant { /* writer: kernel. The name never changes; another one is another entry */
 	__u64 learned_boot_ns;
 	__u64 expires_boot_ns;
+	__u64 name_hash;
 	__u32 order; /* its place in `grant_order`, not yet modulo grants_max */
 	char text[EG_NAME_SIZE]; /* as in eg_name_key: the name that was asked */
 };
@@ -614,7 +621,7 @@ EG_ABI_ASSERT(sizeof(struct eg_sock_names) == 512);
 EG_ABI_ASSERT(sizeof(struct eg_asked_one) == 40);
 EG_ABI_ASSERT(sizeof(struct eg_asked) == 8 + 40 * EG_ASKED_MAX);
 EG_ABI_ASSERT(sizeof(struct eg_grant_key) == 32);
-EG_ABI_ASSERT(sizeof(struct eg_grant) == 272);
+EG_ABI_ASSERT(sizeof(struct eg_grant) == 280);
 EG_ABI_ASSERT(sizeof(struct eg_grant_order) == 24);
 EG_ABI_ASSERT(sizeof(struct eg_event_named) == 712);
 EG_ABI_ASSERT(sizeof(struct eg_lesson) == 288);
@@ -630,8 +637,8 @@ EG_ABI_ASSERT(sizeof(struct eg_meter) == 32);
 EG_ABI_ASSERT(sizeof(struct eg_host_ctl) == 112);
 EG_ABI_ASSERT(sizeof(struct eg_cgroup) == 16);
 EG_ABI_ASSERT(sizeof(struct eg_denied) == 80);
-EG_ABI_ASSERT(sizeof(struct eg_flow) == 160);
-EG_ABI_ASSERT(sizeof(struct eg_sock) == 368);
+EG_ABI_ASSERT(sizeof(struct eg_flow) == 184);
+EG_ABI_ASSERT(sizeof(struct eg_sock) == 416);
 EG_ABI_ASSERT(sizeof(struct eg_peer_key) == 32);
 EG_ABI_ASSERT(sizeof(struct eg_event) == 200);
 EG_ABI_ASSERT(sizeof(struct eg_question) == 312);
