@@ -26,6 +26,22 @@ struct eg_msg {
 
 #define EG_ANSWER_ADDRS 64 /* addresses in one answer; one with more is refused */
 
+/*
+ * Where a parser is. Here and not on the stack: the verifier of 6.1 looks at a bpf_loop callback
+ * once, with what the caller's stack holds before the first round, and removes as dead what
+ * only a later round reaches. It never takes what a map holds for known.
+ */
+struct eg_walk {
+	__u32 at;
+	__u32 end; /* of the message as it says itself, which may lie behind msg.len */
+	__u32 result;
+	__u32 name_at;
+	__u32 name_len; /* 0: not seen */
+	__u32 label; /* bytes of it so far */
+	__u32 letters; /* in it: bytes that are no digits */
+	__u32 pad;
+};
+
 struct eg_scratch {
 	__u32 busy;
 	__u32 text_len; /* of `text` and `key.text` */
@@ -34,6 +50,7 @@ struct eg_scratch {
 	__u8 text[EG_TEXT_MASK + 1 + 4]; /* the name forwards */
 	struct eg_grant_key grant_key;
 	struct eg_grant grant;
+	struct eg_walk walk;
 	__u32 addr_count;
 	__u32 ttl_s[EG_ANSWER_ADDRS];
 	struct eg_addr addr[EG_ANSWER_ADDRS];
