@@ -78,7 +78,7 @@ EG_GLOBAL int eg_tell_dns(const struct eg_who *who, const struct eg_view *view, 
 	if (d->dir == EG_DIR_INGRESS && count <= EG_ANSWER_ADDRS) {
 		named->dns.addr_count = (__u16)count;
 		named->dns.ttl_s = s->ttl_s[0];
-		for (int i = 0; i < EG_EVENT_ADDRS; i++) {
+		for (__u32 i = 0; i < EG_EVENT_ADDRS; i++) {
 			if (i >= count)
 				break;
 			named->dns.addr[i] = s->addr[i];
@@ -276,6 +276,7 @@ static long eg_dns_batch_one(__u32 i, struct eg_dns_batch *b)
 	__u16 len_be = 0;
 	__u32 len;
 
+	(void)i;
 	if (b->at == b->skb->len)
 		return 1;
 	b->reason = EG_REASON_DNS_MALFORMED;
@@ -500,6 +501,7 @@ static long eg_dns_piece(__u32 i, struct eg_dns_pieces *p)
 	__u32 left = p->skb->len - p->at;
 	__u32 want, take;
 
+	(void)i;
 	if (p->at >= p->skb->len)
 		return 1;
 	if (stream->head < 2) {

@@ -60,7 +60,7 @@ static __always_inline bool eg_verdict_lacks_grant(const struct eg_ruleset *rule
 	       eg_matches_search(ruleset->name_first, ruleset->name_count, ask->service, &any);
 }
 
-static __always_inline void eg_verdict_fill(const struct eg_ruleset *ruleset, const struct eg_ask *ask,
+static __always_inline void eg_verdict_fill(const struct eg_ruleset *ruleset,
 					    const struct eg_found *found, struct eg_verdict *ret)
 {
 	ret->uid = ruleset->uid;
@@ -94,7 +94,7 @@ EG_GLOBAL int eg_verdict_named(const struct eg_ruleset *ruleset, const struct eg
 	if (eg_name_allows(s, ruleset->uid, &ask->remote, ask->service, &found) &&
 	    !(found.flags & EG_MATCH_CONNECT)) {
 		found.name_hash = ret->name_hash;
-		eg_verdict_fill(ruleset, ask, &found, ret);
+		eg_verdict_fill(ruleset, &found, ret);
 	}
 	eg_scratch_release(s);
 	return 0;
@@ -119,7 +119,7 @@ EG_GLOBAL int eg_verdict_rules(const struct eg_ruleset *ruleset, const struct eg
 
 		stale = eg_grants_search(&grant, &ask->remote, &found);
 	}
-	eg_verdict_fill(ruleset, ask, &found, ret);
+	eg_verdict_fill(ruleset, &found, ret);
 	if (ask->loopback) { /* never leaves the host: no cap counts it */
 		ret->meters_out = 0;
 		ret->meters_in = 0;
