@@ -7,7 +7,8 @@
  *
  * The question's name is read byte by byte; it is never compressed. Owners of records are
  * only skipped: the resolver is the policy's, and only the asked name has to match, the names
- * that it is an alias of need not. Loops are bpf_loop callbacks with a bound of their own.
+ * that it is an alias of need not. Loops are bpf_loop callbacks with a bound of their own; where
+ * they are is kept in the scratch (see struct eg_walk).
  */
 #ifndef EG_BPF_DNS_H
 #define EG_BPF_DNS_H
@@ -39,68 +40,64 @@ struct eg_dns_head {
 	__u16 bare; /* 1: an answer without a question section (an error) */
 };
 
-struct eg_dns_at {
-	struct eg_scratch *s;
-	__u32 at; /* offset in the message */
-	__u32 left; /* bytes left of the label, or of the parameters */
-	__u32 state; /* enum eg_dns_state */
-	__u32 ttl_s;
-	__u32 size; /* of the addresses in a hint */
-};
-
+/* eg_walk.result */
 enum eg_dns_state { EG_DNS_GOING, EG_DNS_DONE, EG_DNS_BAD, EG_DNS_NO_HOST };
 
-/* ---- The question ------------------------------------------------------------------------ */
-
-static long eg_dns_name_byte(__u32 i, struct eg_dns_at *r)
+static __always_inline void eg_walk_begin(struct eg_walk *w, __u32 at, __u32 left)
 {
-	struct eg_scratch *s = r->s;
-	__u8 c;
+	w->at = at;
+	w->left = left;
+	w->result = EG_DNS_GOING;
+}
 
-	(void)i;
-	if (r->at >= s->msg.len) {
-		r->state = EG_DNS_BAD;
-		return 1;
-	}
-	c = eg_msg_u8(&s->msg, r->at);
-	r->at++;
-	if (r->left) {
-		r->left--;
-		if (eg_name_put(s, c))
-			return 0;
-		r->state = EG_DNS_NO_HOST;
-		return 1;
-	}
-	if (!c) {
-		r->state = EG_DNS_DONE;
-		return 1;
-	}
-	if (c > 63) {
-		r->state = EG_DNS_BAD;
-		return 1;
-	}
-	r->left = c;
-	if (!s->text_len || eg_name_put_dot(s))
-		return 0;
-	r->state = EG_DNS_NO_HOST;
+static __always_inline long eg_walk_end(struct eg_walk *w, enum eg_dns_state state)
+{
+	w->result = state;
 	return 1;
 }
 
-/* The name, type and class behind the header; *ret_at is what follows. */
-static __always_inline enum eg_reason eg_dns_question(struct eg_scratch *s, struct eg_dns_head *ret, __u32 *ret_at)
+/* ---- The question ------------------------------------------------------------------------ */
+
+static long eg_dns_name_byte(__u32 i, struct eg_on_scratch *on)
 {
-	struct eg_dns_at r = {.s = s, .at = EG_DNS_HEADER};
+	struct eg_scratch *s = on->s;
+	struct eg_walk *w = &s->walk;
+	__u8 c;
+
+	(void)i;
+	if (w->at >= s->msg.len)
+		return eg_walk_end(w, EG_DNS_BAD);
+	c = eg_msg_u8(&s->msg, w->at);
+	w->at++;
+	if (w->left) {
+		w->left--;
+		return eg_name_put(s, c) ? 0 : eg_walk_end(w, EG_DNS_NO_HOST);
+	}
+	if (!c)
+		return eg_walk_end(w, EG_DNS_DONE);
+	if (c > 63)
+		return eg_walk_end(w, EG_DNS_BAD);
+	w->left = c;
+	return !s->text_len || eg_name_put_dot(s) ? 0 : eg_walk_end(w, EG_DNS_NO_HOST);
+}
+
+/* The name, type and class behind the header; s->walk.at is then what follows. */
+static __always_inline enum eg_reason eg_dns_question(struct eg_scratch *s, struct eg_dns_head *ret)
+{
+	struct eg_on_scratch on = {.s = s};
+	struct eg_walk *w = &s->walk;
 
 	eg_name_begin(s);
-	bpf_loop(EG_TEXT_MASK + 1, eg_dns_name_byte, &r, 0);
-	if (r.state == EG_DNS_NO_HOST)
+	eg_walk_begin(w, EG_DNS_HEADER, 0);
+	bpf_loop(EG_TEXT_MASK + 1, eg_dns_name_byte, &on, 0);
+	if (w->result == EG_DNS_NO_HOST)
 		return EG_REASON_DNS_NAME;
-	if (r.state != EG_DNS_DONE || r.at + 4 > s->msg.len)
+	if (w->result != EG_DNS_DONE || w->at + 4 > s->msg.len)
 		return EG_REASON_DNS_MALFORMED;
-	ret->qtype = eg_msg_u16(&s->msg, r.at);
-	if (eg_msg_u16(&s->msg, r.at + 2) != EG_DNS_CLASS_IN)
+	ret->qtype = eg_msg_u16(&s->msg, w->at);
+	if (eg_msg_u16(&s->msg, w->at + 2) != EG_DNS_CLASS_IN)
 		return EG_REASON_DNS_MALFORMED;
-	*ret_at = r.at + 4;
+	w->at += 4;
 	return eg_name_finish(s) ? EG_REASON_NONE : EG_REASON_DNS_NAME;
 }
 
@@ -110,8 +107,6 @@ static __always_inline enum eg_reason eg_dns_question(struct eg_scratch *s, stru
  */
 EG_GLOBAL int eg_dns_query(struct eg_scratch *s, struct eg_dns_head *ret)
 {
-	__u32 at;
-
 	if (!s || !ret)
 		return EG_REASON_INTERNAL;
 	s->text_len = 0;
@@ -125,48 +120,38 @@ EG_GLOBAL int eg_dns_query(struct eg_scratch *s, struct eg_dns_head *ret)
 	if (eg_msg_u16(&s->msg, 2) & 0xf800 || eg_msg_u16(&s->msg, 4) != 1 || eg_msg_u32(&s->msg, 6) != 0 ||
 	    eg_msg_u16(&s->msg, 10) > 2)
 		return EG_REASON_DNS_MALFORMED;
-	return eg_dns_question(s, ret, &at);
+	return eg_dns_question(s, ret);
 }
 
 /* ---- The answer -------------------------------------------------------------------------- */
 
-static long eg_dns_skip_label(__u32 i, struct eg_dns_at *r)
+/* One label of the name at w->at; where a pointer leads does not matter. */
+static __always_inline long eg_dns_skip_one(const struct eg_scratch *s, struct eg_walk *w)
 {
-	struct eg_scratch *s = r->s;
 	__u8 c;
 
-	(void)i;
-	if (r->at >= s->msg.len) {
-		r->state = EG_DNS_BAD;
-		return 1;
-	}
-	c = eg_msg_u8(&s->msg, r->at);
-	if (!c) {
-		r->at += 1;
-		r->state = EG_DNS_DONE;
-		return 1;
-	}
-	if ((c & 0xc0) == 0xc0) { /* where it points to does not matter */
-		r->at += 2;
-		r->state = EG_DNS_DONE;
-		return 1;
-	}
-	if (c & 0xc0) {
-		r->state = EG_DNS_BAD;
-		return 1;
-	}
-	r->at += c + 1u;
-	return 0;
+	if (w->at >= s->msg.len)
+		return eg_walk_end(w, EG_DNS_BAD);
+	c = eg_msg_u8(&s->msg, w->at);
+	w->at += c + 1u;
+	if (!c)
+		return eg_walk_end(w, EG_DNS_DONE);
+	if (c < 64)
+		return 0;
+	w->at -= c - 1u; /* a pointer has two bytes */
+	return eg_walk_end(w, c >= 0xc0 ? EG_DNS_DONE : EG_DNS_BAD);
 }
 
-static __always_inline bool eg_dns_skip_name(struct eg_dns_at *r)
+static long eg_dns_skip_owner(__u32 i, struct eg_on_scratch *on)
 {
-	r->state = EG_DNS_GOING;
-	bpf_loop(EG_DNS_LABELS, eg_dns_skip_label, r, 0);
-	if (r->state != EG_DNS_DONE)
-		return false;
-	r->state = EG_DNS_GOING;
-	return true;
+	(void)i;
+	return eg_dns_skip_one(on->s, &on->s->walk);
+}
+
+static long eg_dns_skip_target(__u32 i, struct eg_on_scratch *on)
+{
+	(void)i;
+	return eg_dns_skip_one(on->s, &on->s->hint);
 }
 
 /* The address of 4 or 16 bytes at `at`. False: more than an answer may have. */
@@ -192,105 +177,101 @@ static __always_inline bool eg_dns_add(struct eg_scratch *s, __u32 at, __u32 siz
 	return true;
 }
 
-static long eg_dns_hint(__u32 i, struct eg_dns_at *r)
+static long eg_dns_hint(__u32 i, struct eg_on_scratch *on)
 {
+	struct eg_walk *w = &on->s->hint;
+
 	(void)i;
-	if (r->left < r->size)
+	if (w->left < w->size)
 		return 1;
-	if (!eg_dns_add(r->s, r->at, r->size, r->ttl_s)) {
-		r->state = EG_DNS_BAD;
-		return 1;
-	}
-	r->at += r->size;
-	r->left -= r->size;
+	if (!eg_dns_add(on->s, w->at, w->size, w->ttl_s))
+		return eg_walk_end(w, EG_DNS_BAD);
+	w->at += w->size;
+	w->left -= w->size;
 	return 0;
 }
 
-/* One SvcParam: key, length, value. */
-static long eg_dns_param(__u32 i, struct eg_dns_at *r)
+/* One SvcParam: key, length, value; s->hint goes through them up to .end, and .left is of one's value. */
+static long eg_dns_param(__u32 i, struct eg_on_scratch *on)
 {
-	struct eg_dns_at hint = {.s = r->s, .ttl_s = r->ttl_s};
+	struct eg_scratch *s = on->s;
+	struct eg_walk *w = &s->hint;
 	__u32 key, len;
 
 	(void)i;
-	if (!r->left)
+	if (w->at >= w->end)
 		return 1;
-	if (r->left < 4) {
-		r->state = EG_DNS_BAD;
-		return 1;
-	}
-	key = eg_msg_u16(&r->s->msg, r->at);
-	len = eg_msg_u16(&r->s->msg, r->at + 2);
-	if (len > r->left - 4) {
-		r->state = EG_DNS_BAD;
-		return 1;
-	}
-	hint.at = r->at + 4;
-	hint.left = len;
-	hint.size = key == EG_SVC_IPV4HINT ? 4 : 16;
-	r->at += 4 + len;
-	r->left -= 4 + len;
-	if (key != EG_SVC_IPV4HINT && key != EG_SVC_IPV6HINT)
+	if (w->end - w->at < 4)
+		return eg_walk_end(w, EG_DNS_BAD);
+	key = eg_msg_u16(&s->msg, w->at);
+	len = eg_msg_u16(&s->msg, w->at + 2);
+	w->at += 4;
+	if (len > w->end - w->at)
+		return eg_walk_end(w, EG_DNS_BAD);
+	if (key != EG_SVC_IPV4HINT && key != EG_SVC_IPV6HINT) {
+		w->at += len;
 		return 0;
-	bpf_loop(EG_DNS_HINTS, eg_dns_hint, &hint, 0);
-	if (hint.left || hint.state != EG_DNS_GOING) {
-		r->state = EG_DNS_BAD;
-		return 1;
 	}
-	return 0;
+	w->left = len;
+	w->size = key == EG_SVC_IPV4HINT ? 4 : 16;
+	bpf_loop(EG_DNS_HINTS, eg_dns_hint, on, 0);
+	return w->left ? eg_walk_end(w, EG_DNS_BAD) : w->result != EG_DNS_GOING;
 }
 
 /* SvcPriority, TargetName, SvcParams (RFC 9460, 2.2), in rdata of `len` bytes at `at`. */
-static __always_inline bool eg_dns_service(struct eg_scratch *s, __u32 at, __u32 len, __u32 ttl_s)
+static __always_inline bool eg_dns_service(struct eg_on_scratch *on, __u32 at, __u32 len)
 {
-	struct eg_dns_at r = {.s = s, .at = at + 2, .ttl_s = ttl_s};
-	__u32 end = at + len;
+	struct eg_walk *w = &on->s->hint;
 
-	if (len < 3 || !eg_dns_skip_name(&r) || r.at > end)
+	eg_walk_begin(w, at + 2, 0);
+	w->end = at + len;
+	if (len < 3)
 		return false;
-	r.left = end - r.at;
-	bpf_loop(EG_DNS_PARAMS, eg_dns_param, &r, 0);
-	return r.state == EG_DNS_GOING && !r.left;
+	bpf_loop(EG_DNS_LABELS, eg_dns_skip_target, on, 0);
+	if (w->result != EG_DNS_DONE || w->at > w->end)
+		return false;
+	w->result = EG_DNS_GOING;
+	bpf_loop(EG_DNS_PARAMS, eg_dns_param, on, 0);
+	return w->result == EG_DNS_GOING && w->at == w->end;
 }
 
-static __always_inline bool eg_dns_rdata(struct eg_scratch *s, __u32 at, __u32 type, __u32 len, __u32 ttl_s)
+/* s->hint.ttl_s holds the record's. */
+static __always_inline bool eg_dns_rdata(struct eg_on_scratch *on, __u32 at, __u32 type, __u32 len)
 {
 	switch (type) {
 	case EG_DNS_A:
-		return len == 4 && eg_dns_add(s, at, 4, ttl_s);
+		return len == 4 && eg_dns_add(on->s, at, 4, on->s->hint.ttl_s);
 	case EG_DNS_AAAA:
-		return len == 16 && eg_dns_add(s, at, 16, ttl_s);
+		return len == 16 && eg_dns_add(on->s, at, 16, on->s->hint.ttl_s);
 	case EG_DNS_SVCB:
 	case EG_DNS_HTTPS:
-		return eg_dns_service(s, at, len, ttl_s);
+		return eg_dns_service(on, at, len);
 	default:
 		return true;
 	}
 }
 
-static long eg_dns_record(__u32 i, struct eg_dns_at *r)
+static long eg_dns_record(__u32 i, struct eg_on_scratch *on)
 {
-	struct eg_scratch *s = r->s;
+	struct eg_scratch *s = on->s;
+	struct eg_walk *w = &s->walk;
 	__u32 type, class, ttl_s, len;
 
-	if (i >= r->left)
+	if (i >= w->left)
 		return 1;
-	if (!eg_dns_skip_name(r) || r->at + 10 > s->msg.len) {
-		r->state = EG_DNS_BAD;
-		return 1;
-	}
-	type = eg_msg_u16(&s->msg, r->at);
-	class = eg_msg_u16(&s->msg, r->at + 2);
-	ttl_s = eg_msg_u32(&s->msg, r->at + 4);
-	len = eg_msg_u16(&s->msg, r->at + 8);
-	r->at += 10;
-	if (ttl_s >> 31) /* RFC 2181, 8 */
-		ttl_s = 0;
-	if (r->at + len > s->msg.len || (class == EG_DNS_CLASS_IN && !eg_dns_rdata(s, r->at, type, len, ttl_s))) {
-		r->state = EG_DNS_BAD;
-		return 1;
-	}
-	r->at += len;
+	bpf_loop(EG_DNS_LABELS, eg_dns_skip_owner, on, 0);
+	if (w->result != EG_DNS_DONE || w->at + 10 > s->msg.len)
+		return eg_walk_end(w, EG_DNS_BAD);
+	w->result = EG_DNS_GOING;
+	type = eg_msg_u16(&s->msg, w->at);
+	class = eg_msg_u16(&s->msg, w->at + 2);
+	ttl_s = eg_msg_u32(&s->msg, w->at + 4);
+	len = eg_msg_u16(&s->msg, w->at + 8);
+	w->at += 10;
+	s->hint.ttl_s = ttl_s >> 31 ? 0 : ttl_s; /* RFC 2181, 8 */
+	if (w->at + len > s->msg.len || (class == EG_DNS_CLASS_IN && !eg_dns_rdata(on, w->at, type, len)))
+		return eg_walk_end(w, EG_DNS_BAD);
+	w->at += len;
 	return 0;
 }
 
@@ -300,7 +281,7 @@ static long eg_dns_record(__u32 i, struct eg_dns_at *r)
  */
 EG_GLOBAL int eg_dns_answer(struct eg_scratch *s, struct eg_dns_head *ret)
 {
-	struct eg_dns_at r = {.s = s};
+	struct eg_on_scratch on = {.s = s};
 	__u16 flags;
 	int reason;
 
@@ -322,14 +303,14 @@ EG_GLOBAL int eg_dns_answer(struct eg_scratch *s, struct eg_dns_head *ret)
 		return ret->rcode && !eg_msg_u16(&s->msg, 6) ? EG_REASON_NONE : EG_REASON_DNS_MALFORMED;
 	if (eg_msg_u16(&s->msg, 4) != 1)
 		return EG_REASON_DNS_MALFORMED;
-	reason = eg_dns_question(s, ret, &r.at);
+	reason = eg_dns_question(s, ret);
 	if (reason != EG_REASON_NONE)
 		return reason;
-	r.left = eg_msg_u16(&s->msg, 6);
-	if (r.left > EG_DNS_RECORDS)
+	eg_walk_begin(&s->walk, s->walk.at, eg_msg_u16(&s->msg, 6));
+	if (s->walk.left > EG_DNS_RECORDS)
 		return EG_REASON_DNS_MALFORMED;
-	bpf_loop(EG_DNS_RECORDS, eg_dns_record, &r, 0);
-	return r.state == EG_DNS_GOING ? EG_REASON_NONE : EG_REASON_DNS_MALFORMED;
+	bpf_loop(EG_DNS_RECORDS, eg_dns_record, &on, 0);
+	return s->walk.result == EG_DNS_GOING ? EG_REASON_NONE : EG_REASON_DNS_MALFORMED;
 }
 
 #endif

@@ -36,11 +36,10 @@ static __always_inline __u32 eg_first_demand(const struct eg_flow *flow)
 static __always_inline bool eg_first_allowed(struct eg_scratch *s, const struct eg_flow *flow, __u32 uid)
 {
 	const struct eg_name_rules *rules = eg_name_rules_of(s, uid);
-	struct eg_found found = {0};
 
 	return rules &&
-	       eg_matches_search(rules->span.first, rules->span.count, EG_SERVICE(IPPROTO_TCP, flow->peer_port), &found) &&
-	       found.flags & eg_first_demand(flow);
+	       eg_matches_search(rules->span.first, rules->span.count, EG_SERVICE(IPPROTO_TCP, flow->peer_port), &s->found) &&
+	       s->found.flags & eg_first_demand(flow);
 }
 
 /* reason NONE: nothing stands against the flow's data. */
@@ -113,43 +112,29 @@ static __always_inline __u8 eg_first_read(struct __sk_buff *skb, struct eg_scrat
 
 /*
  * A packet with data of a connection whose first data was not looked at yet (EG_FLOW_LOOK): the
- * reason to drop it, or NONE. sk: the socket that keeps the flow.
+ * reason to drop it, or NONE.
  */
-EG_GLOBAL int eg_first_look(struct __sk_buff *skb, struct eg_flow *flow, const struct eg_view *view, __u32 uid)
+static __always_inline __u8 eg_first_look(struct __sk_buff *skb, struct bpf_sock *sk, struct eg_scratch *s,
+					  struct eg_flow *flow, const struct eg_view *view, __u32 uid)
 {
-	struct bpf_sock *sk = skb->sk;
+	__u32 seq = view->seq + !!(view->tcp_flags & EG_TCP_SYN); /* Fast Open: data behind the SYN */
+	bool demanded = flow->flags & EG_FLOW_VERIFY;
 	struct eg_sock_names *named;
-	struct eg_scratch *s;
-	__u32 seq;
-	__u8 reason;
 
-	if (!sk || !flow || !view)
-		return EG_REASON_INTERNAL;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return EG_REASON_INTERNAL;
-	if (!(flow->flags & EG_FLOW_VERIFY) && !eg_first_is_tls(skb, view)) {
+	if (!demanded && !eg_first_is_tls(skb, view)) {
 		flow->flags &= (__u16)~EG_FLOW_LOOK;
 		return EG_REASON_NONE;
 	}
 	named = bpf_sk_storage_get(&sock_names, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	s = eg_scratch_claim();
-	if (!s || !named) {
-		if (s)
-			eg_scratch_release(s);
-		return flow->flags & EG_FLOW_VERIFY ? EG_REASON_HELLO_HELD : EG_REASON_NONE;
-	}
-	seq = view->seq + !!(view->tcp_flags & EG_TCP_SYN); /* Fast Open: data behind the SYN */
+	if (!named)
+		return demanded ? EG_REASON_HELLO_HELD : EG_REASON_NONE;
 	if (!named->data_known) {
 		named->data_seq = seq;
 		named->data_known = 1;
 	}
 	if (seq == named->data_seq)
-		reason = eg_first_read(skb, s, flow, view, named, uid);
-	else
-		reason = flow->flags & EG_FLOW_VERIFY ? EG_REASON_HELLO_HELD : EG_REASON_NONE;
-	eg_scratch_release(s);
-	return reason;
+		return eg_first_read(skb, s, flow, view, named, uid);
+	return demanded ? EG_REASON_HELLO_HELD : EG_REASON_NONE;
 }
 
 /*
@@ -158,15 +143,12 @@ EG_GLOBAL int eg_first_look(struct __sk_buff *skb, struct eg_flow *flow, const s
  */
 EG_GLOBAL int eg_first_again(struct __sk_buff *skb, struct eg_flow *flow, __u32 uid)
 {
-	struct bpf_sock *sk = skb->sk;
+	struct bpf_sock *sk = eg_full_sock(skb);
 	struct eg_sock_names *named;
 	struct eg_scratch *s;
 	__u8 reason;
 
 	if (!sk || !flow)
-		return EG_REASON_INTERNAL;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
 		return EG_REASON_INTERNAL;
 	named = bpf_sk_storage_get(&sock_names, sk, 0, 0);
 	if (!named || !(flow->flags & EG_FLOW_SNI))

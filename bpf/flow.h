@@ -35,10 +35,42 @@ static __always_inline __u16 eg_view_local_port(const struct eg_view *view, __u3
 	return dir == EG_DIR_EGRESS ? view->src_port : view->dst_port;
 }
 
+/* The packet's socket, if it is a whole one. (By asm: clang likes to move the pointer to the context first.) */
+static __always_inline struct bpf_sock *eg_full_sock(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk;
+
+	asm volatile("%0 = *(u64 *)(%1 + %2)"
+		     : "=r"(sk)
+		     : "r"(skb), "i"(offsetof(struct __sk_buff, sk)));
+	return sk ? bpf_sk_fullsock(sk) : NULL;
+}
+
 /* The names that are kept with the socket, for the flow that is kept there. */
 static __always_inline struct eg_sock_names *eg_names_of(struct bpf_sock *sk, const struct eg_flow *flow)
 {
 	return flow->flags & (EG_FLOW_NAMED | EG_FLOW_SNI) ? bpf_sk_storage_get(&sock_names, sk, 0, 0) : NULL;
+}
+
+/* A flow begins by a grant: its name is kept with the socket, so that it outlives the grant. */
+EG_GLOBAL int eg_names_keep(struct __sk_buff *skb, const struct eg_who *who, const struct eg_flow *flow)
+{
+	struct bpf_sock *sk = eg_full_sock(skb);
+	struct eg_grant_key key = {0};
+	struct eg_sock_names *named;
+	const struct eg_grant *grant;
+
+	if (!sk || !who || !flow)
+		return 0;
+	key.app = who->app;
+	key.gen = who->gen;
+	key.addr = flow->peer;
+	key.way = flow->grant_way - 1;
+	grant = bpf_map_lookup_elem(&grants, &key);
+	named = bpf_sk_storage_get(&sock_names, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (grant && named && grant->name_hash == flow->name_hash)
+		__builtin_memcpy(named->name, grant->text, sizeof(named->name));
+	return 0;
 }
 
 static __always_inline bool eg_flow_is_with(const struct eg_flow *flow, const struct eg_view *view, __u32 dir)

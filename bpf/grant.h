@@ -16,6 +16,7 @@
 #ifndef EG_BPF_GRANT_H
 #define EG_BPF_GRANT_H
 
+#include "events.h"
 #include "name.h"
 #include "rules.h"
 
@@ -72,72 +73,41 @@ static __always_inline const struct eg_name_rules *eg_name_rules_of(struct eg_sc
 	return bpf_map_lookup_elem(&names, &s->key);
 }
 
-/* The intervals of rules whose `private` list holds the address. */
-static __always_inline const struct eg_rule_span *eg_private_span_of(__u32 uid, const struct eg_addr *addr)
+/* The intervals of rules whose `private` list holds the address of s->grant_key. */
+static __always_inline const struct eg_rule_span *eg_private_span_of(struct eg_scratch *s, __u32 uid)
 {
-	struct eg_rule_key key = {
-		.prefixlen = 8 * (sizeof(key.table_be) + sizeof(key.addr)),
-		.table_be = bpf_htonl(EG_TABLE_OF(uid, EG_TABLE_PRIVATE)),
-		.addr = *addr,
-	};
-
-	return bpf_map_lookup_elem(&rules, &key);
+	s->rule_key.prefixlen = 8 * (sizeof(s->rule_key.table_be) + sizeof(s->rule_key.addr));
+	s->rule_key.table_be = bpf_htonl(EG_TABLE_OF(uid, EG_TABLE_PRIVATE));
+	s->rule_key.addr = s->grant_key.addr;
+	return bpf_map_lookup_elem(&rules, &s->rule_key);
 }
 
-/* Whether the name in s->key allows this service at this address. Fills *ret only then. */
-EG_GLOBAL int eg_name_allows(struct eg_scratch *s, __u32 uid, const struct eg_addr *addr, __u32 service,
-			     struct eg_found *ret)
+/*
+ * Whether the name in s->key allows this service at the address in s->grant_key; fills s->found.
+ */
+EG_GLOBAL int eg_name_allows(struct eg_scratch *s, __u32 uid, __u32 service)
 {
 	const struct eg_name_rules *rules;
 	const struct eg_rule_span *span;
-	struct eg_found found = {0};
 	enum eg_scope scope;
 
-	if (!s || !addr || !ret)
+	if (!s)
 		return false;
+	__builtin_memset(&s->found, 0, sizeof(s->found));
 	rules = eg_name_rules_of(s, uid);
 	if (!rules)
 		return false;
-	scope = eg_scope_of(addr);
-	if (scope == EG_SCOPE_PUBLIC) {
-		if (!eg_matches_search(rules->span.first, rules->span.count, service, &found))
-			return false;
-	} else {
-		struct eg_found covers = {0};
-
-		if (scope == EG_SCOPE_NEVER ||
-		    !eg_matches_search(rules->private_span.first, rules->private_span.count, service, &found))
-			return false;
-		span = eg_private_span_of(uid, addr);
-		if (!span || !eg_matches_search(span->first, span->count, EG_SERVICE(0, found.rule), &covers))
-			return false;
-	}
-	*ret = found;
-	return true;
+	scope = eg_scope_of(&s->grant_key.addr);
+	if (scope == EG_SCOPE_PUBLIC)
+		return eg_matches_search(rules->span.first, rules->span.count, service, &s->found);
+	if (scope == EG_SCOPE_NEVER ||
+	    !eg_matches_search(rules->private_span.first, rules->private_span.count, service, &s->found))
+		return false;
+	span = eg_private_span_of(s, uid);
+	return span && eg_matches_search(span->first, span->count, EG_SERVICE(0, s->found.rule), &s->covers);
 }
 
 /* ---- Search --------------------------------------------------------------------------------------- */
-
-struct eg_grant_ask {
-	__u64 now_ns; /* boot */
-	__u32 app;
-	__u32 gen;
-	__u32 uid;
-	__u32 service;
-};
-
-struct eg_grant_look {
-	struct eg_scratch *s;
-	const struct eg_addr *addr;
-	struct eg_found *best;
-	__u64 now_ns;
-	__u32 app;
-	__u32 gen;
-	__u32 uid;
-	__u32 service;
-	__u32 stale; /* a grant would allow it, but for its end */
-	__u32 pad;
-};
 
 static __always_inline bool eg_found_better(const struct eg_found *a, const struct eg_found *than)
 {
@@ -148,153 +118,122 @@ static __always_inline bool eg_found_better(const struct eg_found *a, const stru
 	return a->rule < than->rule;
 }
 
-static long eg_grant_try(__u32 way, struct eg_grant_look *look)
+static long eg_grant_try(__u32 way, struct eg_on_scratch *on)
 {
-	struct eg_grant_key key = {.app = look->app, .gen = look->gen, .addr = *look->addr, .way = way};
-	struct eg_found found = {0};
+	struct eg_scratch *s = on->s;
 	struct eg_grant *grant;
 
-	grant = bpf_map_lookup_elem(&grants, &key);
+	s->grant_key.way = way;
+	grant = bpf_map_lookup_elem(&grants, &s->grant_key);
 	if (!grant)
 		return 0;
-	__builtin_memcpy(look->s->key.text, grant->text, sizeof(look->s->key.text));
-	if (!eg_name_allows(look->s, look->uid, look->addr, look->service, &found))
+	__builtin_memcpy(s->key.text, grant->text, sizeof(s->key.text));
+	if (!eg_name_allows(s, s->look.uid, s->look.service))
 		return 0;
-	if (found.flags & EG_MATCH_CONNECT) /* such a name is the proxy's to resolve */
+	if (s->found.flags & EG_MATCH_CONNECT) /* such a name is the proxy's to resolve */
 		return 0;
-	if (*(volatile __u64 *)&grant->expires_boot_ns <= look->now_ns) {
-		look->stale = 1;
+	if (*(volatile __u64 *)&grant->expires_boot_ns <= s->look.now_ns) {
+		s->look.stale = 1;
 		return 0;
 	}
-	found.way = (__u8)(way + 1);
-	found.name_hash = grant->name_hash;
-	if (eg_found_better(&found, look->best))
-		*look->best = found;
+	s->found.way = (__u8)(way + 1);
+	s->found.name_hash = grant->name_hash;
+	if (eg_found_better(&s->found, &s->best))
+		s->best = s->found;
 	return 0;
 }
 
-/*
- * Makes *best better by the grants of the address, if they are. Returns 1 if only their end
- * kept them from allowing it.
- */
-EG_GLOBAL int eg_grants_search(const struct eg_grant_ask *ask, const struct eg_addr *addr, struct eg_found *best)
+/* Makes s->best better by grants of the address in s->grant_key, for what s->look asks. */
+static __always_inline void eg_grants_search(struct eg_scratch *s)
 {
-	struct eg_grant_look look = {0};
-	struct eg_scratch *s;
+	struct eg_on_scratch on = {.s = s};
 
-	if (!ask || !addr || !best)
-		return 0;
-	s = eg_scratch_claim();
-	if (!s)
-		return 0;
-	look.s = s;
-	look.addr = addr;
-	look.best = best;
-	look.now_ns = ask->now_ns;
-	look.app = ask->app;
-	look.gen = ask->gen;
-	look.uid = ask->uid;
-	look.service = ask->service;
-	bpf_loop(EG_GRANT_WAYS, eg_grant_try, &look, 0);
-	eg_scratch_release(s);
-	return look.stale && !best->allowed;
+	s->grant_key.pad = 0;
+	s->look.stale = 0;
+	bpf_loop(EG_GRANT_WAYS, eg_grant_try, &on, 0);
 }
 
 /* ---- Granting --------------------------------------------------------------------------------------- */
 
-struct eg_grant_place {
-	struct eg_app *app;
-	__u64 name_hash;
-	__u64 now_ns;
-	__u32 slot;
-	__u32 max;
-	__u32 place;
-	__u32 mercy;
-};
-
 /* Deletes what stands at the place, unless it is a good grant of another name and may stay. */
-static __always_inline bool eg_grant_evict(const struct eg_grant_place *p, const struct eg_grant_order *order,
-					   bool spare)
+static __always_inline bool eg_grant_evict(const struct eg_scratch *s, const struct eg_grant_order *order)
 {
+	const struct eg_grant_place *p = &s->place;
 	struct eg_grant_key key = {.app = p->slot, .gen = order->gen, .addr = order->addr, .way = order->way};
 	struct eg_grant *old = order->gen ? bpf_map_lookup_elem(&grants, &key) : NULL;
+	struct eg_app *app = eg_app_at(p->slot);
+	__u32 max = p->max ? p->max : 1;
 	bool good;
 
-	if (!old || old->order % p->max != p->place % p->max)
+	if (!old || !app || old->order % max != p->place % max)
 		return true; /* gone, or it has moved on to another place */
 	good = old->expires_boot_ns > p->now_ns;
-	if (good && spare && old->name_hash != p->name_hash)
+	if (good && p->spare && old->name_hash != s->name_hash)
 		return false;
 	if (bpf_map_delete_elem(&grants, &key))
 		return true;
-	__sync_fetch_and_add(&p->app->state.grants, -1);
+	__sync_fetch_and_add(&app->state.grants, -1);
 	if (good)
-		__sync_fetch_and_add(&p->app->state.grants_evicted, 1);
+		eg_add(&app->state.grants_evicted, 1);
 	return true;
 }
 
-static long eg_grant_place_try(__u32 i, struct eg_grant_place *p)
+static __always_inline struct eg_grant_order *eg_grant_order_at(const struct eg_grant_place *p)
 {
-	struct eg_grant_order *order;
-	__u32 index;
-
-	if (!p->max)
-		return 1;
-	p->place = __sync_fetch_and_add(&p->app->state.grant_head, 1);
-	index = p->slot * p->max + p->place % p->max;
-	order = bpf_map_lookup_elem(&grant_order, &index);
-	if (!order)
-		return 1;
-	return eg_grant_evict(p, order, i < EG_GRANT_MERCY);
-}
-
-static __always_inline struct eg_grant_order *eg_grant_order_at(__u32 slot, __u32 max, __u32 place)
-{
-	__u32 index = slot * max + place % (max ? max : 1);
+	__u32 max = p->max ? p->max : 1;
+	__u32 index = p->slot * max + p->place % max;
 
 	return bpf_map_lookup_elem(&grant_order, &index);
 }
 
-/* Takes a place in the app's ring, and what stood there out of `grants`. */
-static __always_inline void eg_grant_place_take(struct eg_grant_place *p, const struct eg_grant_key *key)
+static long eg_grant_place_try(__u32 i, struct eg_on_scratch *on)
 {
+	struct eg_grant_place *p = &on->s->place;
+	struct eg_app *app = eg_app_at(p->slot);
 	struct eg_grant_order *order;
 
-	bpf_loop(EG_GRANT_MERCY + 1, eg_grant_place_try, p, 0);
-	order = eg_grant_order_at(p->slot, p->max, p->place);
-	if (!order)
-		return;
-	order->addr = key->addr;
-	order->way = key->way;
-	order->gen = key->gen;
+	if (!app)
+		return 1;
+	p->spare = i < EG_GRANT_MERCY;
+	p->place = __sync_fetch_and_add(&app->state.grant_head, 1);
+	order = eg_grant_order_at(p);
+	return !order || eg_grant_evict(on->s, order);
 }
 
-/* The way where the name stands (*ret_known), or else the best one for it: free, at its end, soonest at its end. */
-struct eg_grant_way {
-	const struct eg_grant_key *like;
-	__u64 name_hash;
-	__u64 soonest_ns;
-	__u32 way;
-	__u32 known;
-};
-
-static long eg_grant_way_look(__u32 way, struct eg_grant_way *w)
+/* Takes a place in the app's ring for s->grant_key, and what stood there out of `grants`. */
+static __always_inline void eg_grant_place_take(struct eg_scratch *s)
 {
-	struct eg_grant_key key = *w->like;
+	struct eg_on_scratch on = {.s = s};
+	struct eg_grant_order *order;
+
+	bpf_loop(EG_GRANT_MERCY + 1, eg_grant_place_try, &on, 0);
+	order = eg_grant_order_at(&s->place);
+	if (!order)
+		return;
+	order->addr = s->grant_key.addr;
+	order->way = s->grant_key.way;
+	order->gen = s->grant_key.gen;
+}
+
+/* Finds the way where the name stands, or else the best one for it: free, at its end, soonest at its end. */
+static long eg_grant_way_try(__u32 way, struct eg_on_scratch *on)
+{
+	struct eg_scratch *s = on->s;
+	struct eg_grant_place *p = &s->place;
 	struct eg_grant *grant;
 	__u64 ends_ns;
 
-	key.way = way;
-	grant = bpf_map_lookup_elem(&grants, &key);
+	s->grant_key.way = way;
+	grant = bpf_map_lookup_elem(&grants, &s->grant_key);
 	ends_ns = grant ? grant->expires_boot_ns : 0;
-	if (grant && grant->name_hash == w->name_hash) {
-		w->known = 1;
-		w->way = way;
+	if (grant && grant->name_hash == s->name_hash) {
+		p->known = 1;
+		p->way = way;
 		return 1;
 	}
-	if (ends_ns < w->soonest_ns) {
-		w->soonest_ns = ends_ns;
-		w->way = way;
+	if (ends_ns < p->soonest_ns) {
+		p->soonest_ns = ends_ns;
+		p->way = way;
 	}
 	return 0;
 }
@@ -308,52 +247,60 @@ static __always_inline __u64 eg_grant_life(const struct eg_host_ctl *host, __u32
 	return life > host->grant_ceiling_ns ? host->grant_ceiling_ns : life;
 }
 
+/* The name has it already: a later end, and the front of the ring if it was half way to the end. */
+static __always_inline void eg_grant_renew(struct eg_scratch *s, const struct eg_app *app, struct eg_grant *grant,
+					   __u64 ends_ns)
+{
+	if (ends_ns > *(volatile __u64 *)&grant->expires_boot_ns)
+		*(volatile __u64 *)&grant->expires_boot_ns = ends_ns;
+	grant->learned_boot_ns = s->place.now_ns;
+	if (*(volatile const __u32 *)&app->state.grant_head - grant->order > s->place.max / 2) {
+		eg_grant_place_take(s);
+		grant->order = s->place.place;
+	}
+}
+
 enum eg_granted { EG_GRANTED_NOT, EG_GRANTED_AGAIN, EG_GRANTED_NEW };
 
 /* s->grant_key: app, gen, address. s->key: the name, s->name_hash its hash. Returns enum eg_granted; NOT: no room. */
-EG_GLOBAL int eg_grant_add(struct eg_scratch *s, __u32 slot, __u32 ttl_s)
+EG_GLOBAL int eg_grant_add(struct eg_scratch *s, __u32 ttl_s)
 {
-	struct eg_grant_place place = {.slot = slot};
-	struct eg_grant_way way = {.soonest_ns = ~0ull};
+	struct eg_on_scratch on = {.s = s};
 	struct eg_host_ctl *host = eg_host();
-	struct eg_app *app = eg_app_at(slot);
 	struct eg_grant *grant;
-	__u64 now, ends_ns;
+	struct eg_app *app;
+	__u64 ends_ns;
 
-	if (!s || !host || !app || !host->grants_max)
+	if (!s || !host || !host->grants_max)
 		return EG_GRANTED_NOT;
-	now = bpf_ktime_get_boot_ns();
-	ends_ns = now + eg_grant_life(host, ttl_s);
-	way.like = &s->grant_key;
-	way.name_hash = s->name_hash;
-	bpf_loop(EG_GRANT_WAYS, eg_grant_way_look, &way, 0);
-	s->grant_key.way = way.way & (EG_GRANT_WAYS - 1);
-	place.app = app;
-	place.name_hash = s->name_hash;
-	place.now_ns = now;
-	place.max = host->grants_max;
+	app = eg_app_at(s->grant_key.app);
+	if (!app)
+		return EG_GRANTED_NOT;
+	s->grant_key.pad = 0;
+	s->place.now_ns = bpf_ktime_get_boot_ns();
+	s->place.soonest_ns = ~0ull;
+	s->place.slot = s->grant_key.app;
+	s->place.max = host->grants_max;
+	s->place.way = 0;
+	s->place.known = 0;
+	ends_ns = s->place.now_ns + eg_grant_life(host, ttl_s);
+	bpf_loop(EG_GRANT_WAYS, eg_grant_way_try, &on, 0);
+	s->grant_key.way = s->place.way & (EG_GRANT_WAYS - 1);
 	grant = bpf_map_lookup_elem(&grants, &s->grant_key);
-	if (grant && way.known) {
-		if (ends_ns > *(volatile __u64 *)&grant->expires_boot_ns)
-			*(volatile __u64 *)&grant->expires_boot_ns = ends_ns;
-		grant->learned_boot_ns = now;
-		/* half way to being pushed out: stands at the front again */
-		if (*(volatile __u32 *)&app->state.grant_head - grant->order > place.max / 2) {
-			eg_grant_place_take(&place, &s->grant_key);
-			grant->order = place.place;
-		}
+	if (grant && s->place.known) {
+		eg_grant_renew(s, app, grant, ends_ns);
 		return EG_GRANTED_AGAIN;
 	}
 	if (grant && !bpf_map_delete_elem(&grants, &s->grant_key)) {
 		__sync_fetch_and_add(&app->state.grants, -1);
-		if (way.soonest_ns > now)
-			__sync_fetch_and_add(&app->state.grants_evicted, 1);
+		if (s->place.soonest_ns > s->place.now_ns)
+			eg_add(&app->state.grants_evicted, 1);
 	}
-	eg_grant_place_take(&place, &s->grant_key);
-	s->grant.learned_boot_ns = now;
+	eg_grant_place_take(s);
+	s->grant.learned_boot_ns = s->place.now_ns;
 	s->grant.expires_boot_ns = ends_ns;
 	s->grant.name_hash = s->name_hash;
-	s->grant.order = place.place;
+	s->grant.order = s->place.place;
 	__builtin_memcpy(s->grant.text, s->key.text, sizeof(s->grant.text));
 	if (bpf_map_update_elem(&grants, &s->grant_key, &s->grant, BPF_NOEXIST))
 		return EG_GRANTED_NOT;

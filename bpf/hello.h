@@ -21,11 +21,6 @@ enum eg_hello {
 
 #define EG_LABEL_MAX 63 /* RFC 1035 (2.3.4) */
 
-/* For the callbacks of bpf_loop, which take a pointer to the stack only. */
-struct eg_hello_ctx {
-	struct eg_scratch *s;
-};
-
 static __always_inline void eg_hello_begin(struct eg_scratch *s)
 {
 	eg_name_begin(s);

@@ -41,7 +41,7 @@ static __always_inline int eg_http_byte(struct eg_scratch *s, char wanted)
 	return c == (__u8)wanted ? EG_HELLO_OK : EG_HELLO_NOT;
 }
 
-static long eg_http_host_byte(__u32 i, struct eg_hello_ctx *ctx)
+static long eg_http_host_byte(__u32 i, struct eg_on_scratch *ctx)
 {
 	struct eg_scratch *s = ctx->s;
 	__u8 c;
@@ -63,7 +63,7 @@ static long eg_http_host_byte(__u32 i, struct eg_hello_ctx *ctx)
 /* enum eg_hello of s->msg, never UNNAMED. OK: the name is in s as eg_name_finish leaves it. */
 EG_GLOBAL int eg_http_connect(struct eg_scratch *s)
 {
-	struct eg_hello_ctx ctx = {.s = s};
+	struct eg_on_scratch ctx = {.s = s};
 	int r;
 
 	if (!s)

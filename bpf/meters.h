@@ -160,6 +160,8 @@ static __always_inline int eg_meter_take(struct eg_meter *meter, const struct eg
 		return eg_meter_take_tokens(meter, amount * conf->per_ns >> 16, conf->limit, clock->boot_ns);
 	case EG_METER_FLOWS:
 		return eg_meter_take_tokens(meter, conf->per_ns, conf->limit, clock->boot_ns);
+	case EG_METER_DNS:
+		return eg_meter_take_tokens(meter, amount * conf->per_ns, conf->limit, clock->boot_ns);
 	default:
 		return EG_TAKE_DENIED;
 	}
@@ -171,6 +173,8 @@ static __always_inline __u8 eg_meter_reason(const struct eg_meter_conf *conf)
 		return EG_REASON_RATE_EGRESS;
 	if (conf->kind == EG_METER_FLOWS)
 		return EG_REASON_NEW_FLOWS;
+	if (conf->kind == EG_METER_DNS)
+		return EG_REASON_DNS_RATE;
 	return conf->dir == EG_DIR_EGRESS ? EG_REASON_CAP_EGRESS : EG_REASON_CAP_INGRESS;
 }
 

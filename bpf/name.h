@@ -50,33 +50,27 @@ static __always_inline bool eg_name_put_dot(struct eg_scratch *s)
 	return eg_name_put_raw(s, '.');
 }
 
-struct eg_name_turn {
-	struct eg_scratch *s;
-	__u32 len;
-};
-
-static long eg_name_turn_byte(__u32 i, struct eg_name_turn *turn)
+static long eg_name_turn_byte(__u32 i, struct eg_on_scratch *on)
 {
-	struct eg_scratch *s = turn->s;
-	__u32 to = turn->len - 1 - i;
+	struct eg_scratch *s = on->s;
+	__u32 len = s->text_len;
 	__u8 *text = (__u8 *)s->key.text;
 
-	if (i >= turn->len)
+	if (i >= len)
 		return 1;
-	text[EG_MASKED(to, 255)] = s->text[EG_MASKED(i, 255)];
+	text[EG_MASKED(len - 1 - i, 255)] = s->text[EG_MASKED(i, 255)];
 	return 0;
 }
 
 /* Fills s->key but for its table. False: there is no name. */
 static __always_inline bool eg_name_finish(struct eg_scratch *s)
 {
-	struct eg_name_turn turn = {.s = s, .len = s->text_len};
+	struct eg_on_scratch on = {.s = s};
 
 	__builtin_memset(s->key.text, 0, sizeof(s->key.text));
-	s->key.prefixlen = 8 * (sizeof(s->key.table_be) + sizeof(s->key.text));
-	if (!turn.len || turn.len > EG_NAME_MAX)
+	if (!s->text_len || s->text_len > EG_NAME_MAX)
 		return false;
-	bpf_loop(EG_NAME_MAX, eg_name_turn_byte, &turn, 0);
+	bpf_loop(EG_NAME_MAX, eg_name_turn_byte, &on, 0);
 	return true;
 }
 

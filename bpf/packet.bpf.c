@@ -11,11 +11,10 @@
  * been heard of lately). What is allowed takes its bytes from the meters last, so a packet
  * that is denied costs nothing.
  */
-#include "first.h"
 #include "flow.h"
+#include "look.h"
 #include "meters.h"
 #include "peer.h"
-#include "resolve.h"
 #include "self.h"
 #include "tag.h"
 #include "verdict.h"
@@ -23,6 +22,7 @@
 #define EG_PASS     1
 #define EG_DROP     0
 #define EG_DROP_CN  2 /* drop, and tell TCP that there is congestion (egress only) */
+#define EG_LOOK     4 /* no verdict yet: its data decides (look.h) */
 
 /* The packet and all that is known about its app. */
 struct eg_case {
@@ -31,6 +31,7 @@ struct eg_case {
 	struct eg_sock *sock;
 	const struct eg_ruleset *ruleset;
 	struct eg_clock clock;
+	__u32 looked; /* EG_LOOKED() */
 };
 
 static __always_inline int eg_refuse(const struct eg_who *who, const struct eg_view *view, __u8 reason,
@@ -145,30 +146,9 @@ static __always_inline void eg_judge(struct __sk_buff *skb, const struct eg_case
 		ret->reason = EG_REASON_BIND_DNS; /* bind() refuses it; a raw socket asks nobody */
 }
 
-/* A flow begins by a grant: its name is kept with the socket, so that it outlives the grant. */
-static __always_inline void eg_keep_name(struct __sk_buff *skb, const struct eg_case *c, const struct eg_flow *flow)
-{
-	struct eg_grant_key key = {
-		.app = c->sock->who.app,
-		.gen = c->sock->who.gen,
-		.addr = flow->peer,
-		.way = flow->grant_way - 1,
-	};
-	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
-	struct eg_sock_names *named;
-	const struct eg_grant *grant;
-
-	if (!sk)
-		return;
-	grant = bpf_map_lookup_elem(&grants, &key);
-	named = bpf_sk_storage_get(&sock_names, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (grant && named && grant->name_hash == flow->name_hash)
-		__builtin_memcpy(named->name, grant->text, sizeof(named->name));
-}
-
 static __always_inline void eg_end_kept(struct __sk_buff *skb, const struct eg_case *c)
 {
-	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+	struct bpf_sock *sk = eg_full_sock(skb);
 
 	eg_flow_end(&c->sock->who, &c->sock->flow, sk ? eg_names_of(sk, &c->sock->flow) : NULL);
 }
@@ -178,7 +158,7 @@ static __always_inline void eg_begin_kept(struct __sk_buff *skb, const struct eg
 					  const struct eg_verdict *verdict, __u32 dir, __u32 origin)
 {
 	struct eg_flow *flow = &c->sock->flow;
-	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+	struct bpf_sock *sk = eg_full_sock(skb);
 	struct eg_sock_names *named = sk ? bpf_sk_storage_get(&sock_names, sk, 0, 0) : NULL;
 
 	if (named) { /* of a connection that this socket had before */
@@ -189,13 +169,13 @@ static __always_inline void eg_begin_kept(struct __sk_buff *skb, const struct eg
 	eg_flow_begin(&c->sock->who, flow, view, dir, origin);
 	eg_flow_cache(flow, verdict);
 	if (flow->flags & EG_FLOW_NAMED)
-		eg_keep_name(skb, c, flow);
+		eg_names_keep(skb, &c->sock->who, flow);
 }
 
 static __always_inline void eg_tell_due(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
 					__u32 due)
 {
-	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+	struct bpf_sock *sk = eg_full_sock(skb);
 
 	eg_tell_flow(&c->sock->who, flow, sk && flow == &c->sock->flow ? eg_names_of(sk, flow) : NULL, due);
 }
@@ -221,22 +201,33 @@ static __always_inline int eg_pass(struct __sk_buff *skb, const struct eg_case *
 	return EG_PASS;
 }
 
-/* What the flow's data is looked at for: the reason to drop it, or NONE. */
-static __always_inline __u8 eg_look(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
-				    const struct eg_view *view, __u32 dir)
+/* Whether the packet has data that has to be looked at, and was not. */
+static __always_inline bool eg_must_look(const struct __sk_buff *skb, const struct eg_case *c, __u16 rule,
+					 const struct eg_view *view, __u32 dir)
 {
-	if (flow->rule == EG_RULE_DNS)
-		return dir == EG_DIR_EGRESS ? (__u8)eg_dns_out(skb, c->sock, c->ruleset, view) :
-					      (__u8)eg_dns_in(skb, c->sock, c->ruleset, view);
-	if (dir == EG_DIR_INGRESS || !view->payload || view->payload >= skb->len)
+	if (!(c->looked & EG_LOOKED_NOT) || (dir == EG_DIR_INGRESS && rule != EG_RULE_DNS))
+		return false;
+	return view->proto != IPPROTO_TCP || view->payload < skb->len;
+}
+
+/* What looking said, and the rate of queries: the reason to drop the packet, or NONE. */
+static __always_inline __u8 eg_looked(const struct eg_case *c, __u16 rule, __u32 dir)
+{
+	__u8 reason = EG_LOOKED_REASON(c->looked);
+
+	if (c->looked & EG_LOOKED_NOT)
 		return EG_REASON_NONE;
-	return (__u8)eg_first_look(skb, flow, view, c->ruleset->uid);
+	if (reason == EG_REASON_NONE && dir == EG_DIR_EGRESS && rule == EG_RULE_DNS && c->ruleset->meters_dns)
+		reason = (__u8)eg_meters_take(&c->sock->who, c->ruleset, c->ruleset->meters_dns,
+					      EG_LOOKED_QUERIES(c->looked), &c->clock);
+	return reason;
 }
 
 /* Events of DNS are told, with the name, where they are found; here they are counted. */
-static __always_inline bool eg_reason_is_told(__u8 reason, const struct eg_flow *flow)
+static __always_inline bool eg_reason_is_told(__u8 reason, __u16 rule)
 {
-	return flow->rule == EG_RULE_DNS && reason >= EG_REASON_DNS_NAME && reason <= EG_REASON_DNS_SHORTAGE;
+	return rule == EG_RULE_DNS && reason >= EG_REASON_DNS_NAME && reason <= EG_REASON_DNS_SHORTAGE &&
+	       reason != EG_REASON_DNS_RATE;
 }
 
 /* A packet whose flow's verdict is known and in force. */
@@ -254,11 +245,14 @@ static __always_inline int eg_packet_cached(struct __sk_buff *skb, const struct 
 			eg_audit(&c->sock->who, view, flow->reason, flow->rule, flow->uid, dir, false);
 		}
 	}
-	if (flow->flags & EG_FLOW_LOOK) {
-		__u8 reason = eg_look(skb, c, flow, view, dir);
+	if (flow->flags & EG_FLOW_LOOK || !(c->looked & EG_LOOKED_NOT)) {
+		__u8 reason;
 
+		if (eg_must_look(skb, c, flow->rule, view, dir))
+			return EG_LOOK;
+		reason = eg_looked(c, flow->rule, dir);
 		if (reason != EG_REASON_NONE) {
-			bool told = eg_reason_is_told(reason, flow);
+			bool told = eg_reason_is_told(reason, flow->rule);
 
 			if (!relaxed || reason == EG_REASON_DNS_SHORTAGE || reason == EG_REASON_DNS_UNASKED)
 				return eg_refuse(&c->sock->who, view, reason, flow->rule, flow->uid, dir, told);
@@ -272,16 +266,11 @@ static __always_inline int eg_packet_cached(struct __sk_buff *skb, const struct 
 static __always_inline void eg_judge_named(struct __sk_buff *skb, const struct eg_case *c, const struct eg_flow *flow,
 					   struct eg_verdict *verdict)
 {
-	struct eg_ask ask = {
-		.remote = flow->peer,
-		.service = EG_SERVICE(flow->proto, flow->peer_port),
-		.origin = flow->origin,
-	};
-	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+	struct bpf_sock *sk = eg_full_sock(skb);
 	struct eg_sock_names *named = sk ? bpf_sk_storage_get(&sock_names, sk, 0, 0) : NULL;
 
-	if (named && flow->origin == EG_DIR_EGRESS)
-		eg_verdict_named(c->ruleset, &ask, named, verdict);
+	if (named)
+		eg_verdict_named(c->ruleset, flow, named, verdict);
 }
 
 /* Judges the flow again under the ruleset in force, then its packet. */
@@ -329,10 +318,12 @@ static __always_inline int eg_packet_uncached(struct __sk_buff *skb, const struc
 		eg_audit(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
 	}
 	if (verdict.rule == EG_RULE_DNS && verdict.reason == EG_REASON_NONE) {
-		reason = dir == EG_DIR_EGRESS ? (__u8)eg_dns_out(skb, c->sock, c->ruleset, view) :
-						(__u8)eg_dns_in(skb, c->sock, c->ruleset, view);
+		if (eg_must_look(skb, c, EG_RULE_DNS, view, dir))
+			return EG_LOOK;
+		reason = eg_looked(c, EG_RULE_DNS, dir);
 		if (reason != EG_REASON_NONE)
-			return eg_refuse(&c->sock->who, view, reason, EG_RULE_DNS, verdict.uid, dir, true);
+			return eg_refuse(&c->sock->who, view, reason, EG_RULE_DNS, verdict.uid, dir,
+					 eg_reason_is_told(reason, EG_RULE_DNS));
 	}
 	return eg_pass(skb, c, flow, view, dir, dir == EG_DIR_EGRESS ? verdict.meters_out : verdict.meters_in, relaxed);
 }
@@ -520,9 +511,9 @@ static __always_inline struct eg_sock *eg_packet_sock(struct bpf_sock *sk, const
 	return sock;
 }
 
-static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir)
+static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 looked)
 {
-	struct eg_case c = {.host = eg_host()};
+	struct eg_case c = {.host = eg_host(), .looked = looked};
 	struct bpf_sock *sk = skb->sk;
 	struct eg_view view;
 	struct eg_tag tag;
@@ -548,16 +539,40 @@ static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir)
 	return eg_packet_other(skb, &c, &view, dir);
 }
 
+EG_GLOBAL int eg_packet_out(struct __sk_buff *skb, __u32 looked)
+{
+	return eg_packet(skb, EG_DIR_EGRESS, looked);
+}
+
+EG_GLOBAL int eg_packet_in(struct __sk_buff *skb, __u32 looked)
+{
+	return eg_packet(skb, EG_DIR_INGRESS, looked);
+}
+
+/* The verifier takes nothing for granted of what a function returns. */
+static __always_inline int eg_answer(int result)
+{
+	return result == EG_PASS || result == EG_DROP_CN ? result : EG_DROP;
+}
+
 SEC("cgroup_skb/egress")
 int eg_egress(struct __sk_buff *skb)
 {
-	return eg_packet(skb, EG_DIR_EGRESS);
+	int result = eg_packet_out(skb, EG_LOOKED_NOT);
+
+	if (result == EG_LOOK)
+		result = eg_packet_out(skb, (__u32)eg_look_out(skb));
+	return eg_answer(result);
 }
 
 SEC("cgroup_skb/ingress")
 int eg_ingress(struct __sk_buff *skb)
 {
-	return eg_packet(skb, EG_DIR_INGRESS);
+	int result = eg_packet_in(skb, EG_LOOKED_NOT);
+
+	if (result == EG_LOOK)
+		result = eg_packet_in(skb, (__u32)eg_look_in(skb));
+	return eg_answer(result);
 }
 
 char eg_license[] SEC("license") = "Dual BSD/GPL";

@@ -31,25 +31,14 @@
 #define EG_DNS_PATIENCE_NS  (60ull * 1000 * 1000 * 1000) /* how late an answer may be */
 #define EG_DNS_TCP_QUERIES  4 /* queries in one packet */
 #define EG_DNS_PIECES       96 /* pieces of one packet that are read */
-#define EG_DNS_PIECE        2048
 #define EG_LOOPBACK_IFINDEX 1
-
-/* A TCP connection to a resolver, as far as answers came. */
-struct eg_dns_stream {
-	__u32 next_seq; /* of the next byte */
-	__u32 known; /* 1: next_seq is valid */
-	__u32 have; /* bytes of the message, in s.msg */
-	__u32 head; /* bytes of its length, in len */
-	__u8 len[4];
-	struct eg_scratch s;
-};
 
 /* Writer and reader: kernel. No memory for one: the packet is dropped, and comes again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct eg_dns_stream);
+	__type(value, struct eg_scratch); /* .piece: the connection, as far as answers came */
 } dns_streams __weak SEC(".maps");
 
 /* ---- Telling ---------------------------------------------------------------------------------- */
@@ -120,33 +109,25 @@ static __always_inline __u32 eg_dns_type_bit(__u32 qtype)
 }
 
 /* Whether the policy lets the name in s be asked for. */
-static __always_inline __u8 eg_dns_may_ask(const struct eg_sock *sock, const struct eg_ruleset *ruleset,
-					   struct eg_scratch *s, __u32 qtype)
+static __always_inline __u8 eg_dns_may_ask(const struct eg_ruleset *ruleset, struct eg_scratch *s, __u32 qtype)
 {
-	struct eg_host_ctl *host = eg_host();
-	struct eg_clock clock;
-
-	if (!host)
-		return EG_REASON_INTERNAL;
 	if (!eg_name_rules_of(s, ruleset->uid))
 		return EG_REASON_DNS_NAME;
-	if (!(eg_dns_type_bit(qtype) & ruleset->dns_types))
-		return EG_REASON_DNS_TYPE;
-	if (!ruleset->meters_dns)
-		return EG_REASON_NONE;
-	eg_clock_coarse(host, &clock);
-	return (__u8)eg_meters_take(&sock->who, ruleset, ruleset->meters_dns, 0, &clock);
+	return eg_dns_type_bit(qtype) & ruleset->dns_types ? EG_REASON_NONE : EG_REASON_DNS_TYPE;
 }
 
 /* The socket that listens there is no app's: it can't be the one that asks, in another guise. */
-static __always_inline bool eg_dns_resolver_is_foreign(struct __sk_buff *skb, const struct eg_host_ctl *host,
-						       const struct eg_view *view)
+EG_GLOBAL int eg_dns_resolver_is_foreign(struct __sk_buff *skb, const struct eg_view *view)
 {
+	struct eg_host_ctl *host = eg_host();
 	struct bpf_sock_tuple tuple;
 	struct bpf_sock *other;
 	struct eg_tag tag;
-	__u32 size = eg_self_tuple(&tuple, view, EG_DIR_EGRESS);
+	__u32 size;
 
+	if (!host || !view)
+		return false;
+	size = eg_self_tuple(&tuple, view, EG_DIR_EGRESS);
 	if (view->proto == IPPROTO_TCP)
 		other = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	else
@@ -158,26 +139,22 @@ static __always_inline bool eg_dns_resolver_is_foreign(struct __sk_buff *skb, co
 	return !tag.gen && !tag.managed;
 }
 
+/* A question of the socket, and s->question to compare it with. */
 struct eg_asked_look {
+	struct eg_scratch *s;
 	struct eg_asked *asked;
-	__u64 name_hash;
-	__u64 now_ns;
-	const struct eg_view *view;
-	__u32 id;
-	__u32 type;
-	__u32 found; /* 1 + index */
-	__u32 bare;
 };
 
 /* The same question again (a retransmission) keeps its place. */
 static long eg_asked_again(__u32 i, struct eg_asked_look *look)
 {
 	const struct eg_asked_one *q = &look->asked->q[EG_MASKED(i, 31)];
+	struct eg_scratch *s = look->s;
 
-	if (q->id != look->id || q->type != look->type || q->name_hash != look->name_hash ||
-	    !eg_addr_equal(&q->resolver, &look->view->dst))
+	if (q->id != s->question.id || q->type != s->question.type || q->name_hash != s->question.name_hash ||
+	    !eg_addr_equal(&q->resolver, &s->question.resolver))
 		return 0;
-	look->found = i + 1;
+	s->asked_at = i + 1;
 	return 1;
 }
 
@@ -186,24 +163,24 @@ _Static_assert(EG_ASKED_MAX == 32, "the masks");
 static __always_inline __u8 eg_dns_remember(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_view *view,
 					    const struct eg_dns_head *head)
 {
-	struct eg_asked_look look = {.view = view, .id = head->id, .type = head->qtype, .name_hash = s->name_hash};
-	struct bpf_sock *sk = skb->sk;
+	struct bpf_sock *sk = eg_full_sock(skb);
+	struct eg_asked_look look = {.s = s};
 	struct eg_asked_one *q;
-	struct eg_asked *mine;
 	__u32 index;
 
 	if (!sk)
 		return EG_REASON_INTERNAL;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return EG_REASON_INTERNAL;
-	mine = bpf_sk_storage_get(&asked, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!mine)
+	look.asked = bpf_sk_storage_get(&asked, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!look.asked)
 		return EG_REASON_DNS_SHORTAGE;
-	look.asked = mine;
+	s->question.name_hash = s->name_hash;
+	s->question.resolver = view->dst;
+	s->question.id = head->id;
+	s->question.type = head->qtype;
+	s->asked_at = 0;
 	bpf_loop(EG_ASKED_MAX, eg_asked_again, &look, 0);
-	index = look.found ? look.found - 1 : __sync_fetch_and_add(&mine->next, 1);
-	q = &mine->q[EG_MASKED(index, 31)];
+	index = s->asked_at ? s->asked_at - 1 : __sync_fetch_and_add(&look.asked->next, 1);
+	q = &look.asked->q[EG_MASKED(index, 31)];
 	q->name_hash = 0; /* free while it is written */
 	q->id = head->id;
 	q->type = head->qtype;
@@ -218,13 +195,12 @@ static __always_inline __u8 eg_dns_remember(struct __sk_buff *skb, struct eg_scr
 EG_GLOBAL int eg_dns_ask(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_sock *sock,
 			 const struct eg_ruleset *ruleset, const struct eg_view *view)
 {
-	struct eg_host_ctl *host = eg_host();
-	struct eg_app *app;
 	struct eg_dns_head head = {0};
+	struct eg_app *app;
 	bool audited;
 	__u8 reason, remembered;
 
-	if (!s || !sock || !ruleset || !view || !host)
+	if (!s || !sock || !ruleset || !view)
 		return EG_REASON_INTERNAL;
 	app = eg_app_at(sock->who.app);
 	if (!app)
@@ -232,9 +208,9 @@ EG_GLOBAL int eg_dns_ask(struct __sk_buff *skb, struct eg_scratch *s, const stru
 	s->addr_count = 0;
 	reason = (__u8)eg_dns_query(s, &head);
 	if (reason == EG_REASON_NONE)
-		reason = eg_dns_may_ask(sock, ruleset, s, head.qtype);
+		reason = eg_dns_may_ask(ruleset, s, head.qtype);
 	if (reason == EG_REASON_NONE && eg_addr_is_loopback(&view->dst) &&
-	    !eg_dns_resolver_is_foreign(skb, host, view))
+	    !eg_dns_resolver_is_foreign(skb, view))
 		reason = EG_REASON_LOOPBACK;
 	audited = ruleset->mode == EG_MODE_AUDIT || app->ctl.relax_until_boot_ns > bpf_ktime_get_boot_ns();
 	if (reason == EG_REASON_NONE || audited) {
@@ -260,85 +236,71 @@ static __always_inline bool eg_msg_load(struct __sk_buff *skb, __u32 offset, __u
 	return !bpf_skb_load_bytes(skb, offset, msg->b, len);
 }
 
-/* Queries on TCP: whole messages, each behind its length. */
-struct eg_dns_batch {
+/* A packet with messages, and what it is judged by; where it is read is s->hint.at. */
+struct eg_dns_packet {
 	struct __sk_buff *skb;
 	struct eg_scratch *s;
 	const struct eg_sock *sock;
 	const struct eg_ruleset *ruleset;
 	const struct eg_view *view;
-	__u32 at;
-	__u32 reason;
 };
 
-static long eg_dns_batch_one(__u32 i, struct eg_dns_batch *b)
+/* One query on TCP: whole, behind its length. */
+static long eg_dns_batch_one(__u32 i, struct eg_dns_packet *p)
 {
+	struct eg_scratch *s = p->s;
 	__u16 len_be = 0;
 	__u32 len;
 
 	(void)i;
-	if (b->at == b->skb->len)
+	if (s->hint.at == p->skb->len)
 		return 1;
-	b->reason = EG_REASON_DNS_MALFORMED;
-	if (bpf_skb_load_bytes(b->skb, b->at, &len_be, sizeof(len_be)))
+	s->hint.result = EG_REASON_DNS_MALFORMED;
+	if (bpf_skb_load_bytes(p->skb, s->hint.at, &len_be, sizeof(len_be)))
 		return 1;
 	len = bpf_ntohs(len_be);
-	if (len > EG_DNS_QUERY_MAX || !eg_msg_load(b->skb, b->at + 2, len, &b->s->msg))
+	if (len > EG_DNS_QUERY_MAX || !eg_msg_load(p->skb, s->hint.at + 2, len, &s->msg))
 		return 1;
-	b->at += 2 + len;
-	b->reason = (__u32)eg_dns_ask(b->skb, b->s, b->sock, b->ruleset, b->view);
-	return b->reason != EG_REASON_NONE;
+	s->hint.at += 2 + len;
+	s->hint.size++;
+	s->hint.result = (__u32)eg_dns_ask(p->skb, s, p->sock, p->ruleset, p->view);
+	return s->hint.result != EG_REASON_NONE;
 }
 
 static __always_inline __u8 eg_dns_out_tcp(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_sock *sock,
 					   const struct eg_ruleset *ruleset, const struct eg_view *view)
 {
-	struct eg_dns_batch batch = {
-		.skb = skb,
-		.s = s,
-		.sock = sock,
-		.ruleset = ruleset,
-		.view = view,
-		.at = view->payload,
-	};
+	struct eg_dns_packet packet = {.skb = skb, .s = s, .sock = sock, .ruleset = ruleset, .view = view};
 
-	bpf_loop(EG_DNS_TCP_QUERIES, eg_dns_batch_one, &batch, 0);
-	if (batch.reason == EG_REASON_NONE && batch.at != skb->len)
+	s->hint.at = view->payload;
+	s->hint.size = 0;
+	s->hint.result = EG_REASON_NONE;
+	bpf_loop(EG_DNS_TCP_QUERIES, eg_dns_batch_one, &packet, 0);
+	if (s->hint.result == EG_REASON_NONE && s->hint.at != skb->len)
 		return EG_REASON_DNS_MALFORMED;
-	return (__u8)batch.reason;
+	return (__u8)s->hint.result;
 }
 
-/* A packet to a resolver: the reason to refuse it, or NONE. */
-EG_GLOBAL int eg_dns_out(struct __sk_buff *skb, const struct eg_sock *sock, const struct eg_ruleset *ruleset,
-			 const struct eg_view *view)
+/* A packet to a resolver: the reason to refuse it, or NONE; *ret_queries are in it. */
+static __always_inline __u8 eg_dns_out(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_sock *sock,
+				       const struct eg_ruleset *ruleset, const struct eg_view *view,
+				       __u32 *ret_queries)
 {
-	__u32 len, at;
-	struct eg_scratch *s;
+	__u32 len = skb->len - view->payload;
 	__u8 reason;
 
-	if (!sock || !ruleset || !view)
-		return EG_REASON_INTERNAL;
-	at = view->payload;
-	len = skb->len - at;
-	if (!at || at > skb->len)
-		return EG_REASON_UNPARSABLE;
-	if (!len && view->proto == IPPROTO_TCP)
-		return EG_REASON_NONE;
-	s = eg_scratch_claim();
-	if (!s)
-		return EG_REASON_DNS_SHORTAGE;
 	s->text_len = 0;
 	s->addr_count = 0;
 	if (view->proto == IPPROTO_TCP) {
 		reason = eg_dns_out_tcp(skb, s, sock, ruleset, view);
-	} else if (len > EG_DNS_QUERY_MAX || !eg_msg_load(skb, at, len, &s->msg)) {
-		reason = EG_REASON_DNS_MALFORMED;
-		eg_dns_tell(sock, ruleset, view, s, 0, reason, EG_DIR_EGRESS, false);
-	} else {
-		reason = (__u8)eg_dns_ask(skb, s, sock, ruleset, view);
+		*ret_queries = s->hint.size;
+		return reason;
 	}
-	eg_scratch_release(s);
-	return reason;
+	*ret_queries = 1;
+	if (len <= EG_DNS_QUERY_MAX && eg_msg_load(skb, view->payload, len, &s->msg))
+		return (__u8)eg_dns_ask(skb, s, sock, ruleset, view);
+	eg_dns_tell(sock, ruleset, view, s, 0, EG_REASON_DNS_MALFORMED, EG_DIR_EGRESS, false);
+	return EG_REASON_DNS_MALFORMED;
 }
 
 /* ---- Learning ----------------------------------------------------------------------------------- */
@@ -346,57 +308,47 @@ EG_GLOBAL int eg_dns_out(struct __sk_buff *skb, const struct eg_sock *sock, cons
 static long eg_asked_match(__u32 i, struct eg_asked_look *look)
 {
 	const struct eg_asked_one *q = &look->asked->q[EG_MASKED(i, 31)];
-	__u16 port = look->view->src_port;
+	struct eg_scratch *s = look->s;
+	__u16 port = s->question.port;
 
-	if (!q->name_hash || q->id != look->id || !eg_addr_equal(&q->resolver, &look->view->src) ||
-	    look->now_ns > q->asked_ns + EG_DNS_PATIENCE_NS)
+	if (!q->name_hash || q->id != s->question.id || !eg_addr_equal(&q->resolver, &s->question.resolver) ||
+	    s->question.asked_ns > q->asked_ns + EG_DNS_PATIENCE_NS)
 		return 0;
-	if (q->port != port && !(port == EG_PORT_DNS && eg_addr_is_loopback(&look->view->src)))
+	if (q->port != port && !(port == EG_PORT_DNS && eg_addr_is_loopback(&q->resolver)))
 		return 0;
-	if (!look->bare && (q->type != look->type || q->name_hash != look->name_hash))
+	if (!s->bare && (q->type != s->question.type || q->name_hash != s->question.name_hash))
 		return 0;
-	look->found = 1;
+	s->asked_at = i + 1;
 	return 1;
 }
 
-static __always_inline bool eg_dns_was_asked(struct __sk_buff *skb, const struct eg_scratch *s,
-					     const struct eg_view *view, const struct eg_dns_head *head)
+static __always_inline bool eg_dns_was_asked(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_view *view,
+					     const struct eg_dns_head *head)
 {
-	struct eg_asked_look look = {
-		.view = view,
-		.id = head->id,
-		.type = head->qtype,
-		.bare = head->bare,
-		.name_hash = s->name_hash,
-		.now_ns = bpf_ktime_get_boot_ns(),
-	};
-	struct bpf_sock *sk = skb->sk;
+	struct bpf_sock *sk = eg_full_sock(skb);
+	struct eg_asked_look look = {.s = s};
 
-	if (!sk)
-		return false;
-	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return false;
 	look.asked = bpf_sk_storage_get(&asked, sk, 0, 0);
 	if (!look.asked)
 		return false;
+	s->question.name_hash = s->name_hash;
+	s->question.asked_ns = bpf_ktime_get_boot_ns();
+	s->question.resolver = view->src;
+	s->question.port = view->src_port;
+	s->question.id = head->id;
+	s->question.type = head->qtype;
+	s->bare = head->bare;
+	s->asked_at = 0;
 	bpf_loop(EG_ASKED_MAX, eg_asked_match, &look, 0);
-	return look.found;
+	return s->asked_at;
 }
 
-struct eg_dns_harvest {
-	struct eg_scratch *s;
-	__u32 slot;
-	__u32 uid;
-	__u32 granted; /* that were not before */
-	__u32 private; /* not public, and on no list */
-	__u32 shortage;
-	__u32 private_ok; /* the name has rules with a list */
-};
-
-static long eg_dns_harvest_one(__u32 i, struct eg_dns_harvest *h)
+static long eg_dns_harvest_one(__u32 i, struct eg_on_scratch *on)
 {
-	struct eg_scratch *s = h->s;
+	struct eg_scratch *s = on->s;
+	struct eg_harvest *h = &s->harvest;
 	const struct eg_rule_span *span;
 	enum eg_scope scope;
 	__u32 at;
@@ -405,16 +357,16 @@ static long eg_dns_harvest_one(__u32 i, struct eg_dns_harvest *h)
 	if (i >= s->addr_count)
 		return 1;
 	at = EG_MASKED(i, 63);
-	scope = eg_scope_of(&s->addr[at]);
+	s->grant_key.addr = s->addr[at];
+	scope = eg_scope_of(&s->grant_key.addr);
 	if (scope != EG_SCOPE_PUBLIC) {
-		span = scope == EG_SCOPE_PRIVATE && h->private_ok ? eg_private_span_of(h->uid, &s->addr[at]) : NULL;
+		span = scope == EG_SCOPE_PRIVATE && h->private_ok ? eg_private_span_of(s, h->uid) : NULL;
 		if (!span || !span->count) {
 			h->private++;
 			return 0;
 		}
 	}
-	s->grant_key.addr = s->addr[at];
-	granted = eg_grant_add(s, h->slot, s->ttl_s[at]);
+	granted = eg_grant_add(s, s->ttl_s[at]);
 	if (granted == EG_GRANTED_NOT) {
 		h->shortage = 1;
 		return 1;
@@ -425,32 +377,28 @@ static long eg_dns_harvest_one(__u32 i, struct eg_dns_harvest *h)
 
 _Static_assert(EG_ANSWER_ADDRS == 64, "the masks");
 
-/* Grants what s->addr holds for the name in s->key. */
-static __always_inline __u8 eg_dns_harvest(struct eg_scratch *s, const struct eg_sock *sock,
-					   const struct eg_ruleset *ruleset, const struct eg_view *view, __u32 qtype)
+/* Grants what s->addr holds for the name in s->key; what came of it is in s->harvest. */
+EG_GLOBAL int eg_dns_harvest(struct eg_scratch *s, __u32 slot, __u32 gen, __u32 uid)
 {
-	const struct eg_name_rules *rules = eg_name_rules_of(s, ruleset->uid);
-	struct eg_dns_harvest h = {.s = s, .slot = sock->who.app, .uid = ruleset->uid};
+	const struct eg_name_rules *rules;
+	struct eg_on_scratch on = {.s = s};
 	struct eg_app *app;
 
+	if (!s)
+		return 0;
+	__builtin_memset(&s->harvest, 0, sizeof(s->harvest));
+	rules = eg_name_rules_of(s, uid);
 	if (!rules || !rules->span.count)
-		return EG_REASON_NONE; /* asked under an earlier policy, or only to be asked */
-	h.private_ok = rules->private_span.count > 0;
-	s->grant_key.app = sock->who.app;
-	s->grant_key.gen = sock->who.gen;
-	s->grant_key.pad = 0;
-	bpf_loop(EG_ANSWER_ADDRS, eg_dns_harvest_one, &h, 0);
-	if (h.shortage)
-		return EG_REASON_DNS_SHORTAGE;
-	if (h.private)
-		eg_dns_tell(sock, ruleset, view, s, qtype, EG_REASON_DNS_PRIVATE, EG_DIR_INGRESS, true);
-	if (!h.granted)
-		return EG_REASON_NONE;
-	eg_dns_tell(sock, ruleset, view, s, qtype, EG_REASON_NONE, EG_DIR_INGRESS, false);
-	app = eg_app_at(sock->who.app);
-	if (app)
+		return 0; /* asked under an earlier policy, or only to be asked */
+	s->harvest.uid = uid;
+	s->harvest.private_ok = rules->private_span.count > 0;
+	s->grant_key.app = slot;
+	s->grant_key.gen = gen;
+	bpf_loop(EG_ANSWER_ADDRS, eg_dns_harvest_one, &on, 0);
+	app = eg_app_at(slot);
+	if (app && s->harvest.granted)
 		eg_add(&app->state.dns_learned, 1);
-	return EG_REASON_NONE;
+	return 0;
 }
 
 /* s->msg is one answer. Returns the reason to drop it, or NONE: its addresses are granted. */
@@ -471,149 +419,120 @@ EG_GLOBAL int eg_dns_learn(struct __sk_buff *skb, struct eg_scratch *s, const st
 	if (reason == EG_REASON_NONE && skb->ifindex == EG_LOOPBACK_IFINDEX && !(sock->flags & EG_SOCK_HOST_NS) &&
 	    !eg_addr_is_loopback(&view->src))
 		reason = EG_REASON_DNS_UNASKED;
-	if (reason == EG_REASON_NONE && !head.bare)
-		reason = eg_dns_harvest(s, sock, ruleset, view, head.qtype);
-	if (reason != EG_REASON_NONE)
+	if (reason == EG_REASON_NONE && !head.bare) {
+		eg_dns_harvest(s, sock->who.app, sock->who.gen, ruleset->uid);
+		reason = s->harvest.shortage ? EG_REASON_DNS_SHORTAGE : EG_REASON_NONE;
+		if (s->harvest.private) /* it passes; the addresses stay shut */
+			eg_dns_tell(sock, ruleset, view, s, head.qtype, EG_REASON_DNS_PRIVATE, EG_DIR_INGRESS, true);
+	}
+	if (reason != EG_REASON_NONE || (!head.bare && s->harvest.granted))
 		eg_dns_tell(sock, ruleset, view, s, head.qtype, reason, EG_DIR_INGRESS, false);
 	return reason;
 }
-
-/* Answers on TCP, piece by piece. */
-struct eg_dns_pieces {
-	struct __sk_buff *skb;
-	struct eg_dns_stream *stream;
-	const struct eg_sock *sock;
-	const struct eg_ruleset *ruleset;
-	const struct eg_view *view;
-	__u32 at;
-	__u32 reason;
-};
 
 static __always_inline __u32 eg_min(__u32 a, __u32 b)
 {
 	return a < b ? a : b;
 }
 
-/* The length's two bytes, then what is still missing of the message. */
-static long eg_dns_piece(__u32 i, struct eg_dns_pieces *p)
+static __always_inline long eg_dns_pieces_end(struct eg_scratch *s, __u32 reason)
 {
-	struct eg_dns_stream *stream = p->stream;
-	__u32 left = p->skb->len - p->at;
+	s->piece.result = reason;
+	return 1;
+}
+
+/* One of the length's two bytes, or what is still missing of the message. p->s is the stream's. */
+static long eg_dns_piece(__u32 i, struct eg_dns_packet *p)
+{
+	struct eg_scratch *s = p->s;
 	__u32 want, take;
 
 	(void)i;
-	if (p->at >= p->skb->len)
+	if (s->piece.at >= p->skb->len)
 		return 1;
-	if (stream->head < 2) {
-		if (bpf_skb_load_bytes(p->skb, p->at, &stream->len[stream->head & 1], 1))
-			goto bad;
-		stream->head++;
-		p->at++;
+	if (s->piece.head < 2) {
+		if (bpf_skb_load_bytes(p->skb, s->piece.at, &s->piece.len[s->piece.head & 1], 1))
+			return eg_dns_pieces_end(s, EG_REASON_DNS_MALFORMED);
+		s->piece.head++;
+		s->piece.at++;
 		return 0;
 	}
-	want = (__u32)stream->len[0] << 8 | stream->len[1];
-	if (!want || want > EG_MSG_MAX || stream->have >= want)
-		goto bad;
-	take = eg_min(eg_min(left, want - stream->have), EG_DNS_PIECE);
+	want = (__u32)s->piece.len[0] << 8 | s->piece.len[1];
+	if (!want || want > EG_MSG_MAX || s->piece.have >= want)
+		return eg_dns_pieces_end(s, EG_REASON_DNS_MALFORMED);
+	take = eg_min(eg_min(p->skb->len - s->piece.at, want - s->piece.have), EG_MSG_PAD);
 	asm volatile("" : "+r"(take));
-	if (!take || take > EG_DNS_PIECE ||
-	    bpf_skb_load_bytes(p->skb, p->at, &stream->s.msg.b[EG_MASKED(stream->have, 8191)], take))
-		goto bad;
-	stream->have += take;
-	p->at += take;
-	if (stream->have < want)
+	if (!take || take > EG_MSG_PAD ||
+	    bpf_skb_load_bytes(p->skb, s->piece.at, &s->msg.b[EG_MASKED(s->piece.have, 8191)], take))
+		return eg_dns_pieces_end(s, EG_REASON_DNS_MALFORMED);
+	s->piece.have += take;
+	s->piece.at += take;
+	if (s->piece.have < want)
 		return 0;
-	stream->s.msg.len = want;
-	stream->head = 0;
-	stream->have = 0;
-	p->reason = (__u32)eg_dns_learn(p->skb, &stream->s, p->sock, p->ruleset, p->view);
-	if (p->reason == EG_REASON_NONE)
-		return 0;
-	return 1;
-bad:
-	p->reason = EG_REASON_DNS_MALFORMED;
-	return 1;
+	s->msg.len = want;
+	s->piece.head = 0;
+	s->piece.have = 0;
+	s->piece.result = (__u32)eg_dns_learn(p->skb, s, p->sock, p->ruleset, p->view);
+	return s->piece.result != EG_REASON_NONE;
 }
 
-static __always_inline __u8 eg_dns_stream_read(struct __sk_buff *skb, struct eg_dns_stream *stream,
-					       const struct eg_sock *sock, const struct eg_ruleset *ruleset,
-					       const struct eg_view *view)
+static __always_inline __u8 eg_dns_stream_read(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_sock *sock,
+					       const struct eg_ruleset *ruleset, const struct eg_view *view)
 {
-	struct eg_dns_pieces p = {
-		.skb = skb,
-		.stream = stream,
-		.sock = sock,
-		.ruleset = ruleset,
-		.view = view,
-		.at = view->payload,
-	};
-	__u32 have = stream->have, head = stream->head;
+	struct eg_dns_packet packet = {.skb = skb, .s = s, .sock = sock, .ruleset = ruleset, .view = view};
+	__u32 have = s->piece.have, head = s->piece.head;
 	__s32 ahead;
 
-	if (!stream->known) {
-		stream->next_seq = view->seq;
-		stream->known = 1;
+	if (!s->piece.known) {
+		s->piece.next_seq = view->seq;
+		s->piece.known = 1;
 	}
-	ahead = (__s32)(view->seq - stream->next_seq);
+	ahead = (__s32)(view->seq - s->piece.next_seq);
 	if (ahead > 0)
 		return EG_REASON_DNS_SHORTAGE; /* what is before it has not come yet */
-	if ((__u32)-ahead >= skb->len - p.at)
+	if ((__u32)-ahead >= skb->len - view->payload)
 		return EG_REASON_NONE; /* read before */
-	p.at += (__u32)-ahead;
-	bpf_loop(EG_DNS_PIECES, eg_dns_piece, &p, 0);
-	if (p.reason == EG_REASON_NONE && p.at != skb->len)
-		p.reason = EG_REASON_DNS_MALFORMED;
-	if (p.reason != EG_REASON_NONE) { /* it comes again, and is read again from its start */
-		stream->have = have;
-		stream->head = head;
-		return (__u8)p.reason;
+	s->piece.at = view->payload + (__u32)-ahead;
+	s->piece.result = EG_REASON_NONE;
+	bpf_loop(EG_DNS_PIECES, eg_dns_piece, &packet, 0);
+	if (s->piece.result == EG_REASON_NONE && s->piece.at != skb->len)
+		s->piece.result = EG_REASON_DNS_MALFORMED;
+	if (s->piece.result != EG_REASON_NONE) { /* it comes again, and is read again from its start */
+		s->piece.have = have;
+		s->piece.head = head;
+		return (__u8)s->piece.result;
 	}
-	stream->next_seq = view->seq + (skb->len - view->payload);
+	s->piece.next_seq = view->seq + (skb->len - view->payload);
 	return EG_REASON_NONE;
 }
 
-static __always_inline __u8 eg_dns_in_tcp(struct __sk_buff *skb, const struct eg_sock *sock,
+/* A packet of a connection to a resolver: the reason to drop it, or NONE. */
+static __always_inline __u8 eg_dns_in_tcp(struct __sk_buff *skb, struct bpf_sock *sk, const struct eg_sock *sock,
 					  const struct eg_ruleset *ruleset, const struct eg_view *view)
 {
-	struct bpf_sock *sk = skb->sk;
-	struct eg_dns_stream *stream;
+	struct eg_scratch *stream;
 	__u8 reason;
 
-	if (!sk)
-		return EG_REASON_INTERNAL;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return EG_REASON_INTERNAL;
 	stream = bpf_sk_storage_get(&dns_streams, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!stream || __sync_lock_test_and_set(&stream->s.busy, 1))
+	if (!stream || __sync_lock_test_and_set(&stream->busy, 1))
 		return EG_REASON_DNS_SHORTAGE; /* another CPU has a packet of the same connection */
 	reason = eg_dns_stream_read(skb, stream, sock, ruleset, view);
-	eg_scratch_release(&stream->s);
+	eg_scratch_release(stream);
 	return reason;
 }
 
-/* A packet from a resolver: the reason to drop it, or NONE. */
-EG_GLOBAL int eg_dns_in(struct __sk_buff *skb, const struct eg_sock *sock, const struct eg_ruleset *ruleset,
-			const struct eg_view *view)
+/* A datagram from a resolver: the reason to drop it, or NONE. */
+static __always_inline __u8 eg_dns_in_udp(struct __sk_buff *skb, const struct eg_sock *sock,
+					  const struct eg_ruleset *ruleset, const struct eg_view *view)
 {
-	struct eg_scratch *s;
-	__u32 len, at;
+	struct eg_scratch *s = eg_scratch_claim();
 	__u8 reason;
 
-	if (!sock || !ruleset || !view)
-		return EG_REASON_INTERNAL;
-	at = view->payload;
-	len = skb->len - at;
-	if (!at || at > skb->len)
-		return EG_REASON_UNPARSABLE;
-	if (view->proto == IPPROTO_TCP)
-		return len ? eg_dns_in_tcp(skb, sock, ruleset, view) : EG_REASON_NONE;
-	s = eg_scratch_claim();
 	if (!s)
 		return EG_REASON_DNS_SHORTAGE;
 	s->text_len = 0;
 	s->addr_count = 0;
-	if (eg_msg_load(skb, at, len, &s->msg)) {
+	if (eg_msg_load(skb, view->payload, skb->len - view->payload, &s->msg)) {
 		reason = (__u8)eg_dns_learn(skb, s, sock, ruleset, view);
 	} else {
 		reason = EG_REASON_DNS_MALFORMED;

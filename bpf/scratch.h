@@ -11,6 +11,7 @@
 #define EG_BPF_SCRATCH_H
 
 #include "maps.h"
+#include "rules.h"
 
 #define EG_SCRATCHES 8
 #define EG_MSG_MAX   8192 /* bytes of a DNS message or of a connection's first data that are looked at */
@@ -39,7 +40,51 @@ struct eg_walk {
 	__u32 name_len; /* 0: not seen */
 	__u32 label; /* bytes of it so far */
 	__u32 letters; /* in it: bytes that are no digits */
+	__u32 left; /* bytes left of a DNS label, records left of a section */
+	__u32 size; /* of the addresses in a hint */
+	__u32 ttl_s;
+};
+
+/* Looking for grants of an address (grant.h). */
+struct eg_grant_look {
+	__u64 now_ns; /* boot */
+	__u32 uid;
+	__u32 service;
+	__u32 stale; /* a grant would allow it, but for its end */
 	__u32 pad;
+};
+
+/* Making one. */
+struct eg_grant_place {
+	__u64 now_ns;
+	__u64 soonest_ns; /* end of the grant that has to make room for the name at this address */
+	__u32 slot;
+	__u32 max;
+	__u32 place;
+	__u32 way;
+	__u32 known; /* 1: the name has a grant of the address */
+	__u32 spare; /* 1: good grants of other names are passed over */
+};
+
+/* What an answer's addresses became (resolve.h). */
+struct eg_harvest {
+	__u32 uid;
+	__u32 ask_only; /* 1: the name may be asked, nothing is granted */
+	__u32 private_ok; /* 1: the name has rules with a `private` list */
+	__u32 granted; /* that were not before */
+	__u32 private; /* not public, and on no list */
+	__u32 shortage;
+};
+
+/* Answers on a TCP connection, which come in pieces (resolve.h). */
+struct eg_pieces {
+	__u32 next_seq; /* of the next byte */
+	__u32 known; /* 1: next_seq is valid */
+	__u32 have; /* bytes of the message, in msg */
+	__u32 head; /* bytes of its length, in len */
+	__u8 len[4];
+	__u32 at; /* offset in the packet */
+	__u32 result; /* enum eg_reason */
 };
 
 struct eg_scratch {
@@ -51,6 +96,18 @@ struct eg_scratch {
 	struct eg_grant_key grant_key;
 	struct eg_grant grant;
 	struct eg_walk walk;
+	struct eg_walk hint; /* within a record */
+	struct eg_grant_look look;
+	struct eg_grant_place place;
+	struct eg_found found;
+	struct eg_found covers;
+	struct eg_found best;
+	struct eg_rule_key rule_key;
+	struct eg_harvest harvest;
+	struct eg_pieces piece;
+	struct eg_asked_one question;
+	__u32 bare; /* 1: the answer has no question section */
+	__u32 asked_at; /* 1 + index of the question, 0: never asked */
 	__u32 addr_count;
 	__u32 ttl_s[EG_ANSWER_ADDRS];
 	struct eg_addr addr[EG_ANSWER_ADDRS];
@@ -64,6 +121,11 @@ struct {
 	__type(key, __u32);
 	__type(value, struct eg_scratch);
 } scratch __weak SEC(".maps");
+
+/* For the callbacks of bpf_loop, which take a pointer to the stack only. */
+struct eg_on_scratch {
+	struct eg_scratch *s;
+};
 
 static __always_inline struct eg_scratch *eg_scratch_claim(void)
 {

@@ -153,7 +153,7 @@ static __always_inline bool eg_tls_server_name(struct eg_scratch *s, __u32 len)
 	return true;
 }
 
-static long eg_tls_extension(__u32 i, struct eg_hello_ctx *ctx)
+static long eg_tls_extension(__u32 i, struct eg_on_scratch *ctx)
 {
 	struct eg_scratch *s = ctx->s;
 	__u32 type, len;
@@ -170,7 +170,7 @@ static long eg_tls_extension(__u32 i, struct eg_hello_ctx *ctx)
 	return !eg_tls_skip(s, len);
 }
 
-static long eg_tls_name_byte(__u32 i, struct eg_hello_ctx *ctx)
+static long eg_tls_name_byte(__u32 i, struct eg_on_scratch *ctx)
 {
 	struct eg_scratch *s = ctx->s;
 
@@ -183,7 +183,7 @@ static long eg_tls_name_byte(__u32 i, struct eg_hello_ctx *ctx)
 }
 
 /* All extensions that are here. The result: NOT, HELD or UNNAMED, whether a name was seen or not. */
-static __always_inline void eg_tls_extensions(struct eg_scratch *s, struct eg_hello_ctx *ctx)
+static __always_inline void eg_tls_extensions(struct eg_scratch *s, struct eg_on_scratch *ctx)
 {
 	__u32 len;
 
@@ -203,7 +203,7 @@ static __always_inline void eg_tls_extensions(struct eg_scratch *s, struct eg_he
 /* enum eg_hello of s->msg. OK: the name is in s as eg_name_finish leaves it. */
 EG_GLOBAL int eg_tls_hello(struct eg_scratch *s)
 {
-	struct eg_hello_ctx ctx = {.s = s};
+	struct eg_on_scratch ctx = {.s = s};
 
 	if (!s)
 		return EG_HELLO_NOT;

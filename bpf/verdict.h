@@ -42,83 +42,30 @@ struct eg_verdict {
 	__u64 name_hash; /* of the grant's name */
 };
 
-/* Of two that allow, one that demands nothing of the first data wins. */
-static __always_inline bool eg_verdict_needs_grant(const struct eg_ruleset *ruleset, const struct eg_ask *ask,
-						   const struct eg_found *found)
-{
-	return ruleset->flags & EG_RULESET_NAMES && ask->origin == EG_DIR_EGRESS &&
-	       (!found->allowed || found->flags & EG_MATCH_VERIFY);
-}
-
-/* Denied, and some rule with names allows the service: the address is what is missing. */
-static __always_inline bool eg_verdict_lacks_grant(const struct eg_ruleset *ruleset, const struct eg_ask *ask,
-						   const struct eg_found *found)
-{
-	struct eg_found any = {0};
-
-	return ruleset->flags & EG_RULESET_NAMES && !ask->loopback && !found->prefix_seen &&
-	       eg_matches_search(ruleset->name_first, ruleset->name_count, ask->service, &any);
-}
-
-static __always_inline void eg_verdict_fill(const struct eg_ruleset *ruleset,
-					    const struct eg_found *found, struct eg_verdict *ret)
+static __always_inline void eg_verdict_fill(const struct eg_ruleset *ruleset, const struct eg_found *found,
+					    struct eg_verdict *ret)
 {
 	ret->uid = ruleset->uid;
 	ret->rule = found->rule;
 	ret->prefix_seen = found->prefix_seen;
 	ret->flags = found->allowed ? found->flags : 0;
-	ret->way = found->allowed ? found->way : 0;
-	ret->name_hash = found->allowed ? found->name_hash : 0;
+	ret->way = found->way;
+	ret->name_hash = found->name_hash;
 	ret->meters_out = ruleset->meters_out | (__u32)found->meter_out << 24;
 	ret->meters_in = ruleset->meters_in | (__u32)found->meter_in << 24;
 	ret->meters_flows = ruleset->meters_flows | (__u32)found->meter_flows << 24;
 	ret->reason = EG_REASON_NONE;
 }
 
-/*
- * The verdict of a live flow whose address was granted for this name: a change of policy, or the
- * grant's end, cuts it only if the name itself is no longer allowed. Leaves *ret if it is not.
- */
-EG_GLOBAL int eg_verdict_named(const struct eg_ruleset *ruleset, const struct eg_ask *ask,
-			       const struct eg_sock_names *named, struct eg_verdict *ret)
-{
-	struct eg_found found = {0};
-	struct eg_scratch *s;
-
-	if (!ruleset || !ask || !named || !ret)
-		return 0;
-	s = eg_scratch_claim();
-	if (!s)
-		return 0;
-	__builtin_memcpy(s->key.text, named->name, sizeof(s->key.text));
-	if (eg_name_allows(s, ruleset->uid, &ask->remote, ask->service, &found) &&
-	    !(found.flags & EG_MATCH_CONNECT)) {
-		found.name_hash = ret->name_hash;
-		eg_verdict_fill(ruleset, &found, ret);
-	}
-	eg_scratch_release(s);
-	return 0;
-}
-
-EG_GLOBAL int eg_verdict_rules(const struct eg_ruleset *ruleset, const struct eg_ask *ask, struct eg_verdict *ret)
+/* What rules say that name the address itself. */
+EG_GLOBAL int eg_verdict_addresses(const struct eg_ruleset *ruleset, const struct eg_ask *ask,
+				   struct eg_verdict *ret)
 {
 	struct eg_found found;
-	bool stale = false;
 
 	if (!ruleset || !ask || !ret)
 		return 0;
 	eg_rules_search(ruleset->uid, ask->origin, &ask->remote, ask->service, &found);
-	if (eg_verdict_needs_grant(ruleset, ask, &found)) {
-		struct eg_grant_ask grant = {
-			.now_ns = ask->now_ns,
-			.app = ask->app,
-			.gen = ask->gen,
-			.uid = ruleset->uid,
-			.service = ask->service,
-		};
-
-		stale = eg_grants_search(&grant, &ask->remote, &found);
-	}
 	eg_verdict_fill(ruleset, &found, ret);
 	if (ask->loopback) { /* never leaves the host: no cap counts it */
 		ret->meters_out = 0;
@@ -133,15 +80,89 @@ EG_GLOBAL int eg_verdict_rules(const struct eg_ruleset *ruleset, const struct eg
 	}
 	if (ask->origin == EG_DIR_INGRESS)
 		ret->reason = EG_REASON_NO_INGRESS_RULE;
-	else if (stale)
-		ret->reason = EG_REASON_GRANT_EXPIRED;
-	else if (eg_verdict_lacks_grant(ruleset, ask, &found))
-		ret->reason = EG_REASON_NO_GRANT;
 	else if (found.prefix_seen)
 		ret->reason = EG_REASON_NO_RULE_PORT;
 	else
 		ret->reason = ask->loopback ? EG_REASON_LOOPBACK : EG_REASON_NO_RULE;
 	return 0;
+}
+
+/* Of two that allow, one that demands nothing of the first data wins. */
+static __always_inline void eg_verdict_take(const struct eg_ruleset *ruleset, const struct eg_scratch *s,
+					    struct eg_verdict *ret)
+{
+	bool loopback_free = !ret->meters_out && !ret->meters_in;
+
+	if (ret->reason == EG_REASON_NONE && s->best.flags & EG_MATCH_VERIFY)
+		return;
+	eg_verdict_fill(ruleset, &s->best, ret);
+	if (loopback_free && eg_addr_is_loopback(&s->grant_key.addr)) {
+		ret->meters_out = 0;
+		ret->meters_in = 0;
+		ret->meters_flows = 0;
+	}
+}
+
+/*
+ * What the grants of the address add to that: makes *ret allow, or says why they don't.
+ */
+EG_GLOBAL int eg_verdict_grants(const struct eg_ruleset *ruleset, const struct eg_ask *ask, struct eg_verdict *ret)
+{
+	struct eg_scratch *s;
+
+	if (!ruleset || !ask || !ret)
+		return 0;
+	s = eg_scratch_claim();
+	if (!s)
+		return 0;
+	s->grant_key.app = ask->app;
+	s->grant_key.gen = ask->gen;
+	s->grant_key.addr = ask->remote;
+	s->look.now_ns = ask->now_ns;
+	s->look.uid = ruleset->uid;
+	s->look.service = ask->service;
+	__builtin_memset(&s->best, 0, sizeof(s->best));
+	eg_grants_search(s);
+	if (s->best.allowed)
+		eg_verdict_take(ruleset, s, ret);
+	else if (ret->reason != EG_REASON_NONE && s->look.stale)
+		ret->reason = EG_REASON_GRANT_EXPIRED;
+	else if (ret->reason == EG_REASON_NO_RULE && eg_matches_search(ruleset->name_first, ruleset->name_count,
+								       ask->service, &s->found))
+		ret->reason = EG_REASON_NO_GRANT;
+	eg_scratch_release(s);
+	return 0;
+}
+
+/*
+ * The verdict of a live flow whose address was granted for this name: a change of policy, or the
+ * grant's end, cuts it only if the name itself is no longer allowed. Leaves *ret if it is not.
+ */
+EG_GLOBAL int eg_verdict_named(const struct eg_ruleset *ruleset, const struct eg_flow *flow,
+			       const struct eg_sock_names *named, struct eg_verdict *ret)
+{
+	struct eg_scratch *s;
+
+	if (!ruleset || !flow || !named || !ret || flow->origin != EG_DIR_EGRESS)
+		return 0;
+	s = eg_scratch_claim();
+	if (!s)
+		return 0;
+	__builtin_memcpy(s->key.text, named->name, sizeof(s->key.text));
+	s->grant_key.addr = flow->peer;
+	if (eg_name_allows(s, ruleset->uid, EG_SERVICE(flow->proto, flow->peer_port)) && !(s->found.flags & EG_MATCH_CONNECT))
+		eg_verdict_fill(ruleset, &s->found, ret);
+	eg_scratch_release(s);
+	return 0;
+}
+
+static __always_inline void eg_verdict_rules(const struct eg_ruleset *ruleset, const struct eg_ask *ask,
+					     struct eg_verdict *ret)
+{
+	eg_verdict_addresses(ruleset, ask, ret);
+	if (ruleset->flags & EG_RULESET_NAMES && ask->origin == EG_DIR_EGRESS &&
+	    (ret->reason != EG_REASON_NONE || ret->flags & EG_MATCH_VERIFY))
+		eg_verdict_grants(ruleset, ask, ret);
 }
 
 static __always_inline bool eg_killed(const struct eg_app *app)
