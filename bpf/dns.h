@@ -57,6 +57,7 @@ static long eg_dns_name_byte(__u32 i, struct eg_dns_at *r)
 	struct eg_scratch *s = r->s;
 	__u8 c;
 
+	(void)i;
 	if (r->at >= s->msg.len) {
 		r->state = EG_DNS_BAD;
 		return 1;
@@ -134,6 +135,7 @@ static long eg_dns_skip_label(__u32 i, struct eg_dns_at *r)
 	struct eg_scratch *s = r->s;
 	__u8 c;
 
+	(void)i;
 	if (r->at >= s->msg.len) {
 		r->state = EG_DNS_BAD;
 		return 1;
@@ -192,6 +194,7 @@ static __always_inline bool eg_dns_add(struct eg_scratch *s, __u32 at, __u32 siz
 
 static long eg_dns_hint(__u32 i, struct eg_dns_at *r)
 {
+	(void)i;
 	if (r->left < r->size)
 		return 1;
 	if (!eg_dns_add(r->s, r->at, r->size, r->ttl_s)) {
@@ -209,6 +212,7 @@ static long eg_dns_param(__u32 i, struct eg_dns_at *r)
 	struct eg_dns_at hint = {.s = r->s, .ttl_s = r->ttl_s};
 	__u32 key, len;
 
+	(void)i;
 	if (!r->left)
 		return 1;
 	if (r->left < 4) {
