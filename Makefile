@@ -115,7 +115,7 @@ $(BUILD)/gen/parsers.skel.h: $(BUILD)/tests/bpf/parsers.bpf.o
 $(BUILD)/tests/bpf/parsers.o: $(BUILD)/gen/parsers.skel.h
 
 PARSER_TEST := $(filter %/test_parse_hello %/test_parse_dns,$(BPF_TEST)) $(BPF_FUZZ)
-PARSER_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(addprefix tests/bpf/,parsers.c shapes.c) $(wildcard tests/bpf/reference*.c))
+PARSER_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(addprefix tests/bpf/,parsers.c shapes.c shapes_dns.c) $(wildcard tests/bpf/reference*.c))
 $(PARSER_TEST): $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(PARSER_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

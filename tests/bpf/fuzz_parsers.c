@@ -103,6 +103,95 @@ static void make_http(struct shape *m)
 	shape_text(m, ends[any(3)]);
 }
 
+static void make_query(struct shape *m)
+{
+	static const unsigned types[] = {1, 5, 12, 16, 28, 33, 64, 65, 257};
+	char name[256];
+
+	make_name(name);
+	shape_dns(m, &(struct shape_dns){
+			     .name = name,
+			     .id = any(65536),
+			     .flags = 0x0100 | any(8) << 4,
+			     .type = types[any(sizeof(types) / sizeof(*types))],
+			     .edns = any(2),
+		     });
+}
+
+static void make_service(struct shape *m, uint32_t ttl)
+{
+	size_t at = shape_dns_service(m, any(2) ? 64 : 65, ttl);
+	uint8_t value[17 * 16];
+
+	for (unsigned params = any(20) ? any(5) : any(40); params; params--) {
+		unsigned key = any(8);
+		unsigned len = key == 4 ? 4 * any(4) : key == 6 ? 16 * any(4) : any(20);
+
+		if (!any(40))
+			len = (key == 4 ? 4 : 16) * any(18) % sizeof(value);
+		for (unsigned i = 0; i < len; i++)
+			value[i] = (uint8_t)any(256);
+		shape_dns_param(m, key, value, len);
+	}
+	shape_dns_close(m, at);
+}
+
+/* Any record; pointers go anywhere: forward, to themselves, in circles. */
+static void make_record(struct shape *m)
+{
+	static const uint32_t ttls[] = {0, 1, 60, 300, 86400, 0x7fffffff, 0x80000000, 0xffffffff};
+	unsigned owner = any(3) ? SHAPE_QUESTION : 0xc000 | any(16384);
+	uint32_t ttl = any(2) ? ttls[any(8)] : any(100000);
+	uint8_t data[300];
+	unsigned len;
+
+	for (unsigned i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)any(256);
+	switch (any(6)) {
+	case 0:
+	case 1:
+		shape_dns_record(m, owner, 1, ttl, data, 4);
+		break;
+	case 2:
+		shape_dns_record(m, owner, 28, ttl, data, 16);
+		break;
+	case 3:
+		data[0] |= 0xc0;
+		shape_dns_record(m, owner, 5, ttl, data, 2);
+		break;
+	case 4:
+		make_service(m, ttl);
+		break;
+	default:
+		len = any(sizeof(data));
+		shape_dns_record(m, owner, 16 + any(5), ttl, data, len);
+		if (!any(4)) /* of another class */
+			m->b[m->len - len - 7] = 3;
+	}
+}
+
+static void make_answer(struct shape *m)
+{
+	unsigned count = any(20) ? any(8) : any(80);
+	char name[256];
+
+	make_name(name);
+	shape_dns(m, &(struct shape_dns){
+			     .name = name,
+			     .id = any(65536),
+			     .flags = 0x8100 | any(8) << 4 | (any(4) ? 0 : any(16)) | (any(9) ? 0 : 0x200),
+			     .type = any(2) ? 1 : 65,
+			     .records = count,
+		     });
+	while (count-- && m->len < PX_MSG_MAX)
+		make_record(m);
+	if (!any(10) && m->len > 20) { /* an error without the question */
+		m->len = 12;
+		memset(m->b + 4, 0, 8);
+		m->b[3] |= 1;
+	}
+}
+
 /* ---- Mutations ------------------------------------------------------------------------------------------ */
 
 static void insert(struct shape *m, size_t at, const uint8_t *bytes, size_t len)
@@ -236,6 +325,18 @@ static void http(void **state)
 	compare(*state, PX_HTTP, make_http, reference_http, 1u << HELLO_OK | 1u << HELLO_HELD | 1u << HELLO_NOT);
 }
 
+static void dns_query(void **state)
+{
+	compare(*state, PX_DNS_QUERY, make_query, reference_dns_query,
+		1ull << EG_REASON_NONE | 1ull << EG_REASON_DNS_NAME | 1ull << EG_REASON_DNS_MALFORMED);
+}
+
+static void dns_answer(void **state)
+{
+	compare(*state, PX_DNS_ANSWER, make_answer, reference_dns_answer,
+		1ull << EG_REASON_NONE | 1ull << EG_REASON_DNS_NAME | 1ull << EG_REASON_DNS_MALFORMED);
+}
+
 static int setup(void **state)
 {
 	*state = px_open();
@@ -253,6 +354,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tls),
 		cmocka_unit_test(http),
+		cmocka_unit_test(dns_query),
+		cmocka_unit_test(dns_answer),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

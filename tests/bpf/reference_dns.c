@@ -85,7 +85,7 @@ static int get_question(const uint8_t *msg, size_t len, struct px_found *ret, si
 	if (!n)
 		return EG_REASON_DNS_NAME;
 	ret->qtype = (uint16_t)get16(msg, at);
-	memcpy(ret->name, ignored, sizeof(ret->name));
+	strcpy(ret->name, ignored);
 	*ret_end = at + 4;
 	return EG_REASON_NONE;
 }

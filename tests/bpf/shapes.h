@@ -42,4 +42,30 @@ void shape_hello_close(struct shape *m);
 /* One server_name extension with one name. */
 void shape_server_name(struct shape *m, const char *name, size_t len);
 
+/* ---- DNS ---- */
+
+#define SHAPE_QUESTION 0xc00c /* pointer to the question's name */
+
+struct shape_dns {
+	const char *name;
+	unsigned id;
+	unsigned flags;
+	unsigned type;
+	unsigned records; /* in the answer section; the caller adds them */
+	bool edns;
+};
+
+/* Header and question, or a whole query. */
+void shape_dns(struct shape *m, const struct shape_dns *dns);
+/* Labels and the root; no check of anything. */
+void shape_dns_name(struct shape *m, const char *name);
+/* A record of class IN, its owner a pointer; `m` grows by its data. */
+void shape_dns_record(struct shape *m, unsigned owner, unsigned type, uint32_t ttl, const void *data, size_t len);
+void shape_dns_opt(struct shape *m);
+/* SvcPriority 1, TargetName "."; the parameters follow, then shape_dns_close. Returns where the record is. */
+size_t shape_dns_service(struct shape *m, unsigned type, uint32_t ttl);
+void shape_dns_param(struct shape *m, unsigned key, const void *value, size_t len);
+/* Sets the length of the record at `at`, which ends here. */
+void shape_dns_close(struct shape *m, size_t at);
+
 #endif
