@@ -74,7 +74,7 @@ static __always_inline struct eg_sock *eg_attempt_sock(struct bpf_sock_addr *ctx
 /* A TCP connection that will be tried: its SYN is not counted as new again. */
 static __always_inline void eg_attempt_admit(struct eg_sock *sock)
 {
-	eg_flow_end(&sock->who, &sock->flow, 0, 0);
+	eg_flow_end(&sock->who, &sock->flow, NULL);
 	sock->flow.state = EG_FLOW_ADMITTED;
 	sock->flow.origin = EG_DIR_EGRESS;
 }
@@ -129,6 +129,9 @@ static __always_inline int eg_attempt(struct bpf_sock_addr *ctx, struct eg_attem
 	/* a ping socket's type is known with its packet */
 	if (a->view.proto != IPPROTO_TCP && a->view.proto != IPPROTO_UDP)
 		return 1;
+	ask.app = a->who.app;
+	ask.gen = a->who.gen;
+	ask.now_ns = clock.boot_ns;
 	ask.remote = a->view.dst;
 	ask.service = EG_SERVICE(a->view.proto, a->view.dst_port);
 	if (eg_addr_is_loopback(&ask.remote)) {

@@ -51,30 +51,21 @@ static __always_inline struct eg_loss *eg_loss_at(__u32 slot, enum eg_loss_cause
 	return all ? &all->by[cause] : NULL;
 }
 
-/* Fills what every event has; NULL if it may not or can not be told, with *ret_cause set. */
-static __always_inline struct eg_event *eg_event_begin(const struct eg_who *who, bool flow, bool noise,
-						       enum eg_loss_cause *ret_cause)
+/* An event's number and time, or 0: over budget. */
+static __always_inline __u64 eg_event_number(const struct eg_who *who, bool noise, __u64 now)
 {
 	struct eg_host_ctl *host = eg_host();
 	struct eg_app *app = eg_app_at(who->app);
-	__u64 now = bpf_ktime_get_boot_ns();
-	struct eg_event *event;
-	__u64 seq;
 
-	*ret_cause = EG_LOSS_SUPPRESSED;
 	if (!host || !app)
-		return NULL;
+		return 0;
 	if (!eg_budget_spend(host, noise ? &app->state.noise_ns : &app->state.budget_ns, now))
-		return NULL;
-	*ret_cause = EG_LOSS_RING_FULL;
-	seq = __sync_fetch_and_add(&app->state.event_seq, 1) + 1;
-	if (flow)
-		event = bpf_ringbuf_reserve(&flow_events, sizeof(*event), 0);
-	else
-		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	if (!event)
-		return NULL;
-	__builtin_memset(event, 0, sizeof(*event));
+		return 0;
+	return __sync_fetch_and_add(&app->state.event_seq, 1) + 1;
+}
+
+static __always_inline void eg_event_fill(struct eg_event *event, const struct eg_who *who, __u64 seq, __u64 now)
+{
 	event->boot_ns = now;
 	event->seq = seq;
 	event->app = who->app;
@@ -83,7 +74,52 @@ static __always_inline struct eg_event *eg_event_begin(const struct eg_who *who,
 	event->user = who->user;
 	event->cgroup_id = who->cgroup_id;
 	__builtin_memcpy(event->comm, who->comm, sizeof(event->comm));
+}
+
+/* Fills what every event has; NULL if it may not or can not be told, with *ret_cause set. */
+static __always_inline struct eg_event *eg_event_begin(const struct eg_who *who, bool flow, bool noise,
+						       enum eg_loss_cause *ret_cause)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 seq = eg_event_number(who, noise, now);
+	struct eg_event *event;
+
+	*ret_cause = EG_LOSS_SUPPRESSED;
+	if (!seq)
+		return NULL;
+	*ret_cause = EG_LOSS_RING_FULL;
+	if (flow)
+		event = bpf_ringbuf_reserve(&flow_events, sizeof(*event), 0);
+	else
+		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event)
+		return NULL;
+	__builtin_memset(event, 0, sizeof(*event));
+	eg_event_fill(event, who, seq, now);
 	return event;
+}
+
+/* The same of the longer record. */
+static __always_inline struct eg_event_named *eg_event_begin_named(const struct eg_who *who, bool flow, bool noise,
+								   enum eg_loss_cause *ret_cause)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 seq = eg_event_number(who, noise, now);
+	struct eg_event_named *named;
+
+	*ret_cause = EG_LOSS_SUPPRESSED;
+	if (!seq)
+		return NULL;
+	*ret_cause = EG_LOSS_RING_FULL;
+	if (flow)
+		named = bpf_ringbuf_reserve(&flow_events, sizeof(*named), 0);
+	else
+		named = bpf_ringbuf_reserve(&events, sizeof(*named), 0);
+	if (!named)
+		return NULL;
+	__builtin_memset(named, 0, sizeof(*named));
+	eg_event_fill(&named->e, who, seq, now);
+	return named;
 }
 
 static __always_inline void eg_volume_load(struct eg_volume *ret, const struct eg_volume *from)
@@ -126,43 +162,78 @@ static __always_inline void eg_flow_lost(__u32 slot, enum eg_loss_cause cause, e
 	eg_add(&flow->seen.packets_in, -rest.packets_in);
 }
 
-/* Start, update or end of a flow. TCP's rtt_us and retransmits come from sockops, else 0. */
-EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, __u32 type, __u32 rtt_us,
-			   __u32 retransmits)
+static __always_inline void eg_flow_describe(struct eg_event *event, const struct eg_flow *flow, __u32 type,
+					     const struct eg_volume *seen)
+{
+	bool in = flow->origin == EG_DIR_INGRESS;
+
+	event->type = (__u8)type;
+	event->uid = flow->uid;
+	event->reason = flow->reason;
+	event->audited = flow->reason != EG_REASON_NONE;
+	event->dir = flow->origin;
+	event->proto = flow->proto;
+	event->rule = flow->rule;
+	event->flags = flow->flags;
+	event->src = in ? flow->peer : flow->local;
+	event->dst = in ? flow->local : flow->peer;
+	event->src_port = in ? flow->peer_port : flow->local_port;
+	event->dst_port = in ? flow->local_port : flow->peer_port;
+	event->flow_id = flow->id;
+	event->start_boot_ns = flow->start_boot_ns;
+	event->seen = *seen;
+	event->rtt_us = flow->rtt_us;
+	event->retransmits = flow->retransmits;
+}
+
+/* The names of a flow: those kept with its socket, or of a further peer the grant's, while it is there. */
+static __always_inline void eg_flow_names(struct eg_event_named *named, const struct eg_who *who,
+					  const struct eg_flow *flow, const struct eg_sock_names *names)
+{
+	struct eg_grant_key key = {.app = who->app, .gen = who->gen, .addr = flow->peer, .way = flow->grant_way - 1};
+	const struct eg_grant *grant;
+
+	if (names) {
+		__builtin_memcpy(named->name, names->name, sizeof(named->name));
+		__builtin_memcpy(named->sni, names->sni, sizeof(names->sni));
+		return;
+	}
+	grant = bpf_map_lookup_elem(&grants, &key);
+	if (grant && grant->name_hash == flow->name_hash)
+		__builtin_memcpy(named->name, grant->text, sizeof(named->name));
+}
+
+/* Start, update or end of a flow. names: NULL if none are kept with the flow's socket. */
+EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, const struct eg_sock_names *names,
+			   __u32 type)
 {
 	enum eg_loss_cause cause;
 	struct eg_volume seen;
-	struct eg_event *event;
 
 	if (!who || !flow)
 		return 0;
 	eg_volume_load(&seen, &flow->seen);
-	event = eg_event_begin(who, true, false, &cause);
-	if (!event) {
-		eg_flow_lost(who->app, cause, type, &seen, flow);
-	} else {
-		bool in = flow->origin == EG_DIR_INGRESS;
+	if (flow->flags & (EG_FLOW_NAMED | EG_FLOW_SNI)) {
+		struct eg_event_named *named = eg_event_begin_named(who, true, false, &cause);
 
-		event->type = (__u8)type;
-		event->uid = flow->uid;
-		event->reason = flow->reason;
-		event->audited = flow->reason != EG_REASON_NONE;
-		event->dir = flow->origin;
-		event->proto = flow->proto;
-		event->rule = flow->rule;
-		event->flags = flow->flags;
-		event->src = in ? flow->peer : flow->local;
-		event->dst = in ? flow->local : flow->peer;
-		event->src_port = in ? flow->peer_port : flow->local_port;
-		event->dst_port = in ? flow->local_port : flow->peer_port;
-		event->flow_id = flow->id;
-		event->start_boot_ns = flow->start_boot_ns;
-		event->seen = seen;
-		event->rtt_us = rtt_us;
-		event->retransmits = retransmits;
+		if (!named) {
+			eg_flow_lost(who->app, cause, type, &seen, flow);
+			return 0;
+		}
+		eg_flow_describe(&named->e, flow, type, &seen);
+		eg_flow_names(named, who, flow, names);
+		bpf_ringbuf_submit(named, 0);
+	} else {
+		struct eg_event *event = eg_event_begin(who, true, false, &cause);
+
+		if (!event) {
+			eg_flow_lost(who->app, cause, type, &seen, flow);
+			return 0;
+		}
+		eg_flow_describe(event, flow, type, &seen);
 		bpf_ringbuf_submit(event, 0);
-		flow->told = seen;
 	}
+	flow->told = seen;
 	return 0;
 }
 
@@ -240,34 +311,23 @@ static __always_inline void eg_denied_count(__u32 slot, const struct eg_view *vi
 	eg_add(&count->denied_bytes, view->bytes);
 }
 
-/*
- * Counts a denial and, unless `quiet` (a cap or rate that has its own event), tells it.
- * Outsiders' packets spend the noise budget.
- */
-EG_GLOBAL int eg_tell_denial(const struct eg_who *who, const struct eg_view *view, const struct eg_denial *d,
-			     __u32 quiet)
+static __always_inline void eg_denial_lost(const struct eg_who *who, const struct eg_view *view,
+					   const struct eg_denial *d, enum eg_loss_cause cause)
 {
-	enum eg_loss_cause cause;
-	struct eg_event *event;
-	struct eg_loss *loss;
+	struct eg_loss *loss = eg_loss_at(who->app, cause);
 
-	if (!who || !view || !d)
-		return 0;
-	eg_denied_count(who->app, view, d);
-	eg_denied_note(who, view, d, bpf_ktime_get_boot_ns());
-	if (quiet)
-		return 0;
-	event = eg_event_begin(who, false, d->dir == EG_DIR_INGRESS, &cause);
-	if (!event) {
-		loss = eg_loss_at(who->app, cause);
-		if (loss) {
-			eg_add(&loss->events, 1);
-			eg_add(&loss->deny_events, 1);
-			eg_add(&loss->denied_bytes, d->audited ? 0 : view->bytes);
-		}
-		return 0;
-	}
-	event->type = EG_EVENT_DENY;
+	if (!loss)
+		return;
+	eg_add(&loss->events, 1);
+	if (d->reason == EG_REASON_NONE)
+		return;
+	eg_add(&loss->deny_events, 1);
+	eg_add(&loss->denied_bytes, d->audited ? 0 : view->bytes);
+}
+
+static __always_inline void eg_denial_describe(struct eg_event *event, const struct eg_view *view,
+					       const struct eg_denial *d)
+{
 	event->reason = d->reason;
 	event->hook = d->hook;
 	event->dir = d->dir;
@@ -288,6 +348,31 @@ EG_GLOBAL int eg_tell_denial(const struct eg_who *who, const struct eg_view *vie
 		event->seen.bytes_in = view->bytes;
 		event->seen.packets_in = view->packets;
 	}
+}
+
+/*
+ * Counts a denial and, unless `quiet` (a cap or rate that has its own event), tells it.
+ * Outsiders' packets spend the noise budget.
+ */
+EG_GLOBAL int eg_tell_denial(const struct eg_who *who, const struct eg_view *view, const struct eg_denial *d,
+			     __u32 quiet)
+{
+	enum eg_loss_cause cause;
+	struct eg_event *event;
+
+	if (!who || !view || !d)
+		return 0;
+	eg_denied_count(who->app, view, d);
+	eg_denied_note(who, view, d, bpf_ktime_get_boot_ns());
+	if (quiet)
+		return 0;
+	event = eg_event_begin(who, false, d->dir == EG_DIR_INGRESS, &cause);
+	if (!event) {
+		eg_denial_lost(who, view, d, cause);
+		return 0;
+	}
+	eg_denial_describe(event, view, d);
+	event->type = EG_EVENT_DENY;
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

@@ -35,6 +35,12 @@ static __always_inline __u16 eg_view_local_port(const struct eg_view *view, __u3
 	return dir == EG_DIR_EGRESS ? view->src_port : view->dst_port;
 }
 
+/* The names that are kept with the socket, for the flow that is kept there. */
+static __always_inline struct eg_sock_names *eg_names_of(struct bpf_sock *sk, const struct eg_flow *flow)
+{
+	return flow->flags & (EG_FLOW_NAMED | EG_FLOW_SNI) ? bpf_sk_storage_get(&sock_names, sk, 0, 0) : NULL;
+}
+
 static __always_inline bool eg_flow_is_with(const struct eg_flow *flow, const struct eg_view *view, __u32 dir)
 {
 	return flow->peer_port == eg_view_remote_port(view, dir) &&
@@ -75,6 +81,12 @@ EG_GLOBAL int eg_flow_begin(const struct eg_who *who, struct eg_flow *flow, cons
 	flow->uid = 0;
 	flow->rule = EG_RULE_NONE;
 	flow->flags = eg_addr_is_loopback(&flow->peer) ? EG_FLOW_LOOPBACK : 0;
+	if (view->proto == IPPROTO_TCP && origin == EG_DIR_EGRESS)
+		flow->flags |= EG_FLOW_LOOK;
+	flow->name_hash = 0;
+	flow->grant_way = 0;
+	flow->rtt_us = 0;
+	flow->retransmits = 0;
 	flow->start_boot_ns = now;
 	flow->last_out_ns = 0;
 	flow->last_in_ns = 0;
@@ -88,20 +100,38 @@ EG_GLOBAL int eg_flow_begin(const struct eg_who *who, struct eg_flow *flow, cons
 	return 0;
 }
 
-static __always_inline void eg_flow_cache(struct eg_flow *flow, const struct eg_verdict *verdict, bool audited)
+#define EG_FLOW_DEMANDS (EG_FLOW_AUDITED | EG_FLOW_VERIFY | EG_FLOW_CONNECT)
+
+/* What the verdict demands of the flow's data, and the name that it goes by. */
+static __always_inline void eg_flow_demand(struct eg_flow *flow, const struct eg_verdict *verdict)
+{
+	__u16 flags = flow->flags & (__u16)~EG_FLOW_DEMANDS;
+
+	if (verdict->flags & EG_MATCH_VERIFY)
+		flags |= EG_FLOW_VERIFY;
+	if (verdict->flags & EG_MATCH_CONNECT)
+		flags |= EG_FLOW_CONNECT;
+	if (verdict->rule == EG_RULE_DNS)
+		flags |= EG_FLOW_LOOK;
+	if (verdict->way) {
+		flags |= EG_FLOW_NAMED;
+		flow->grant_way = verdict->way;
+		flow->name_hash = verdict->name_hash;
+	}
+	flow->flags = flags;
+}
+
+static __always_inline void eg_flow_cache(struct eg_flow *flow, const struct eg_verdict *verdict)
 {
 	flow->reason = verdict->reason;
 	flow->rule = verdict->rule;
 	flow->meters_out = verdict->meters_out;
 	flow->meters_in = verdict->meters_in;
-	if (audited)
-		flow->flags |= EG_FLOW_AUDITED;
-	else
-		flow->flags &= (__u16)~EG_FLOW_AUDITED;
+	eg_flow_demand(flow, verdict);
 	flow->uid = verdict->uid;
 }
 
-/* A packet of the flow passes: count it, and tell what is due. */
+/* A packet of the flow passes: counts it, and returns the enum eg_event_type that is due, or NONE. */
 EG_GLOBAL int eg_flow_account(const struct eg_who *who, struct eg_flow *flow, const struct eg_view *view, __u32 dir,
 			      __u64 now)
 {
@@ -131,27 +161,29 @@ EG_GLOBAL int eg_flow_account(const struct eg_who *who, struct eg_flow *flow, co
 	}
 	if (!(flow->flags & EG_FLOW_STARTED)) {
 		flow->flags |= EG_FLOW_STARTED;
-		eg_tell_flow(who, flow, EG_EVENT_FLOW_START, 0, 0);
-	} else if (flow->state == EG_FLOW_ENDED) {
-		eg_tell_flow(who, flow, EG_EVENT_FLOW_END, 0, 0);
-	} else if (now > flow->report_ns) {
+		return EG_EVENT_FLOW_START;
+	}
+	if (flow->state == EG_FLOW_ENDED)
+		return EG_EVENT_FLOW_END;
+	if (now > flow->report_ns) {
 		struct eg_host_ctl *host = eg_host();
 
 		flow->report_ns = host && host->update_ns ? now + host->update_ns : ~0ull;
-		eg_tell_flow(who, flow, EG_EVENT_FLOW_UPDATE, 0, 0);
+		return EG_EVENT_FLOW_UPDATE;
 	}
-	return 0;
+	return EG_EVENT_NONE;
 }
 
-static __always_inline void eg_flow_end(const struct eg_who *who, struct eg_flow *flow, __u32 rtt_us,
-					__u32 retransmits)
+/* names: of the flow's socket, if it is the flow that is kept there; may be NULL. */
+static __always_inline void eg_flow_end(const struct eg_who *who, struct eg_flow *flow,
+					const struct eg_sock_names *names)
 {
 	if (flow->state != EG_FLOW_OPEN) {
 		flow->state = EG_FLOW_NONE;
 		return;
 	}
 	flow->state = EG_FLOW_ENDED;
-	eg_tell_flow(who, flow, EG_EVENT_FLOW_END, rtt_us, retransmits);
+	eg_tell_flow(who, flow, names, EG_EVENT_FLOW_END);
 }
 
 #endif

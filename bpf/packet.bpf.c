@@ -11,9 +11,11 @@
  * been heard of lately). What is allowed takes its bytes from the meters last, so a packet
  * that is denied costs nothing.
  */
+#include "first.h"
 #include "flow.h"
 #include "meters.h"
 #include "peer.h"
+#include "resolve.h"
 #include "self.h"
 #include "tag.h"
 #include "verdict.h"
@@ -116,7 +118,12 @@ static __always_inline bool eg_is_icmp_error(const struct eg_view *view)
 static __always_inline void eg_judge(struct __sk_buff *skb, const struct eg_case *c, const struct eg_view *view,
 				     __u32 dir, __u32 origin, struct eg_verdict *ret)
 {
-	struct eg_ask ask = {.origin = (__u8)origin};
+	struct eg_ask ask = {
+		.origin = (__u8)origin,
+		.app = c->sock->who.app,
+		.gen = c->sock->who.gen,
+		.now_ns = c->clock.boot_ns,
+	};
 	__u16 port = origin == EG_DIR_EGRESS ? eg_view_remote_port(view, dir) : eg_view_local_port(view, dir);
 
 	ask.remote = *eg_view_remote(view, dir);
@@ -134,13 +141,71 @@ static __always_inline void eg_judge(struct __sk_buff *skb, const struct eg_case
 		ask.self = eg_self_is_mine(skb, c->sock, view, dir);
 	}
 	eg_verdict_rules(c->ruleset, &ask, ret);
+	if (dir == EG_DIR_EGRESS && view->src_port == EG_PORT_DNS)
+		ret->reason = EG_REASON_BIND_DNS; /* bind() refuses it; a raw socket asks nobody */
+}
+
+/* A flow begins by a grant: its name is kept with the socket, so that it outlives the grant. */
+static __always_inline void eg_keep_name(struct __sk_buff *skb, const struct eg_case *c, const struct eg_flow *flow)
+{
+	struct eg_grant_key key = {
+		.app = c->sock->who.app,
+		.gen = c->sock->who.gen,
+		.addr = flow->peer,
+		.way = flow->grant_way - 1,
+	};
+	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+	struct eg_sock_names *named;
+	const struct eg_grant *grant;
+
+	if (!sk)
+		return;
+	grant = bpf_map_lookup_elem(&grants, &key);
+	named = bpf_sk_storage_get(&sock_names, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (grant && named && grant->name_hash == flow->name_hash)
+		__builtin_memcpy(named->name, grant->text, sizeof(named->name));
+}
+
+static __always_inline void eg_end_kept(struct __sk_buff *skb, const struct eg_case *c)
+{
+	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+
+	eg_flow_end(&c->sock->who, &c->sock->flow, sk ? eg_names_of(sk, &c->sock->flow) : NULL);
+}
+
+/* The verdict for the flow that is kept with the socket, which is new. */
+static __always_inline void eg_begin_kept(struct __sk_buff *skb, const struct eg_case *c, const struct eg_view *view,
+					  const struct eg_verdict *verdict, __u32 dir, __u32 origin)
+{
+	struct eg_flow *flow = &c->sock->flow;
+	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+	struct eg_sock_names *named = sk ? bpf_sk_storage_get(&sock_names, sk, 0, 0) : NULL;
+
+	if (named) { /* of a connection that this socket had before */
+		named->data_known = 0;
+		named->name[0] = 0;
+		named->sni[0] = 0;
+	}
+	eg_flow_begin(&c->sock->who, flow, view, dir, origin);
+	eg_flow_cache(flow, verdict);
+	if (flow->flags & EG_FLOW_NAMED)
+		eg_keep_name(skb, c, flow);
+}
+
+static __always_inline void eg_tell_due(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
+					__u32 due)
+{
+	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+
+	eg_tell_flow(&c->sock->who, flow, sk && flow == &c->sock->flow ? eg_names_of(sk, flow) : NULL, due);
 }
 
 /* The last step of a packet that the rules allow, or audit lets through. */
-static __always_inline int eg_pass(const struct eg_case *c, struct eg_flow *flow, const struct eg_view *view,
-				   __u32 dir, __u32 meters, bool relaxed)
+static __always_inline int eg_pass(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
+				   const struct eg_view *view, __u32 dir, __u32 meters, bool relaxed)
 {
 	__u8 reason;
+	__u32 due;
 
 	if (meters) {
 		reason = (__u8)eg_meters_take(&c->sock->who, c->ruleset, meters, view->bytes, &c->clock);
@@ -150,12 +215,32 @@ static __always_inline int eg_pass(const struct eg_case *c, struct eg_flow *flow
 			eg_audit(&c->sock->who, view, reason, flow->rule, c->ruleset->uid, dir, true);
 		}
 	}
-	eg_flow_account(&c->sock->who, flow, view, dir, c->clock.boot_ns);
+	due = (__u32)eg_flow_account(&c->sock->who, flow, view, dir, c->clock.boot_ns);
+	if (due)
+		eg_tell_due(skb, c, flow, due);
 	return EG_PASS;
 }
 
+/* What the flow's data is looked at for: the reason to drop it, or NONE. */
+static __always_inline __u8 eg_look(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
+				    const struct eg_view *view, __u32 dir)
+{
+	if (flow->rule == EG_RULE_DNS)
+		return dir == EG_DIR_EGRESS ? (__u8)eg_dns_out(skb, c->sock, c->ruleset, view) :
+					      (__u8)eg_dns_in(skb, c->sock, c->ruleset, view);
+	if (dir == EG_DIR_INGRESS || !view->payload || view->payload >= skb->len)
+		return EG_REASON_NONE;
+	return (__u8)eg_first_look(skb, flow, view, c->ruleset->uid);
+}
+
+/* Events of DNS are told, with the name, where they are found; here they are counted. */
+static __always_inline bool eg_reason_is_told(__u8 reason, const struct eg_flow *flow)
+{
+	return flow->rule == EG_RULE_DNS && reason >= EG_REASON_DNS_NAME && reason <= EG_REASON_DNS_SHORTAGE;
+}
+
 /* A packet whose flow's verdict is known and in force. */
-static __always_inline int eg_packet_cached(const struct eg_case *c, struct eg_flow *flow,
+static __always_inline int eg_packet_cached(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
 					    const struct eg_view *view, __u32 dir)
 {
 	bool relaxed = eg_relaxed(c->app, c->ruleset, &c->clock);
@@ -169,7 +254,34 @@ static __always_inline int eg_packet_cached(const struct eg_case *c, struct eg_f
 			eg_audit(&c->sock->who, view, flow->reason, flow->rule, flow->uid, dir, false);
 		}
 	}
-	return eg_pass(c, flow, view, dir, meters, relaxed);
+	if (flow->flags & EG_FLOW_LOOK) {
+		__u8 reason = eg_look(skb, c, flow, view, dir);
+
+		if (reason != EG_REASON_NONE) {
+			bool told = eg_reason_is_told(reason, flow);
+
+			if (!relaxed || reason == EG_REASON_DNS_SHORTAGE || reason == EG_REASON_DNS_UNASKED)
+				return eg_refuse(&c->sock->who, view, reason, flow->rule, flow->uid, dir, told);
+			eg_audit(&c->sock->who, view, reason, flow->rule, flow->uid, dir, told);
+		}
+	}
+	return eg_pass(skb, c, flow, view, dir, meters, relaxed);
+}
+
+/* The flow began by a grant that is gone: the name that is kept with the socket counts. */
+static __always_inline void eg_judge_named(struct __sk_buff *skb, const struct eg_case *c, const struct eg_flow *flow,
+					   struct eg_verdict *verdict)
+{
+	struct eg_ask ask = {
+		.remote = flow->peer,
+		.service = EG_SERVICE(flow->proto, flow->peer_port),
+		.origin = flow->origin,
+	};
+	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+	struct eg_sock_names *named = sk ? bpf_sk_storage_get(&sock_names, sk, 0, 0) : NULL;
+
+	if (named && flow->origin == EG_DIR_EGRESS)
+		eg_verdict_named(c->ruleset, &ask, named, verdict);
 }
 
 /* Judges the flow again under the ruleset in force, then its packet. */
@@ -179,8 +291,12 @@ static __always_inline int eg_packet_rejudged(struct __sk_buff *skb, const struc
 	struct eg_verdict verdict;
 
 	eg_judge(skb, c, view, dir, flow->origin, &verdict);
-	eg_flow_cache(flow, &verdict, false);
-	return eg_packet_cached(c, flow, view, dir);
+	if (verdict.reason != EG_REASON_NONE && flow->flags & EG_FLOW_NAMED && flow == &c->sock->flow)
+		eg_judge_named(skb, c, flow, &verdict);
+	eg_flow_cache(flow, &verdict);
+	if (flow->flags & EG_FLOW_VERIFY && !(flow->flags & EG_FLOW_LOOK) && verdict.reason == EG_REASON_NONE)
+		flow->reason = (__u8)eg_first_again(skb, flow, c->ruleset->uid);
+	return eg_packet_cached(skb, c, flow, view, dir);
 }
 
 /* One more flow of the app, begun by the app itself, spends from `new_flows`. */
@@ -204,6 +320,7 @@ static __always_inline int eg_packet_uncached(struct __sk_buff *skb, const struc
 {
 	bool relaxed = eg_relaxed(c->app, c->ruleset, &c->clock);
 	struct eg_verdict verdict;
+	__u8 reason;
 
 	eg_judge(skb, c, view, dir, origin, &verdict);
 	if (verdict.reason != EG_REASON_NONE) {
@@ -211,7 +328,13 @@ static __always_inline int eg_packet_uncached(struct __sk_buff *skb, const struc
 			return eg_refuse(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
 		eg_audit(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
 	}
-	return eg_pass(c, flow, view, dir, dir == EG_DIR_EGRESS ? verdict.meters_out : verdict.meters_in, relaxed);
+	if (verdict.rule == EG_RULE_DNS && verdict.reason == EG_REASON_NONE) {
+		reason = dir == EG_DIR_EGRESS ? (__u8)eg_dns_out(skb, c->sock, c->ruleset, view) :
+						(__u8)eg_dns_in(skb, c->sock, c->ruleset, view);
+		if (reason != EG_REASON_NONE)
+			return eg_refuse(&c->sock->who, view, reason, EG_RULE_DNS, verdict.uid, dir, true);
+	}
+	return eg_pass(skb, c, flow, view, dir, dir == EG_DIR_EGRESS ? verdict.meters_out : verdict.meters_in, relaxed);
 }
 
 /* The flow that counts what has none of its own. */
@@ -269,10 +392,9 @@ static __always_inline int eg_packet_tcp_new(struct __sk_buff *skb, const struct
 		if (reason != EG_REASON_NONE)
 			return eg_refuse(&c->sock->who, view, reason, verdict.rule, verdict.uid, dir, true);
 	}
-	eg_flow_end(&c->sock->who, flow, 0, 0);
-	eg_flow_begin(&c->sock->who, flow, view, dir, syn_out ? EG_DIR_EGRESS : origin);
-	eg_flow_cache(flow, &verdict, false);
-	return eg_packet_cached(c, flow, view, dir);
+	eg_end_kept(skb, c);
+	eg_begin_kept(skb, c, view, &verdict, dir, syn_out ? EG_DIR_EGRESS : origin);
+	return eg_packet_cached(skb, c, flow, view, dir);
 }
 
 static __always_inline int eg_packet_tcp(struct __sk_buff *skb, struct bpf_sock *sk, const struct eg_case *c,
@@ -287,7 +409,7 @@ static __always_inline int eg_packet_tcp(struct __sk_buff *skb, struct bpf_sock 
 	same = eg_flow_is_with(flow, view, dir);
 	if (flow->state == EG_FLOW_OPEN && same) {
 		if (flow->uid == c->ruleset->uid)
-			return eg_packet_cached(c, flow, view, dir);
+			return eg_packet_cached(skb, c, flow, view, dir);
 		return eg_packet_rejudged(skb, c, flow, view, dir);
 	}
 	if (flow->state == EG_FLOW_ENDED && same && !syn_out)
@@ -311,7 +433,7 @@ static __always_inline int eg_packet_flow(struct __sk_buff *skb, const struct eg
 	bool reply = dir != flow->origin && eg_flow_fresh(c, flow);
 
 	if ((dir == flow->origin || reply) && flow->uid == c->ruleset->uid && (!icmp || reply))
-		return eg_packet_cached(c, flow, view, dir);
+		return eg_packet_cached(skb, c, flow, view, dir);
 	if (dir == flow->origin || (reply && !icmp))
 		return eg_packet_rejudged(skb, c, flow, view, dir);
 	/* neither a reply nor the flow's own direction: allowed only by a rule of its own */
@@ -335,9 +457,8 @@ static __always_inline int eg_packet_new_peer(struct __sk_buff *skb, const struc
 	if (reason != EG_REASON_NONE)
 		return eg_refuse(&c->sock->who, view, reason, verdict.rule, verdict.uid, dir, true);
 	if (!__sync_val_compare_and_swap(&flow->id, 0, 1ull << 63)) {
-		eg_flow_begin(&c->sock->who, flow, view, dir, dir);
-		eg_flow_cache(flow, &verdict, false);
-		return eg_packet_cached(c, flow, view, dir);
+		eg_begin_kept(skb, c, view, &verdict, dir, dir);
+		return eg_packet_cached(skb, c, flow, view, dir);
 	}
 	peer = eg_peer_create(&c->sock->who, key, view, dir, &reason);
 	if (!peer) {
@@ -345,8 +466,8 @@ static __always_inline int eg_packet_new_peer(struct __sk_buff *skb, const struc
 			return eg_refuse(&c->sock->who, view, reason, verdict.rule, verdict.uid, dir, false);
 		return eg_packet_uncached(skb, c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, dir);
 	}
-	eg_flow_cache(&peer->flow, &verdict, false);
-	result = eg_packet_cached(c, &peer->flow, view, dir);
+	eg_flow_cache(&peer->flow, &verdict);
+	result = eg_packet_cached(skb, c, &peer->flow, view, dir);
 	eg_peer_leave(peer);
 	return result;
 }
@@ -359,7 +480,7 @@ static __always_inline int eg_packet_other(struct __sk_buff *skb, const struct e
 	int result;
 
 	if (eg_is_neighbour(c->sock, view, dir) || (dir == EG_DIR_INGRESS && eg_is_icmp_error(view)))
-		return eg_pass(c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, 0, false);
+		return eg_pass(skb, c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, 0, false);
 	if (c->sock->flow.state == EG_FLOW_OPEN && eg_flow_is_with(&c->sock->flow, view, dir))
 		return eg_packet_flow(skb, c, &c->sock->flow, view, dir);
 	eg_peer_key_of(&key, bpf_get_socket_cookie(skb), view, dir);

@@ -44,7 +44,7 @@ static int eg_peer_timer(void *map __attribute__((unused)), struct eg_peer_key *
 		bpf_timer_start(&peer->timer, EG_PEER_RETRY_NS, 0);
 		return 0;
 	}
-	eg_flow_end(&peer->who, &peer->flow, 0, 0);
+	eg_flow_end(&peer->who, &peer->flow, NULL);
 	eg_peer_delete(&gone, peer->who.app);
 	return 0;
 }

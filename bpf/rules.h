@@ -19,7 +19,11 @@ struct eg_found {
 	__u8 meter_out;
 	__u8 meter_in;
 	__u8 meter_flows;
-	__u8 pad;
+	__u8 way; /* 1 + way of the grant that allows it; 0: a rule's own address */
+	__u16 flags; /* EG_MATCH_* */
+	__u16 pad;
+	__u32 pad2;
+	__u64 name_hash; /* of the grant's name */
 };
 
 /* True and *ret filled if one of matches[first .. first + count) holds service. */
@@ -44,6 +48,7 @@ static __always_inline bool eg_matches_search(__u32 first, __u32 count, __u32 se
 		} else {
 			ret->allowed = 1;
 			ret->rule = match->rule;
+			ret->flags = match->flags;
 			ret->meter_out = match->meter_out;
 			ret->meter_in = match->meter_in;
 			ret->meter_flows = match->meter_flows;

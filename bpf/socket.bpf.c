@@ -139,8 +139,8 @@ int eg_sock_release(struct bpf_sock *ctx)
 	}
 	if (sock->flags & EG_SOCK_SOCKOPS)
 		return 1;
-	eg_flow_end(&sock->who, &sock->flow, 0, 0);
-	eg_flow_end(&sock->who, &sock->others, 0, 0);
+	eg_flow_end(&sock->who, &sock->flow, eg_names_of(ctx, &sock->flow));
+	eg_flow_end(&sock->who, &sock->others, NULL);
 	return 1;
 }
 

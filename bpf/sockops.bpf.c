@@ -35,10 +35,15 @@ static __always_inline void eg_sockops_accepted(struct bpf_sock_ops *ctx, struct
 
 static __always_inline void eg_sockops_closed(struct bpf_sock_ops *ctx, struct eg_sock *sock)
 {
-	if (ctx->args[0] == BPF_TCP_LISTEN)
-		eg_flow_end(&sock->who, &sock->others, 0, 0);
-	else
-		eg_flow_end(&sock->who, &sock->flow, ctx->srtt_us >> 3, ctx->total_retrans);
+	struct bpf_sock *sk = ctx->sk;
+
+	if (ctx->args[0] == BPF_TCP_LISTEN) {
+		eg_flow_end(&sock->who, &sock->others, NULL);
+		return;
+	}
+	sock->flow.rtt_us = ctx->srtt_us >> 3;
+	sock->flow.retransmits = ctx->total_retrans;
+	eg_flow_end(&sock->who, &sock->flow, sk ? eg_names_of(sk, &sock->flow) : NULL);
 }
 
 SEC("sockops")

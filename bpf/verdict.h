@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "events.h"
+#include "grant.h"
 #include "maps.h"
 #include "rules.h"
 
@@ -22,6 +23,9 @@ struct eg_ask {
 	__u8 loopback; /* remote is a loopback address */
 	__u8 self; /* ... and the socket there is the app's own */
 	__u8 pad;
+	__u32 app; /* slot, and its generation: whose grants count */
+	__u32 gen;
+	__u64 now_ns; /* boot */
 };
 
 struct eg_verdict {
@@ -32,22 +36,90 @@ struct eg_verdict {
 	__u32 meters_out; /* lists, the rule's own included */
 	__u32 meters_in;
 	__u32 meters_flows;
+	__u16 flags; /* EG_MATCH_* of the rule */
+	__u16 way; /* 1 + way of the grant; 0: no grant was needed */
+	__u32 pad;
+	__u64 name_hash; /* of the grant's name */
 };
+
+/* Of two that allow, one that demands nothing of the first data wins. */
+static __always_inline bool eg_verdict_needs_grant(const struct eg_ruleset *ruleset, const struct eg_ask *ask,
+						   const struct eg_found *found)
+{
+	return ruleset->flags & EG_RULESET_NAMES && ask->origin == EG_DIR_EGRESS &&
+	       (!found->allowed || found->flags & EG_MATCH_VERIFY);
+}
+
+/* Denied, and some rule with names allows the service: the address is what is missing. */
+static __always_inline bool eg_verdict_lacks_grant(const struct eg_ruleset *ruleset, const struct eg_ask *ask,
+						   const struct eg_found *found)
+{
+	struct eg_found any = {0};
+
+	return ruleset->flags & EG_RULESET_NAMES && !ask->loopback && !found->prefix_seen &&
+	       eg_matches_search(ruleset->name_first, ruleset->name_count, ask->service, &any);
+}
+
+static __always_inline void eg_verdict_fill(const struct eg_ruleset *ruleset,
+					    const struct eg_found *found, struct eg_verdict *ret)
+{
+	ret->uid = ruleset->uid;
+	ret->rule = found->rule;
+	ret->prefix_seen = found->prefix_seen;
+	ret->flags = found->allowed ? found->flags : 0;
+	ret->way = found->allowed ? found->way : 0;
+	ret->name_hash = found->allowed ? found->name_hash : 0;
+	ret->meters_out = ruleset->meters_out | (__u32)found->meter_out << 24;
+	ret->meters_in = ruleset->meters_in | (__u32)found->meter_in << 24;
+	ret->meters_flows = ruleset->meters_flows | (__u32)found->meter_flows << 24;
+	ret->reason = EG_REASON_NONE;
+}
+
+/*
+ * The verdict of a live flow whose address was granted for this name: a change of policy, or the
+ * grant's end, cuts it only if the name itself is no longer allowed. Leaves *ret if it is not.
+ */
+EG_GLOBAL int eg_verdict_named(const struct eg_ruleset *ruleset, const struct eg_ask *ask,
+			       const struct eg_sock_names *named, struct eg_verdict *ret)
+{
+	struct eg_found found = {0};
+	struct eg_scratch *s;
+
+	if (!ruleset || !ask || !named || !ret)
+		return 0;
+	s = eg_scratch_claim();
+	if (!s)
+		return 0;
+	__builtin_memcpy(s->key.text, named->name, sizeof(s->key.text));
+	if (eg_name_allows(s, ruleset->uid, &ask->remote, ask->service, &found) &&
+	    !(found.flags & EG_MATCH_CONNECT)) {
+		found.name_hash = ret->name_hash;
+		eg_verdict_fill(ruleset, &found, ret);
+	}
+	eg_scratch_release(s);
+	return 0;
+}
 
 EG_GLOBAL int eg_verdict_rules(const struct eg_ruleset *ruleset, const struct eg_ask *ask, struct eg_verdict *ret)
 {
 	struct eg_found found;
+	bool stale = false;
 
 	if (!ruleset || !ask || !ret)
 		return 0;
 	eg_rules_search(ruleset->uid, ask->origin, &ask->remote, ask->service, &found);
-	ret->uid = ruleset->uid;
-	ret->rule = found.rule;
-	ret->prefix_seen = found.prefix_seen;
-	ret->meters_out = ruleset->meters_out | (__u32)found.meter_out << 24;
-	ret->meters_in = ruleset->meters_in | (__u32)found.meter_in << 24;
-	ret->meters_flows = ruleset->meters_flows | (__u32)found.meter_flows << 24;
-	ret->reason = EG_REASON_NONE;
+	if (eg_verdict_needs_grant(ruleset, ask, &found)) {
+		struct eg_grant_ask grant = {
+			.now_ns = ask->now_ns,
+			.app = ask->app,
+			.gen = ask->gen,
+			.uid = ruleset->uid,
+			.service = ask->service,
+		};
+
+		stale = eg_grants_search(&grant, &ask->remote, &found);
+	}
+	eg_verdict_fill(ruleset, &found, ret);
 	if (ask->loopback) { /* never leaves the host: no cap counts it */
 		ret->meters_out = 0;
 		ret->meters_in = 0;
@@ -61,6 +133,10 @@ EG_GLOBAL int eg_verdict_rules(const struct eg_ruleset *ruleset, const struct eg
 	}
 	if (ask->origin == EG_DIR_INGRESS)
 		ret->reason = EG_REASON_NO_INGRESS_RULE;
+	else if (stale)
+		ret->reason = EG_REASON_GRANT_EXPIRED;
+	else if (eg_verdict_lacks_grant(ruleset, ask, &found))
+		ret->reason = EG_REASON_NO_GRANT;
 	else if (found.prefix_seen)
 		ret->reason = EG_REASON_NO_RULE_PORT;
 	else

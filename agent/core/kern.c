@@ -51,6 +51,7 @@ static const char *const map_names[EG_MAP_COUNT_] = {
 	[EG_MAP_DENIED] = "denied",
 	[EG_MAP_SOCKS] = "socks",
 	[EG_MAP_ASKED] = "asked",
+	[EG_MAP_DNS_STREAMS] = "dns_streams",
 	[EG_MAP_SOCK_NAMES] = "sock_names",
 	[EG_MAP_GRANTS] = "grants",
 	[EG_MAP_GRANT_ORDER] = "grant_order",

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * first.h - the first data of a TCP connection: whom it names, and whether that is allowed
+ *
+ * Theory of operation. The first data that a connection sends is looked at once. If it is a
+ * ClientHello, the server that it names is kept for the log; where the rule demands it
+ * ("verify-sni", "verify-connect"), nothing passes until the first data named a server that
+ * the policy allows there. "First" is told by sequence number: data that comes before the
+ * first byte was verified is dropped, wherever it lies in the stream.
+ *
+ * A hello that is not whole in its packet is dropped as well, which TCP takes for a loss: it
+ * sends again, with what was written meanwhile in the same packet, up to one segment. So a
+ * hello that is written in drips passes late, and one whose server name lies behind its first
+ * packet never does.
+ *
+ * What was looked at stays with the socket: a policy that demands more of a live connection
+ * finds there what it named.
+ */
+#ifndef EG_BPF_FIRST_H
+#define EG_BPF_FIRST_H
+
+#include "flow.h"
+#include "grant.h"
+#include "http.h"
+#include "tls.h"
+#include "verdict.h"
+
+static __always_inline __u32 eg_first_demand(const struct eg_flow *flow)
+{
+	if (!(flow->flags & EG_FLOW_VERIFY))
+		return 0;
+	return flow->flags & EG_FLOW_CONNECT ? EG_MATCH_CONNECT : EG_MATCH_SNI;
+}
+
+/* Whether a rule allows the name in s->key for the flow's service, and demands it in this way. */
+static __always_inline bool eg_first_allowed(struct eg_scratch *s, const struct eg_flow *flow, __u32 uid)
+{
+	const struct eg_name_rules *rules = eg_name_rules_of(s, uid);
+	struct eg_found found = {0};
+
+	return rules &&
+	       eg_matches_search(rules->span.first, rules->span.count, EG_SERVICE(IPPROTO_TCP, flow->peer_port), &found) &&
+	       found.flags & eg_first_demand(flow);
+}
+
+/* reason NONE: nothing stands against the flow's data. */
+static __always_inline __u8 eg_first_judge(struct eg_scratch *s, struct eg_flow *flow, __u32 uid)
+{
+	flow->flags &= (__u16)~EG_FLOW_VERIFIED;
+	if (!(flow->flags & EG_FLOW_VERIFY))
+		return EG_REASON_NONE;
+	if (!eg_first_allowed(s, flow, uid))
+		return EG_REASON_SNI_DENIED;
+	flow->flags |= EG_FLOW_VERIFIED;
+	return EG_REASON_NONE;
+}
+
+static __always_inline __u8 eg_first_missing(const struct eg_flow *flow, int hello)
+{
+	if (!(flow->flags & EG_FLOW_VERIFY))
+		return EG_REASON_NONE;
+	switch (hello) {
+	case EG_HELLO_HELD:
+		return EG_REASON_HELLO_HELD;
+	case EG_HELLO_UNNAMED:
+		return EG_REASON_SNI_MISSING;
+	default:
+		return EG_REASON_HELLO_MISSING;
+	}
+}
+
+static __always_inline bool eg_first_load(struct __sk_buff *skb, const struct eg_view *view, struct eg_msg *msg)
+{
+	__u32 len = skb->len - view->payload;
+
+	if (len > EG_MSG_MAX)
+		len = EG_MSG_MAX;
+	msg->len = len;
+	asm volatile("" : "+r"(len));
+	if (!len || len > EG_MSG_MAX)
+		return false;
+	return !bpf_skb_load_bytes(skb, view->payload, msg->b, len);
+}
+
+/* A handshake record, of whatever version (RFC 8446, 5.1). */
+static __always_inline bool eg_first_is_tls(struct __sk_buff *skb, const struct eg_view *view)
+{
+	__u8 record[2] = {0};
+
+	return !bpf_skb_load_bytes(skb, view->payload, record, sizeof(record)) && record[0] == 22 && record[1] == 3;
+}
+
+/* Reads the packet's data, which is the connection's first. */
+static __always_inline __u8 eg_first_read(struct __sk_buff *skb, struct eg_scratch *s, struct eg_flow *flow,
+					  const struct eg_view *view, struct eg_sock_names *named, __u32 uid)
+{
+	bool connect = flow->flags & EG_FLOW_CONNECT;
+	int hello;
+
+	if (!eg_first_load(skb, view, &s->msg))
+		return EG_REASON_INTERNAL;
+	hello = connect ? eg_http_connect(s) : eg_tls_hello(s);
+	if (hello != EG_HELLO_OK) {
+		/* without a demand, one look is enough; with one, the held packet comes again */
+		if (hello != EG_HELLO_HELD || !(flow->flags & EG_FLOW_VERIFY))
+			flow->flags &= (__u16)~EG_FLOW_LOOK;
+		return eg_first_missing(flow, hello);
+	}
+	__builtin_memcpy(named->sni, s->key.text, sizeof(named->sni));
+	flow->flags = (flow->flags & (__u16)~EG_FLOW_LOOK) | EG_FLOW_SNI;
+	return eg_first_judge(s, flow, uid);
+}
+
+/*
+ * A packet with data of a connection whose first data was not looked at yet (EG_FLOW_LOOK): the
+ * reason to drop it, or NONE. sk: the socket that keeps the flow.
+ */
+EG_GLOBAL int eg_first_look(struct __sk_buff *skb, struct eg_flow *flow, const struct eg_view *view, __u32 uid)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct eg_sock_names *named;
+	struct eg_scratch *s;
+	__u32 seq;
+	__u8 reason;
+
+	if (!sk || !flow || !view)
+		return EG_REASON_INTERNAL;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return EG_REASON_INTERNAL;
+	if (!(flow->flags & EG_FLOW_VERIFY) && !eg_first_is_tls(skb, view)) {
+		flow->flags &= (__u16)~EG_FLOW_LOOK;
+		return EG_REASON_NONE;
+	}
+	named = bpf_sk_storage_get(&sock_names, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	s = eg_scratch_claim();
+	if (!s || !named) {
+		if (s)
+			eg_scratch_release(s);
+		return flow->flags & EG_FLOW_VERIFY ? EG_REASON_HELLO_HELD : EG_REASON_NONE;
+	}
+	seq = view->seq + !!(view->tcp_flags & EG_TCP_SYN); /* Fast Open: data behind the SYN */
+	if (!named->data_known) {
+		named->data_seq = seq;
+		named->data_known = 1;
+	}
+	if (seq == named->data_seq)
+		reason = eg_first_read(skb, s, flow, view, named, uid);
+	else
+		reason = flow->flags & EG_FLOW_VERIFY ? EG_REASON_HELLO_HELD : EG_REASON_NONE;
+	eg_scratch_release(s);
+	return reason;
+}
+
+/*
+ * The flow was judged again, and data demands to be verified, or not any more, or by other
+ * names. What it named is with the socket, if it named anything before.
+ */
+EG_GLOBAL int eg_first_again(struct __sk_buff *skb, struct eg_flow *flow, __u32 uid)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct eg_sock_names *named;
+	struct eg_scratch *s;
+	__u8 reason;
+
+	if (!sk || !flow)
+		return EG_REASON_INTERNAL;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return EG_REASON_INTERNAL;
+	named = bpf_sk_storage_get(&sock_names, sk, 0, 0);
+	if (!named || !(flow->flags & EG_FLOW_SNI))
+		return EG_REASON_HELLO_MISSING;
+	s = eg_scratch_claim();
+	if (!s)
+		return EG_REASON_HELLO_HELD;
+	__builtin_memcpy(s->key.text, named->sni, sizeof(s->key.text));
+	reason = eg_first_judge(s, flow, uid);
+	eg_scratch_release(s);
+	return reason;
+}
+
+#endif
