@@ -150,7 +150,7 @@ bpf-test: $(BPF_TEST) $(BPF_FUZZ) ## packet paths by BPF_PROG_TEST_RUN
 e2e: all ## end to end: real sockets, real agent, network namespaces
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run e2e
 
-vm: all ## the core suite on other kernels, under qemu
+vm: all $(PARSER_TEST) ## the core suite on other kernels, under qemu
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run vm
 
 test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ)

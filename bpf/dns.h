@@ -89,7 +89,7 @@ static long eg_dns_name_byte(__u32 i, struct eg_dns_at *r)
 /* The name, type and class behind the header; *ret_at is what follows. */
 static __always_inline enum eg_reason eg_dns_question(struct eg_scratch *s, struct eg_dns_head *ret, __u32 *ret_at)
 {
-	struct eg_dns_at r = {.s = s, .at = EG_DNS_HEADER};
+	struct eg_dns_at r = {.s = s, .at = eg_unknown(s, EG_DNS_HEADER), .left = eg_unknown(s, 0)};
 
 	eg_name_begin(s);
 	bpf_loop(EG_TEXT_MASK + 1, eg_dns_name_byte, &r, 0);

@@ -27,9 +27,10 @@ struct eg_msg {
 #define EG_ANSWER_ADDRS 64 /* addresses in one answer; one with more is refused */
 
 /*
- * Where a parser is. Here and not on the stack: the verifier of 6.1 looks at a bpf_loop callback
- * once, with what the caller's stack holds before the first round, and removes as dead what
- * only a later round reaches. It never takes what a map holds for known.
+ * Where a parser is. Here and not on the stack: the verifier of 6.1 looks at a bpf_loop callback once,
+ * with what the caller's stack holds before the first round, and removes as dead what only a later
+ * round reaches (seen on 6.1.0-56: `if (c->n == 1) hit(); c->n = 1;` never hit). What a map holds it never
+ * takes for known. So a field that a callback both changes and asks is here, or begins as eg_unknown.
  */
 struct eg_walk {
 	__u32 at;
@@ -39,7 +40,7 @@ struct eg_walk {
 	__u32 name_len; /* 0: not seen */
 	__u32 label; /* bytes of it so far */
 	__u32 letters; /* in it: bytes that are no digits */
-	__u32 pad;
+	__u32 kept; /* eg_unknown's */
 };
 
 struct eg_scratch {
@@ -80,6 +81,15 @@ static __always_inline struct eg_scratch *eg_scratch_claim(void)
 static __always_inline void eg_scratch_release(struct eg_scratch *s)
 {
 	__sync_lock_test_and_set(&s->busy, 0);
+}
+
+/* `value`, without the verifier knowing it: for what a callback changes in its context. See struct eg_walk. */
+static __always_inline __u32 eg_unknown(struct eg_scratch *s, __u32 value)
+{
+	volatile __u32 *kept = &s->walk.kept;
+
+	*kept = value;
+	return *kept;
 }
 
 /* An index kept below its bound where clang has proved it and then dropped the mask, so that the verifier can't see it. */

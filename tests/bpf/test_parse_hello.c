@@ -20,7 +20,11 @@
 #define L63   "abcdefghijklmnopqrstuvwxyz-0123456789_abcdefghijklmnopqrstuvwxyz"
 #define L50   "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwx"
 #define L250  L50 "." L50 "." L50 "." L50 "." "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrst"
-#define PLAIN (struct shape_hello){.name = NAME, .session_len = 32, .before = 3, .before_len = 6, .after = 4, .after_len = 9}
+#define PLAIN                                                                                                          \
+	(struct shape_hello)                                                                                           \
+	{                                                                                                              \
+		.name = NAME, .session_len = 32, .before = 3, .before_len = 6, .after = 4, .after_len = 9              \
+	}
 
 _Static_assert(sizeof(L250) == 251, "L250");
 
@@ -231,7 +235,7 @@ static void refuses_what_is_no_hello(void **state)
 		{9, 2}, {10, 0}, {10, 4}, {43, 33}, {43, 255}, {43 + 33 + 1, 31}, {43 + 33 + 1, 0}, {43 + 33, 0xff},
 		{43 + 33 + 34, 0}, {43 + 33 + 34, 255},
 	};
-	static const char *const texts[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\x80\x2e\x01\x03\x01", "\0\0\0\0"};
+	static const char *const texts[] = {"GET / HTTP/1.1", "SSH-2.0-OpenSSH_9.2", "\x80\x2e\x01\x03", "\0\0\0\0"};
 	struct shape_hello hello = PLAIN;
 	struct shape good, m;
 
