@@ -213,7 +213,8 @@ static void erase(struct shape *m, size_t at, size_t len)
 
 static void mutate(struct shape *m, make_fn *make)
 {
-	static const uint8_t liked[] = {0, 1, 2, 4, 5, 6, 22, 28, 64, 65, 0x3f, 0x7f, 0x80, 0xc0, 0xff, '.', ':', '\r', ' ', 'A', '1'};
+	static const uint8_t liked[] = {0, 1, 2, 4, 5, 6, 22, 28, 64, 65, 0x3f,
+					0x7f, 0x80, 0xc0, 0xff, '.', ':', '\r', ' ', 'A', '1'};
 	static struct shape other;
 	size_t at, len;
 
@@ -262,11 +263,17 @@ static void mutate(struct shape *m, make_fn *make)
 
 /* ---- Comparison ---------------------------------------------------------------------------------------------- */
 
+static void show_found(const char *whose, const struct px_found *found)
+{
+	print_error("%s: %d \"%s\" id %u type %u rcode %u bare %u addresses %u\n", whose, found->result, found->name,
+		    found->id, found->qtype, found->rcode, found->bare, found->addr_count);
+}
+
 static void show(const struct shape *m, const struct px_found *is, const struct px_found *wanted)
 {
-	print_error("loaded: %d \"%s\" id %u type %u rcode %u bare %u addrs %u; reference: %d \"%s\" id %u type %u rcode %u bare %u addrs %u; %zu bytes:\n",
-		    is->result, is->name, is->id, is->qtype, is->rcode, is->bare, is->addr_count, wanted->result, wanted->name,
-		    wanted->id, wanted->qtype, wanted->rcode, wanted->bare, wanted->addr_count, m->len);
+	show_found("loaded", is);
+	show_found("reference", wanted);
+	print_error("%zu bytes:\n", m->len);
 	for (size_t i = 0; i < m->len; i++)
 		print_error("%02x%s", m->b[i], i % 64 == 63 ? "\n" : "");
 	print_error("\n");
