@@ -198,15 +198,18 @@ static void takes_one_name_only(void **state)
 	m.len -= 1; /* a part of it is enough */
 	is(state, &m, HELLO_NOT);
 	hello.after = 0;
-	shape_hello(&m, &hello); /* two names in one list */
-	shape_u8(&m, 0);
-	shape_u16(&m, 4);
-	shape_text(&m, "evil");
-	shape_hello_close(&m);
-	end = m.len - 7 - strlen(NAME) - 9;
-	shape_set16(&m, end + 2, (unsigned)strlen(NAME) + 5 + 7);
-	shape_set16(&m, end + 4, (unsigned)strlen(NAME) + 3 + 7);
-	is(state, &m, HELLO_NOT);
+	for (size_t i = 0; i < 3; i++) { /* more in the list: a name, of another type, bytes like an extension */
+		static const char *const more[] = {"\0\0\4evil", "\1\0\4evil", "\x40\0\0"};
+		const size_t len = i < 2 ? 7 : 4;
+
+		shape_hello(&m, &hello);
+		end = m.len - strlen(NAME) - 9;
+		shape_bytes(&m, more[i], len);
+		shape_hello_close(&m);
+		shape_set16(&m, end + 2, (unsigned)(strlen(NAME) + 5 + len));
+		shape_set16(&m, end + 4, (unsigned)(strlen(NAME) + 3 + len));
+		is(state, &m, HELLO_NOT);
+	}
 	shape_hello(&m, &hello);
 	end = m.len - strlen(NAME) - 9;
 	other = m;
