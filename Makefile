@@ -30,6 +30,7 @@ CORE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out agent/core/main.c,$(wildcar
 CLI_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out agent/cli/main.c,$(wildcard agent/cli/*.c)))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BPF_TEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+BPF_FUZZ := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/fuzz_*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN      := $(wildcard agent/*/*.[1578])
@@ -101,6 +102,25 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcore.a $(BUILD)/libcli.a $
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
 
+$(BUILD)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_C) -c $< -o $@
+
+$(BUILD)/gen/parsers.skel.h: $(BUILD)/tests/bpf/parsers.bpf.o
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name parsers > $@
+
+# As kern.o.
+$(BUILD)/tests/bpf/parsers.o: $(BUILD)/gen/parsers.skel.h
+
+PARSER_TEST := $(filter %/test_parse_hello %/test_parse_dns,$(BPF_TEST)) $(BPF_FUZZ)
+PARSER_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(addprefix tests/bpf/,parsers.c shapes.c shapes_dns.c) $(wildcard tests/bpf/reference*.c))
+$(PARSER_TEST): $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(PARSER_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
+
 $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/tests/bpf/fixture.o $(BUILD)/libcore.a $(BUILD)/libegret.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -124,18 +144,18 @@ test: all ## every suite; ends with "N passed, N failed"
 unit: $(UNIT) ## unit tests (cmocka)
 	@BUILD=$(BUILD) tests/run unit
 
-bpf-test: $(BPF_TEST) ## packet paths by BPF_PROG_TEST_RUN
+bpf-test: $(BPF_TEST) $(BPF_FUZZ) ## packet paths by BPF_PROG_TEST_RUN
 	@BUILD=$(BUILD) tests/run bpf
 
 e2e: all ## end to end: real sockets, real agent, network namespaces
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run e2e
 
-vm: all ## the core suite on other kernels, under qemu
+vm: all $(PARSER_TEST) ## the core suite on other kernels, under qemu
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run vm
 
-test: $(UNIT) $(BPF_TEST)
+test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ)
 
-fuzz: $(FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30)
+fuzz: $(FUZZ) $(BPF_FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30); the parsers FUZZ_COUNT times (1,000,000)
 	@BUILD=$(BUILD) tests/run fuzz
 
 bench: all $(BENCH) ## DESIGN's speed goals beside their peers

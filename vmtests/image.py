@@ -12,7 +12,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(HERE)
-PROGRAMS = ["egretd", "egret"]
+PROGRAMS = ["egretd", "egret", "tests/bpf/test_parse_hello", "tests/bpf/test_parse_dns", "tests/bpf/fuzz_parsers"]
 TOOLS = ["/usr/bin/python3", "/usr/sbin/ip"]
 PYTHON = "/usr/lib/python3.11"
 PYTHON_LEAVES_OUT = (

@@ -5,6 +5,7 @@ Each function test_* is one test; they share a host, run in order, and each uses
 Prints "PASS name" or "FAIL name: why" for each.
 """
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -44,6 +45,27 @@ def test_lockdown_and_lsm_are_as_booted(host):
     expect(kernel["lockdown"], boot_option("lockdown") or "none")
     if boot_option("lsm"):
         expect(kernel["lsm_bpf"], "bpf" in boot_option("lsm").split(","))
+
+
+def run_parsers(program, **environment):
+    done = subprocess.run(
+        [f"build/tests/bpf/{program}"], env={**os.environ, **environment}, timeout=300, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    print(done.stdout, file=sys.stderr)
+    expect(done.returncode, 0)
+
+
+def test_parsers_of_hellos(_):
+    run_parsers("test_parse_hello")
+
+
+def test_parsers_of_dns(_):
+    run_parsers("test_parse_dns")
+
+
+def test_parsers_agree_with_their_references(_):
+    run_parsers("fuzz_parsers", FUZZ_COUNT="3000")
 
 
 # ---- Allow and deny ----------------------------------------------------------------------------------
