@@ -52,8 +52,11 @@ static __always_inline struct eg_sock_names *eg_names_of(struct bpf_sock *sk, co
 	return flow->flags & (EG_FLOW_NAMED | EG_FLOW_SNI) ? bpf_sk_storage_get(&sock_names, sk, 0, 0) : NULL;
 }
 
-/* A flow begins by a grant: its name is kept with the socket, so that it outlives the grant. */
-EG_GLOBAL int eg_names_keep(struct __sk_buff *skb, const struct eg_who *who, const struct eg_flow *flow)
+/*
+ * A flow begins by a grant: it takes the grant's name. with_socket: the flow that is kept with the
+ * socket, which then keeps the name as well, so that it outlives the grant.
+ */
+EG_GLOBAL int eg_names_keep(struct __sk_buff *skb, const struct eg_who *who, struct eg_flow *flow, __u32 with_socket)
 {
 	struct bpf_sock *sk = eg_full_sock(skb);
 	struct eg_grant_key key = {0};
@@ -67,8 +70,13 @@ EG_GLOBAL int eg_names_keep(struct __sk_buff *skb, const struct eg_who *who, con
 	key.addr = flow->peer;
 	key.way = flow->grant_way - 1;
 	grant = bpf_map_lookup_elem(&grants, &key);
+	if (!grant)
+		return 0;
+	flow->name_hash = grant->name_hash;
+	if (!with_socket)
+		return 0;
 	named = bpf_sk_storage_get(&sock_names, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (grant && named && grant->name_hash == flow->name_hash)
+	if (named)
 		__builtin_memcpy(named->name, grant->text, sizeof(named->name));
 	return 0;
 }
@@ -148,7 +156,6 @@ static __always_inline void eg_flow_demand(struct eg_flow *flow, const struct eg
 	if (verdict->way) {
 		flags |= EG_FLOW_NAMED;
 		flow->grant_way = verdict->way;
-		flow->name_hash = verdict->name_hash;
 	}
 	flow->flags = flags;
 }

@@ -137,7 +137,6 @@ static long eg_grant_try(__u32 way, struct eg_on_scratch *on)
 		return 0;
 	}
 	s->found.way = (__u8)(way + 1);
-	s->found.name_hash = grant->name_hash;
 	if (eg_found_better(&s->found, &s->best))
 		s->best = s->found;
 	return 0;

@@ -179,44 +179,35 @@ static __always_inline __u8 eg_meter_reason(const struct eg_meter_conf *conf)
 }
 
 static __always_inline void eg_meter_tell(const struct eg_who *who, const struct eg_ruleset *ruleset,
-					  const struct eg_meter *meter, const struct eg_meter_conf *conf, int took)
+					  const struct eg_meter *meter, const struct eg_meter_conf *conf, int took,
+					  struct eg_notice *notice)
 {
-	struct eg_notice notice = {
-		.type = EG_EVENT_CAP,
-		.reason = eg_meter_reason(conf),
-		.dir = conf->dir,
-		.percent = took & EG_TAKE_HIT ? 100 : 80,
-		.rule = (__u16)conf->rule,
-		.uid = ruleset->uid,
-		.limit = conf->limit,
-		.used = meter->word & EG_METER_USED_MASK,
-		.window_ns = conf->per_ns,
-		.window_end_utc_ns = meter->window_end_utc_ns,
-	};
-
-	eg_tell_notice(who, &notice);
+	__builtin_memset(notice, 0, sizeof(*notice));
+	notice->type = EG_EVENT_CAP;
+	notice->reason = eg_meter_reason(conf);
+	notice->dir = conf->dir;
+	notice->percent = took & EG_TAKE_HIT ? 100 : 80;
+	notice->rule = (__u16)conf->rule;
+	notice->uid = ruleset->uid;
+	notice->limit = conf->limit;
+	notice->used = meter->word & EG_METER_USED_MASK;
+	notice->window_ns = conf->per_ns;
+	notice->window_end_utc_ns = meter->window_end_utc_ns;
+	eg_tell_notice(who, notice);
 	if (took & EG_TAKE_HIT && conf->action == EG_CAP_KILL) {
 		struct eg_app *app = eg_app_at(who->app);
 
 		if (app)
 			eg_add(&app->state.auto_kill, 1);
-		notice.type = EG_EVENT_KILL;
-		eg_tell_notice(who, &notice);
+		notice->type = EG_EVENT_KILL;
+		eg_tell_notice(who, notice);
 	}
 }
 
 /* A `rate` event, once a second for each app; the packets themselves are counted by reason. */
 static __always_inline void eg_rate_tell(const struct eg_who *who, const struct eg_ruleset *ruleset,
-					 const struct eg_meter_conf *conf, __u64 now)
+					 const struct eg_meter_conf *conf, __u64 now, struct eg_notice *notice)
 {
-	struct eg_notice notice = {
-		.type = EG_EVENT_RATE,
-		.reason = eg_meter_reason(conf),
-		.dir = conf->dir,
-		.rule = (__u16)conf->rule,
-		.uid = ruleset->uid,
-		.limit = conf->per_ns,
-	};
 	struct eg_app *app = eg_app_at(who->app);
 	__u64 last;
 
@@ -225,8 +216,16 @@ static __always_inline void eg_rate_tell(const struct eg_who *who, const struct 
 	last = *(volatile __u64 *)&app->state.rate_event_ns;
 	if (now - last < 1000ull * 1000 * 1000 && last)
 		return;
-	if (__sync_val_compare_and_swap(&app->state.rate_event_ns, last, now) == last)
-		eg_tell_notice(who, &notice);
+	if (__sync_val_compare_and_swap(&app->state.rate_event_ns, last, now) != last)
+		return;
+	__builtin_memset(notice, 0, sizeof(*notice));
+	notice->type = EG_EVENT_RATE;
+	notice->reason = eg_meter_reason(conf);
+	notice->dir = conf->dir;
+	notice->rule = (__u16)conf->rule;
+	notice->uid = ruleset->uid;
+	notice->limit = conf->per_ns;
+	eg_tell_notice(who, notice);
 }
 
 /*
@@ -236,6 +235,7 @@ static __always_inline void eg_rate_tell(const struct eg_who *who, const struct 
 EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list, __u32 amount,
 			     const struct eg_clock *clock)
 {
+	struct eg_notice notice;
 	int reason = EG_REASON_NONE;
 	int taken = 0;
 
@@ -253,11 +253,11 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 			return EG_REASON_INTERNAL;
 		took = eg_meter_take(meter, conf, amount, clock);
 		if (took & (EG_TAKE_WARN | EG_TAKE_HIT))
-			eg_meter_tell(who, ruleset, meter, conf, took);
+			eg_meter_tell(who, ruleset, meter, conf, took, &notice);
 		if (took & EG_TAKE_DENIED) {
 			reason = eg_meter_reason(conf);
 			if (conf->kind != EG_METER_BYTES)
-				eg_rate_tell(who, ruleset, conf, clock->boot_ns);
+				eg_rate_tell(who, ruleset, conf, clock->boot_ns, &notice);
 			taken = i;
 			break;
 		}

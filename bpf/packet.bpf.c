@@ -169,7 +169,7 @@ static __always_inline void eg_begin_kept(struct __sk_buff *skb, const struct eg
 	eg_flow_begin(&c->sock->who, flow, view, dir, origin);
 	eg_flow_cache(flow, verdict);
 	if (flow->flags & EG_FLOW_NAMED)
-		eg_names_keep(skb, &c->sock->who, flow);
+		eg_names_keep(skb, &c->sock->who, flow, true);
 }
 
 static __always_inline void eg_tell_due(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
@@ -458,6 +458,8 @@ static __always_inline int eg_packet_new_peer(struct __sk_buff *skb, const struc
 		return eg_packet_uncached(skb, c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, dir);
 	}
 	eg_flow_cache(&peer->flow, &verdict);
+	if (peer->flow.flags & EG_FLOW_NAMED)
+		eg_names_keep(skb, &c->sock->who, &peer->flow, false);
 	result = eg_packet_cached(skb, c, &peer->flow, view, dir);
 	eg_peer_leave(peer);
 	return result;
@@ -549,10 +551,21 @@ EG_GLOBAL int eg_packet_in(struct __sk_buff *skb, __u32 looked)
 	return eg_packet(skb, EG_DIR_INGRESS, looked);
 }
 
-/* The verifier takes nothing for granted of what a function returns. */
-static __always_inline int eg_answer(int result)
+/* Masks: the verifier takes nothing for granted of what a function returns. */
+static __always_inline int eg_answer_out(int result)
 {
-	return result == EG_PASS || result == EG_DROP_CN ? result : EG_DROP;
+	long answer = result == EG_PASS || result == EG_DROP_CN ? result : EG_DROP;
+
+	asm volatile("%0 &= 3" : "+r"(answer));
+	return (int)answer;
+}
+
+static __always_inline int eg_answer_in(int result)
+{
+	long answer = result == EG_PASS ? EG_PASS : EG_DROP;
+
+	asm volatile("%0 &= 1" : "+r"(answer));
+	return (int)answer;
 }
 
 SEC("cgroup_skb/egress")
@@ -562,7 +575,7 @@ int eg_egress(struct __sk_buff *skb)
 
 	if (result == EG_LOOK)
 		result = eg_packet_out(skb, (__u32)eg_look_out(skb));
-	return eg_answer(result);
+	return eg_answer_out(result);
 }
 
 SEC("cgroup_skb/ingress")
@@ -572,7 +585,7 @@ int eg_ingress(struct __sk_buff *skb)
 
 	if (result == EG_LOOK)
 		result = eg_packet_in(skb, (__u32)eg_look_in(skb));
-	return eg_answer(result);
+	return eg_answer_in(result);
 }
 
 char eg_license[] SEC("license") = "Dual BSD/GPL";

@@ -22,8 +22,6 @@ struct eg_found {
 	__u8 way; /* 1 + way of the grant that allows it; 0: a rule's own address */
 	__u16 flags; /* EG_MATCH_* */
 	__u16 pad;
-	__u32 pad2;
-	__u64 name_hash; /* of the grant's name */
 };
 
 /* True and *ret filled if one of matches[first .. first + count) holds service. */

@@ -38,8 +38,6 @@ struct eg_verdict {
 	__u32 meters_flows;
 	__u16 flags; /* EG_MATCH_* of the rule */
 	__u16 way; /* 1 + way of the grant; 0: no grant was needed */
-	__u32 pad;
-	__u64 name_hash; /* of the grant's name */
 };
 
 static __always_inline void eg_verdict_fill(const struct eg_ruleset *ruleset, const struct eg_found *found,
@@ -50,7 +48,6 @@ static __always_inline void eg_verdict_fill(const struct eg_ruleset *ruleset, co
 	ret->prefix_seen = found->prefix_seen;
 	ret->flags = found->allowed ? found->flags : 0;
 	ret->way = found->way;
-	ret->name_hash = found->name_hash;
 	ret->meters_out = ruleset->meters_out | (__u32)found->meter_out << 24;
 	ret->meters_in = ruleset->meters_in | (__u32)found->meter_in << 24;
 	ret->meters_flows = ruleset->meters_flows | (__u32)found->meter_flows << 24;
