@@ -67,6 +67,7 @@ static __always_inline bool eg_name_finish(struct eg_scratch *s)
 {
 	struct eg_on_scratch on = {.s = s};
 
+	s->key.prefixlen = 8 * (sizeof(s->key.table_be) + sizeof(s->key.text));
 	__builtin_memset(s->key.text, 0, sizeof(s->key.text));
 	if (!s->text_len || s->text_len > EG_NAME_MAX)
 		return false;
