@@ -85,7 +85,7 @@ static __always_inline const struct eg_rule_span *eg_private_span_of(struct eg_s
 /*
  * Whether the name in s->key allows this service at the address in s->grant_key; fills s->found.
  */
-EG_GLOBAL int eg_name_allows(struct eg_scratch *s, __u32 uid, __u32 service)
+EG_LOCAL int eg_name_allows(struct eg_scratch *s, __u32 uid, __u32 service)
 {
 	const struct eg_name_rules *rules;
 	const struct eg_rule_span *span;
@@ -262,7 +262,7 @@ static __always_inline void eg_grant_renew(struct eg_scratch *s, const struct eg
 enum eg_granted { EG_GRANTED_NOT, EG_GRANTED_AGAIN, EG_GRANTED_NEW };
 
 /* s->grant_key: app, gen, address. s->key: the name, s->name_hash its hash. Returns enum eg_granted; NOT: no room. */
-EG_GLOBAL int eg_grant_add(struct eg_scratch *s, __u32 ttl_s)
+EG_LOCAL int eg_grant_add(struct eg_scratch *s, __u32 ttl_s)
 {
 	struct eg_on_scratch on = {.s = s};
 	struct eg_host_ctl *host = eg_host();

@@ -232,6 +232,12 @@ struct {
  */
 #define EG_GLOBAL __weak __noinline
 
+/*
+ * A function with a stack frame of its own that keeps what its caller knows of its arguments: on
+ * 6.1 a pointer that came through a global function can't be a map's key.
+ */
+#define EG_LOCAL static __noinline
+
 static __always_inline struct eg_host_ctl *eg_host(void)
 {
 	__u32 zero = 0;

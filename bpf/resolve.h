@@ -192,7 +192,7 @@ static __always_inline __u8 eg_dns_remember(struct __sk_buff *skb, struct eg_scr
 }
 
 /* s->msg is one query. Returns the reason to refuse it, or NONE; audited ones are remembered as well. */
-EG_GLOBAL int eg_dns_ask(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_sock *sock,
+EG_LOCAL int eg_dns_ask(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_sock *sock,
 			 const struct eg_ruleset *ruleset, const struct eg_view *view)
 {
 	struct eg_dns_head head = {0};
@@ -378,7 +378,7 @@ static long eg_dns_harvest_one(__u32 i, struct eg_on_scratch *on)
 _Static_assert(EG_ANSWER_ADDRS == 64, "the masks");
 
 /* Grants what s->addr holds for the name in s->key; what came of it is in s->harvest. */
-EG_GLOBAL int eg_dns_harvest(struct eg_scratch *s, __u32 slot, __u32 gen, __u32 uid)
+EG_LOCAL int eg_dns_harvest(struct eg_scratch *s, __u32 slot, __u32 gen, __u32 uid)
 {
 	const struct eg_name_rules *rules;
 	struct eg_on_scratch on = {.s = s};
@@ -402,7 +402,7 @@ EG_GLOBAL int eg_dns_harvest(struct eg_scratch *s, __u32 slot, __u32 gen, __u32 
 }
 
 /* s->msg is one answer. Returns the reason to drop it, or NONE: its addresses are granted. */
-EG_GLOBAL int eg_dns_learn(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_sock *sock,
+EG_LOCAL int eg_dns_learn(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_sock *sock,
 			   const struct eg_ruleset *ruleset, const struct eg_view *view)
 {
 	struct eg_dns_head head = {0};
