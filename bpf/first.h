@@ -72,13 +72,7 @@ static __always_inline bool eg_first_load(struct __sk_buff *skb, const struct eg
 {
 	__u32 len = skb->len - view->payload;
 
-	if (len > EG_MSG_MAX)
-		len = EG_MSG_MAX;
-	msg->len = len;
-	asm volatile("" : "+r"(len));
-	if (!len || len > EG_MSG_MAX)
-		return false;
-	return !bpf_skb_load_bytes(skb, view->payload, msg->b, len);
+	return eg_msg_load(skb, view->payload, len > EG_MSG_MAX ? EG_MSG_MAX : len, msg);
 }
 
 /* A handshake record, of whatever version (RFC 8446, 5.1). */

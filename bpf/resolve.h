@@ -225,17 +225,6 @@ EG_LOCAL int eg_dns_ask(struct __sk_buff *skb, struct eg_scratch *s, const struc
 	return reason;
 }
 
-static __always_inline bool eg_msg_load(struct __sk_buff *skb, __u32 offset, __u32 len, struct eg_msg *msg)
-{
-	if (!len || len > EG_MSG_MAX)
-		return false;
-	msg->len = len;
-	asm volatile("" : "+r"(len)); /* what follows is for the verifier, not for clang to drop */
-	if (!len || len > EG_MSG_MAX)
-		return false;
-	return !bpf_skb_load_bytes(skb, offset, msg->b, len);
-}
-
 /* A packet with messages, and what it is judged by; where it is read is s->hint.at. */
 struct eg_dns_packet {
 	struct __sk_buff *skb;
@@ -461,9 +450,8 @@ static long eg_dns_piece(__u32 i, struct eg_dns_packet *p)
 	if (!want || want > EG_MSG_MAX || s->piece.have >= want)
 		return eg_dns_pieces_end(s, EG_REASON_DNS_MALFORMED);
 	take = eg_min(eg_min(p->skb->len - s->piece.at, want - s->piece.have), EG_MSG_PAD);
-	asm volatile("" : "+r"(take));
-	if (!take || take > EG_MSG_PAD ||
-	    bpf_skb_load_bytes(p->skb, s->piece.at, &s->msg.b[EG_MASKED(s->piece.have, 8191)], take))
+	if (!take || bpf_skb_load_bytes(p->skb, s->piece.at, &s->msg.b[EG_MASKED(s->piece.have, 8191)],
+					EG_MASKED(take - 1, 2047) + 1))
 		return eg_dns_pieces_end(s, EG_REASON_DNS_MALFORMED);
 	s->piece.have += take;
 	s->piece.at += take;

@@ -169,6 +169,16 @@ static __always_inline __u32 eg_msg_u32(const struct eg_msg *msg, __u32 at)
 	return (__u32)eg_msg_u16(msg, at) << 16 | eg_msg_u16(msg, at + 2);
 }
 
-_Static_assert(EG_MSG_MASK == 8191, "the masks above");
+/* False: len is not 1 .. EG_MSG_MAX, or the packet is shorter. */
+static __always_inline bool eg_msg_load(struct __sk_buff *skb, __u32 offset, __u32 len, struct eg_msg *msg)
+{
+	if (!len || len > EG_MSG_MAX)
+		return false;
+	msg->len = len;
+	/* 6.1 does not see by a comparison with 0 that there is at least one byte */
+	return !bpf_skb_load_bytes(skb, offset, msg->b, EG_MASKED(len - 1, 8191) + 1);
+}
+
+_Static_assert(EG_MSG_MASK == 8191 && EG_MSG_PAD == 2048, "the masks");
 
 #endif
