@@ -51,8 +51,14 @@ static __always_inline struct eg_loss *eg_loss_at(__u32 slot, enum eg_loss_cause
 	return all ? &all->by[cause] : NULL;
 }
 
+enum eg_budget {
+	EG_BUDGET_OWN,
+	EG_BUDGET_NOISE,
+	EG_BUDGET_NONE, /* rare by itself: an app must not hide its cap or expiry behind denials that it causes */
+};
+
 /* Fills what every event has; NULL if it may not or can not be told, with *ret_cause set. */
-static __always_inline struct eg_event *eg_event_begin(const struct eg_who *who, bool flow, bool noise,
+static __always_inline struct eg_event *eg_event_begin(const struct eg_who *who, bool flow, enum eg_budget budget,
 						       enum eg_loss_cause *ret_cause)
 {
 	struct eg_host_ctl *host = eg_host();
@@ -64,7 +70,8 @@ static __always_inline struct eg_event *eg_event_begin(const struct eg_who *who,
 	*ret_cause = EG_LOSS_SUPPRESSED;
 	if (!host || !app)
 		return NULL;
-	if (!eg_budget_spend(host, noise ? &app->state.noise_ns : &app->state.budget_ns, now))
+	if (budget != EG_BUDGET_NONE &&
+	    !eg_budget_spend(host, budget == EG_BUDGET_NOISE ? &app->state.noise_ns : &app->state.budget_ns, now))
 		return NULL;
 	*ret_cause = EG_LOSS_RING_FULL;
 	seq = __sync_fetch_and_add(&app->state.event_seq, 1) + 1;
@@ -137,7 +144,7 @@ EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, __u32
 	if (!who || !flow)
 		return 0;
 	eg_volume_load(&seen, &flow->seen);
-	event = eg_event_begin(who, true, false, &cause);
+	event = eg_event_begin(who, true, EG_BUDGET_OWN, &cause);
 	if (!event) {
 		eg_flow_lost(who->app, cause, type, &seen, flow);
 	} else {
@@ -257,7 +264,7 @@ EG_GLOBAL int eg_tell_denial(const struct eg_who *who, const struct eg_view *vie
 	eg_denied_note(who, view, d, bpf_ktime_get_boot_ns());
 	if (quiet)
 		return 0;
-	event = eg_event_begin(who, false, d->dir == EG_DIR_INGRESS, &cause);
+	event = eg_event_begin(who, false, d->dir == EG_DIR_INGRESS ? EG_BUDGET_NOISE : EG_BUDGET_OWN, &cause);
 	if (!event) {
 		loss = eg_loss_at(who->app, cause);
 		if (loss) {
@@ -315,7 +322,7 @@ EG_GLOBAL int eg_tell_notice(const struct eg_who *who, const struct eg_notice *n
 
 	if (!who || !n)
 		return 0;
-	event = eg_event_begin(who, false, false, &cause);
+	event = eg_event_begin(who, false, EG_BUDGET_NONE, &cause);
 	if (!event) {
 		struct eg_loss *loss = eg_loss_at(who->app, cause);
 

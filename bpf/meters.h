@@ -34,6 +34,7 @@ enum eg_take {
 	EG_TAKE_DENIED = 1 << 0,
 	EG_TAKE_WARN = 1 << 1, /* 80 % passed, first time in this window */
 	EG_TAKE_HIT = 1 << 2, /* 100 % reached or refused, first time in this window */
+	EG_TAKE_TAG_SHIFT = 16, /* above: the low 15 bits of the window that was charged */
 };
 
 static __always_inline const struct eg_meter_conf *eg_meter_conf_at(const struct eg_ruleset *ruleset, __u32 number)
@@ -89,7 +90,7 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 					       __u64 bytes, __u64 utc_ns)
 {
 	__u64 window = eg_meter_window(meter, conf->per_ns, utc_ns);
-	__u64 tag = (window & 0xffff) << EG_METER_TAG_SHIFT;
+	__u64 tag;
 	bool alert_only = conf->action == EG_CAP_ALERT;
 	__u64 limit = conf->limit, after = 0;
 	bool taken = false;
@@ -98,6 +99,9 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 	for (int i = 0; i < EG_METER_TRIES; i++) {
 		__u64 word = *(volatile __u64 *)&meter->word;
 
+		/* after the word: who came before the roll-over must not put the old window's tag on the new sum */
+		window = *(volatile __u64 *)&meter->window;
+		tag = (window & 0xffff) << EG_METER_TAG_SHIFT;
 		after = eg_meter_used(word, window) + bytes;
 		if (after > limit && !alert_only)
 			break;
@@ -118,7 +122,7 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 		result |= EG_TAKE_HIT;
 	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, 1))
 		result |= EG_TAKE_WARN;
-	return result;
+	return result | (int)((window & 0x7fff) << EG_TAKE_TAG_SHIFT);
 }
 
 static __always_inline int eg_meter_take_tokens(struct eg_meter *meter, __u64 cost_ns, __u64 burst_ns, __u64 now)
@@ -136,14 +140,16 @@ static __always_inline int eg_meter_take_tokens(struct eg_meter *meter, __u64 co
 }
 
 /* Gives back what a later meter, or nobody, wanted. Losing every race leaves it charged. */
-static __always_inline void eg_meter_give(struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 bytes)
+static __always_inline void eg_meter_give(struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 bytes,
+					  __u64 tag)
 {
 	if (conf->kind != EG_METER_BYTES)
 		return;
 	for (int i = 0; i < EG_METER_TRIES; i++) {
 		__u64 word = *(volatile __u64 *)&meter->word;
 
-		if (word >> EG_METER_TAG_SHIFT != (meter->window & 0xffff) || (word & EG_METER_USED_MASK) < bytes)
+		/* taken in a window that is over: the new one was never charged */
+		if ((word >> EG_METER_TAG_SHIFT & 0x7fff) != tag || (word & EG_METER_USED_MASK) < bytes)
 			return;
 		if (__sync_val_compare_and_swap(&meter->word, word, word - bytes) == word)
 			return;
@@ -234,6 +240,7 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 {
 	int reason = EG_REASON_NONE;
 	int taken = 0;
+	__u64 tags = 0; /* 16 bits for each meter of the list */
 
 	if (!who || !ruleset || !clock)
 		return EG_REASON_INTERNAL;
@@ -248,6 +255,7 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 		if (!meter)
 			return EG_REASON_INTERNAL;
 		took = eg_meter_take(meter, conf, amount, clock);
+		tags |= (__u64)(took >> EG_TAKE_TAG_SHIFT & 0x7fff) << 16 * i;
 		if (took & (EG_TAKE_WARN | EG_TAKE_HIT))
 			eg_meter_tell(who, ruleset, meter, conf, took);
 		if (took & EG_TAKE_DENIED) {
@@ -270,7 +278,7 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 			continue;
 		meter = eg_meter_at(who->app, conf);
 		if (meter)
-			eg_meter_give(meter, conf, amount);
+			eg_meter_give(meter, conf, amount, tags >> 16 * i & 0x7fff);
 	}
 	return reason;
 }

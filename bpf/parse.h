@@ -26,6 +26,9 @@
 
 #define EG_EXT_HEADERS_MAX 6
 #define EG_EXT_BYTES_MAX   512
+#define EG_V4_OPTIONS_MAX  40
+#define EG_IPOPT_LSRR      131
+#define EG_IPOPT_SSRR      137
 
 #define EG_TCP_FIN 0x01
 #define EG_TCP_SYN 0x02
@@ -144,6 +147,23 @@ static __always_inline enum eg_reason eg_parse_l4(const struct __sk_buff *skb, s
 	return EG_REASON_NONE;
 }
 
+/*
+ * A source route (RFC 791) goes on to hops that the destination doesn't tell. Any byte that could be
+ * one counts: who sends other options loses a few that look like it.
+ */
+static __always_inline bool eg_v4_source_route(const void *options, const void *l4, const void *end)
+{
+	const __u8 *byte = options;
+
+	for (int i = 0; i < EG_V4_OPTIONS_MAX; i++, byte++) {
+		if ((const void *)(byte + 1) > end || (const void *)byte >= l4)
+			return false;
+		if (*byte == EG_IPOPT_LSRR || *byte == EG_IPOPT_SSRR)
+			return true;
+	}
+	return false;
+}
+
 static __always_inline enum eg_reason eg_parse_v4(const struct __sk_buff *skb, struct eg_view *view)
 {
 	void *data = (void *)(long)skb->data;
@@ -160,6 +180,8 @@ static __always_inline enum eg_reason eg_parse_v4(const struct __sk_buff *skb, s
 	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset: RFC 791 */
 		return EG_REASON_FRAGMENT;
 	offset = ip->ihl * 4u;
+	if (offset > sizeof(*ip) && eg_v4_source_route(ip + 1, data + offset, end))
+		return EG_REASON_EXT_HEADER;
 	return eg_parse_l4(skb, view, data + offset, end, offset, false);
 }
 

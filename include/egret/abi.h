@@ -345,7 +345,7 @@ struct eg_flow { /* writer: kernel */
 
 #define EG_SOCK_COUNTED  (1u << 0) /* counted in eg_app_state.sockets */
 #define EG_SOCK_HOST_NS  (1u << 1) /* lives in the host's network namespace */
-#define EG_SOCK_NS_KNOWN (1u << 2) /* the bit before is valid */
+#define EG_SOCK_NS_KNOWN (1u << 2) /* the bit before is valid: sock_create saw the socket */
 #define EG_SOCK_SOCKOPS  (1u << 3) /* sockops tells the end of its flow */
 
 /* On whose behalf: the app, and the task that made the socket. */
