@@ -46,11 +46,11 @@ static __always_inline const struct eg_meter_conf *eg_meter_conf_at(const struct
 	return &ruleset->meters[index];
 }
 
-static __always_inline struct eg_meter *eg_meter_at(__u32 app, const struct eg_meter_conf *conf)
+static __always_inline struct eg_meter *eg_meter_at(void *map, __u32 app, const struct eg_meter_conf *conf)
 {
 	__u32 key = app * EG_METERS_PER_APP + (conf->state & (EG_METERS_PER_APP - 1));
 
-	return bpf_map_lookup_elem(&meters, &key);
+	return bpf_map_lookup_elem(map, &key);
 }
 
 /* The number of the window in force; rolls over to the one that utc_ns lies in. */
@@ -156,14 +156,16 @@ static __always_inline void eg_meter_give(struct eg_meter *meter, const struct e
 	}
 }
 
+/* A second meter (`again`) sees packets bunched by queues that come after the first: twice the burst. */
 static __always_inline int eg_meter_take(struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 amount,
-					 const struct eg_clock *clock)
+					 const struct eg_clock *clock, bool again)
 {
 	switch (conf->kind) {
 	case EG_METER_BYTES:
 		return eg_meter_take_bytes(meter, conf, amount, clock->utc_ns);
 	case EG_METER_RATE:
-		return eg_meter_take_tokens(meter, amount * conf->per_ns >> 16, conf->limit, clock->boot_ns);
+		return eg_meter_take_tokens(meter, amount * conf->per_ns >> 16, conf->limit << again,
+					    clock->boot_ns);
 	case EG_METER_FLOWS:
 		return eg_meter_take_tokens(meter, conf->per_ns, conf->limit, clock->boot_ns);
 	default:
@@ -231,19 +233,14 @@ static __always_inline void eg_rate_tell(const struct eg_who *who, const struct 
 		eg_tell_notice(who, &notice);
 }
 
-/*
- * Takes amount (wire bytes; ignored by EG_METER_FLOWS) from every meter of the list, or from
- * none. Returns EG_REASON_NONE or the reason of the one that refused.
- */
-EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list, __u32 amount,
-			     const struct eg_clock *clock)
+static __always_inline int eg_meters_take_from(void *map, bool again, const struct eg_who *who,
+					       const struct eg_ruleset *ruleset, __u32 list, __u32 amount,
+					       const struct eg_clock *clock)
 {
 	int reason = EG_REASON_NONE;
 	int taken = 0;
 	__u64 tags = 0; /* 16 bits for each meter of the list */
 
-	if (!who || !ruleset || !clock)
-		return EG_REASON_INTERNAL;
 	for (int i = 0; i < EG_METER_LISTED; i++) {
 		const struct eg_meter_conf *conf = eg_meter_conf_at(ruleset, list >> 8 * i & 0xff);
 		struct eg_meter *meter;
@@ -251,16 +248,16 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 
 		if (!conf)
 			continue;
-		meter = eg_meter_at(who->app, conf);
+		meter = eg_meter_at(map, who->app, conf);
 		if (!meter)
 			return EG_REASON_INTERNAL;
-		took = eg_meter_take(meter, conf, amount, clock);
+		took = eg_meter_take(meter, conf, amount, clock, again);
 		tags |= (__u64)(took >> EG_TAKE_TAG_SHIFT & 0x7fff) << 16 * i;
-		if (took & (EG_TAKE_WARN | EG_TAKE_HIT))
+		if (!again && took & (EG_TAKE_WARN | EG_TAKE_HIT))
 			eg_meter_tell(who, ruleset, meter, conf, took);
 		if (took & EG_TAKE_DENIED) {
 			reason = eg_meter_reason(conf);
-			if (conf->kind != EG_METER_BYTES)
+			if (!again && conf->kind != EG_METER_BYTES)
 				eg_rate_tell(who, ruleset, conf, clock->boot_ns);
 			taken = i;
 			break;
@@ -276,11 +273,32 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 			break;
 		if (!conf)
 			continue;
-		meter = eg_meter_at(who->app, conf);
+		meter = eg_meter_at(map, who->app, conf);
 		if (meter)
 			eg_meter_give(meter, conf, amount, tags >> 16 * i & 0x7fff);
 	}
 	return reason;
+}
+
+/*
+ * Takes amount (wire bytes; ignored by EG_METER_FLOWS) from every meter of the list, or from
+ * none. Returns EG_REASON_NONE or the reason of the one that refused.
+ */
+EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list, __u32 amount,
+			     const struct eg_clock *clock)
+{
+	if (!who || !ruleset || !clock)
+		return EG_REASON_INTERNAL;
+	return eg_meters_take_from(&meters, false, who, ruleset, list, amount, clock);
+}
+
+/* The same from the guard's meters; tells nothing, since the first meters have told it. */
+EG_GLOBAL int eg_meters_take_again(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list,
+				   __u32 amount, const struct eg_clock *clock)
+{
+	if (!who || !ruleset || !clock)
+		return EG_REASON_INTERNAL;
+	return eg_meters_take_from(&guard_meters, true, who, ruleset, list, amount, clock);
 }
 
 /*
@@ -298,7 +316,7 @@ EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32
 
 		if (!conf || conf->kind != EG_METER_BYTES || conf->action == EG_CAP_ALERT)
 			continue;
-		meter = eg_meter_at(app, conf);
+		meter = eg_meter_at(&meters, app, conf);
 		if (!meter)
 			return EG_REASON_INTERNAL;
 		window = eg_meter_window(meter, conf->per_ns, clock->utc_ns);

@@ -97,19 +97,8 @@ static __always_inline int eg_packet_unknown(struct __sk_buff *skb, const struct
  */
 static __always_inline bool eg_is_neighbour(const struct eg_sock *sock, const struct eg_view *view, __u32 dir)
 {
-	if (dir != EG_DIR_EGRESS || view->proto != IPPROTO_ICMPV6 || sock->flags & EG_SOCK_NS_KNOWN)
-		return false;
-	if (view->icmp_type >= 133 && view->icmp_type <= 136)
-		return view->hop_limit == 255;
-	return view->hop_limit == 1 && (view->icmp_type == 131 || view->icmp_type == 132 || view->icmp_type == 143);
-}
-
-/* Errors about live flows: destination unreachable, too big, time exceeded, parameter problem. */
-static __always_inline bool eg_is_icmp_error(const struct eg_view *view)
-{
-	if (view->proto == IPPROTO_ICMP)
-		return view->icmp_type == 3 || view->icmp_type == 11 || view->icmp_type == 12;
-	return view->proto == IPPROTO_ICMPV6 && view->icmp_type >= 1 && view->icmp_type <= 4;
+	return dir == EG_DIR_EGRESS && !(sock->flags & EG_SOCK_NS_KNOWN) &&
+	       (eg_view_is_discovery(view) || eg_view_is_mld_report(view));
 }
 
 /* What the rules say of a flow begun by `origin`, of which this packet goes `dir`. */
@@ -370,7 +359,7 @@ static __always_inline int eg_packet_other(struct __sk_buff *skb, const struct e
 
 	if (eg_is_neighbour(c->sock, view, dir))
 		return eg_pass(c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, 0, false);
-	if (dir == EG_DIR_INGRESS && eg_is_icmp_error(view)) /* only a raw socket is given one: it is data like any other */
+	if (dir == EG_DIR_INGRESS && eg_view_is_icmp_error(view)) /* only a raw socket is given one: it is data like any other */
 		return eg_pass(c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, c->ruleset->meters_in,
 			       eg_relaxed(c->app, c->ruleset, &c->clock));
 	if (c->sock->flow.state == EG_FLOW_OPEN && eg_flow_is_with(&c->sock->flow, view, dir))

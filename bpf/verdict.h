@@ -21,7 +21,7 @@ struct eg_ask {
 	__u8 origin; /* enum eg_dir: who began it */
 	__u8 loopback; /* remote is a loopback address */
 	__u8 self; /* ... and the socket there is the app's own */
-	__u8 pad;
+	__u8 any_port; /* of the service's protocol: it can't be read off a later fragment */
 };
 
 struct eg_verdict {
@@ -40,7 +40,8 @@ EG_GLOBAL int eg_verdict_rules(const struct eg_ruleset *ruleset, const struct eg
 
 	if (!ruleset || !ask || !ret)
 		return 0;
-	eg_rules_search(ruleset->uid, ask->origin, &ask->remote, ask->service, &found);
+	eg_rules_search(ruleset->uid, ask->origin, &ask->remote, ask->service,
+			ask->any_port ? ask->service | 0xffff : ask->service, &found);
 	ret->uid = ruleset->uid;
 	ret->rule = found.rule;
 	ret->prefix_seen = found.prefix_seen;

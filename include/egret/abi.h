@@ -238,6 +238,14 @@ struct eg_cgroup {
 	__u32 unknown; /* enum eg_unknown, of a root */
 };
 
+/* ---- Guards: map `guards` (hash), key = ifindex of the host end of an app's veth ---- */
+
+struct eg_guard {
+	__u32 app; /* slot */
+	__u32 gen;
+	__u64 told_ns; /* writer: kernel. Last event about what audit let through (boot, coarse) */
+};
+
 /* ---- Counters and losses: one value for each slot ---------------------------- */
 
 /* Map `counters` (per-CPU array): what passed. Sum over CPUs. */
@@ -464,6 +472,7 @@ EG_ABI_ASSERT(sizeof(struct eg_app_state) == 64);
 EG_ABI_ASSERT(sizeof(struct eg_meter) == 32);
 EG_ABI_ASSERT(sizeof(struct eg_host_ctl) == 96);
 EG_ABI_ASSERT(sizeof(struct eg_cgroup) == 16);
+EG_ABI_ASSERT(sizeof(struct eg_guard) == 16);
 EG_ABI_ASSERT(sizeof(struct eg_denied) == 80);
 EG_ABI_ASSERT(sizeof(struct eg_flow) == 160);
 EG_ABI_ASSERT(sizeof(struct eg_sock) == 368);
