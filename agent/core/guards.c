@@ -54,6 +54,17 @@ static struct eg_guards_item *guard_add(struct eg_guards *guards)
 	return &guards->items[guards->count++];
 }
 
+/* What was known of the namespace doesn't hold any more, but for one app (or NULL): the next look finds out. */
+static void mark_stale(struct eg_guards *guards, uint64_t inode, const struct eg_guards_owner *but)
+{
+	for (size_t i = 0; i < guards->space_count; i++) {
+		struct eg_guards_space *space = &guards->spaces[i];
+
+		if (space->inode == inode && !(but && eg_guards_same_owner(&space->owner, but)))
+			space->covered = false;
+	}
+}
+
 static int guard_attach(struct eg_guards *guards, uint32_t ifindex, const struct eg_guards_owner *owner, uint64_t inode)
 {
 	const struct eg_guard value = {.app = owner->slot, .gen = owner->gen};
@@ -66,6 +77,8 @@ static int guard_attach(struct eg_guards *guards, uint32_t ifindex, const struct
 	r = eg_kern_guard_attach(guards->agent->kern, ifindex, &value);
 	if (r < 0)
 		return r;
+	if (guard)
+		mark_stale(guards, guard->inode, owner);
 	pthread_mutex_lock(&guards->lock);
 	if (!guard)
 		guard = guard_add(guards);
@@ -83,6 +96,7 @@ static int guard_attach(struct eg_guards *guards, uint32_t ifindex, const struct
 
 static void guard_forget(struct eg_guards *guards, struct eg_guards_item *guard)
 {
+	mark_stale(guards, guard->inode, NULL);
 	pthread_mutex_lock(&guards->lock);
 	*guard = guards->items[--guards->count];
 	pthread_mutex_unlock(&guards->lock);
@@ -136,13 +150,14 @@ static bool guard_link(struct eg_guards *guards, struct eg_guards_space *space, 
 	if (guard && guard->inode == space->inode && eg_guards_same_owner(&guard->owner, &space->owner))
 		return true;
 	r = guard_attach(guards, link->host_ifindex, &space->owner, space->inode);
-	if (r < 0)
+	if (r < 0) {
 		snprintf(space->why, sizeof(space->why), "and no guard can be put on the other end of its interface %s: %s",
 			 link->name, strerror(-r));
-	else
-		eg_log_info("interface %u is guarded: it leads out of a namespace of the app in slot %u", link->host_ifindex,
-			    space->owner.slot);
-	return r == 0;
+		return false;
+	}
+	eg_log_info("%s is guarded: it is the other end of %s in a namespace of an app's own",
+		    guard_find(guards, link->host_ifindex)->name, link->name);
+	return true;
 }
 
 /* A guard of an agent before this one: now it is known of which namespace. */
@@ -203,7 +218,7 @@ static void look(struct eg_guards *guards, struct eg_guards_space *space, int ne
 }
 
 bool eg_guards_cover(struct eg_guards *guards, const struct eg_guards_owner *owner, const struct eg_netns *netns,
-		     char *why, size_t size)
+		     bool anew, char *why, size_t size)
 {
 	struct eg_guards_space *space = space_get(guards, owner, netns->inode);
 	uint64_t now = eg_clock_boot_ns();
@@ -213,7 +228,7 @@ bool eg_guards_cover(struct eg_guards *guards, const struct eg_guards_owner *own
 		return false;
 	}
 	space->seen_ns = now;
-	if (!space->looked_ns || !space->covered || space->shared || now > space->looked_ns + LOOK_AGAIN_NS)
+	if (anew || !space->looked_ns || !space->covered || space->shared || now > space->looked_ns + LOOK_AGAIN_NS)
 		look(guards, space, netns->fd);
 	snprintf(why, size, "%s", space->why);
 	return space->covered;
@@ -227,7 +242,7 @@ void eg_guards_release(struct eg_guards *guards, const struct eg_guards_owner *o
 		if (!space->shared || space->covered || !eg_guards_same_owner(&space->owner, owner))
 			continue;
 		for (size_t j = guards->count; j-- > 0;) {
-			if (guards->items[j].inode == space->inode)
+			if (guards->items[j].inode == space->inode && eg_guards_same_owner(&guards->items[j].owner, owner))
 				guard_detach(guards, &guards->items[j], "its namespace is shared with others");
 		}
 	}

@@ -31,7 +31,7 @@ void eg_guards_free(struct eg_guards *guards);
  * leaves it is judged again, or nothing can. Else why: a clause about the namespace.
  */
 bool eg_guards_cover(struct eg_guards *guards, const struct eg_guards_owner *owner, const struct eg_netns *netns,
-		     char *why, size_t size);
+		     bool anew, char *why, size_t size);
 /* After an administrator in it was refused: takes off the guards of namespaces that the app shares with others. */
 void eg_guards_release(struct eg_guards *guards, const struct eg_guards_owner *owner);
 /* Every second: guards that somebody took off are put back, those without an app or interface go. */

@@ -69,6 +69,7 @@ static int attach_side(struct eg_kern *kern, uint32_t ifindex, const struct side
 int eg_kern_guard_attach(struct eg_kern *kern, uint32_t ifindex, const struct eg_guard *guard)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+	bool anew = !program_at(ifindex, BPF_TC_INGRESS) && !program_at(ifindex, BPF_TC_EGRESS);
 	int r = 0;
 
 	/* the entry first: a program that finds none drops everything */
@@ -77,7 +78,7 @@ int eg_kern_guard_attach(struct eg_kern *kern, uint32_t ifindex, const struct eg
 	bpf_tc_hook_create(&hook); /* it may be there; if it can't be made, the next step says so */
 	for (size_t i = 0; !r && i < SIDES; i++)
 		r = attach_side(kern, ifindex, &sides[i]);
-	if (r)
+	if (r && anew) /* older programs stay in force */
 		eg_kern_guard_detach(kern, ifindex);
 	return r;
 }

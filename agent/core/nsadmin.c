@@ -46,6 +46,7 @@ struct subject {
 	uint64_t *ids;
 	size_t count;
 	bool may; /* the policy says allow_netns_admin */
+	bool admin; /* it had an administrator at the last look */
 };
 
 /* What was seen of it. */
@@ -98,8 +99,8 @@ static void cover(struct eg_nsadmin *ns, const struct subject *subject, struct s
 	sight->why = calloc(sight->spaces.count + 1, sizeof(*sight->why));
 	for (size_t i = 0; sight->covered && sight->why && i < sight->spaces.count; i++) {
 		if (sight->spaces.items[i].inode != ns->here)
-			sight->covered[i] = eg_guards_cover(ns->agent->guards, &owner, &sight->spaces.items[i], sight->why[i],
-							    sizeof(sight->why[i]));
+			sight->covered[i] = eg_guards_cover(ns->agent->guards, &owner, &sight->spaces.items[i],
+							    subject->admin, sight->why[i], sizeof(sight->why[i]));
 	}
 }
 
@@ -142,6 +143,7 @@ static bool take_subject(struct eg_agent *agent, const struct eg_entry *entry, s
 {
 	*ret = (struct subject){.slot = entry->slot, .gen = entry->gen};
 	memcpy(ret->name, entry->name, sizeof(ret->name));
+	ret->admin = entry->netns_admin;
 	ret->may = entry->now && entry->now->allow_netns_admin;
 	return eg_tags_ids(agent, entry->slot, true, &ret->ids, &ret->count) == 0;
 }

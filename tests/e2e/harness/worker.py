@@ -17,6 +17,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import sys
 import time
 import traceback
@@ -312,6 +313,13 @@ class Operations:
             time.sleep(seconds)
             os._exit(0)
         return child
+
+    def command(self, *argv):
+        """Runs a program here, with what rights there are; what it prints."""
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
+        return done.stdout
 
     # -- passing sockets
 
