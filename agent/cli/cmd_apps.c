@@ -9,9 +9,9 @@
 #include "show.h"
 #include "which.h"
 
-/* ---- apps --------------------------------------------------------------------------- */
-
 #define GUARDS_SHOWN 8
+
+/* ---- apps --------------------------------------------------------------------------- */
 
 static void app_row(struct eg_table *table, const json_t *app)
 {

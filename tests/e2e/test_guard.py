@@ -3,6 +3,9 @@
 
 Each attack works behind the packet hook, and is shown to work once the guard is taken off.
 """
+import socket
+import struct
+
 import pytest
 
 from harness import (
@@ -10,7 +13,7 @@ from harness import (
 )
 from harness.net import batch, run
 
-CAP_NET_ADMIN = 12
+CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
 EVERY = [ALLOWED, ALLOWED6, DENIED, DENIED6]
 FAMILY = pytest.mark.parametrize(
     "family, allowed, denied", [("ip", ALLOWED, DENIED), ("ip6", ALLOWED6, DENIED6)], ids=["ipv4", "ipv6"])
@@ -23,9 +26,9 @@ def bare_host(config):
         yield host
 
 
-def start_admin(host, name="admin", egress=(), guarded=True, **more):
+def start_admin(host, name="admin", egress=(), guarded=True, caps=(CAP_NET_ADMIN,), **more):
     """A process that is root of its network namespace, and of nothing else."""
-    app = host.app(policy(name, [*TO_ALLOWED, *egress], **more), uid=0, caps=[CAP_NET_ADMIN])
+    app = host.app(policy(name, [*TO_ALLOWED, *egress], **more), uid=0, caps=caps)
     if guarded:
         eventually(lambda: host.agent.app(name)["guards"] == ["app0"], what="the guard")
         assert "netns_problem" not in host.agent.app(name)
@@ -76,6 +79,9 @@ def test_allowed_traffic_flows(host, agent, admin):
         assert admin.ask(f"u{name}", "y" * 5000) == "y" * 5000
         admin.close(name)
         assert admin.fails("connect", f"d{name}", DENIED if name == "4" else DENIED6, 443) == "EPERM"
+    status, text, _ = agent.cli("app", "admin")
+    assert status == 0 and "guarded on" in text and "app0" in text, text
+    assert "judged again on app0" in agent.cli("doctor")[1]
     shown = agent.app("admin")
     assert shown["reasons"] == {"no_rule": {"egress": 2, "ingress": 0, "audited": 0}}
     assert shown["netns_admin"] is True and shown["state"] == "enforce"
@@ -197,6 +203,45 @@ def test_nft_rewrites_the_source_of_what_comes_in(host, agent, admin):
     unguard(host)
     host.server.sendto("bad", APP, port, "orders")
     assert admin.recv("u") == "orders"
+
+
+def udp_frame(dst, between=b"", fragment=0):
+    """An Ethernet frame to everybody, with a datagram to port 443; between: what precedes the IPv4 header."""
+    udp = struct.pack("!HHHH", 4000, 443, 8 + 6, 0) + b"secret"
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 7, fragment, 64, 17, 0,
+                     socket.inet_aton(APP), socket.inet_aton(dst))
+    words = struct.unpack("!10H", ip)
+    total = sum(words)
+    checksum = ~(total + (total >> 16)) & 0xffff
+    ip = ip[:10] + struct.pack("!H", checksum) + ip[12:]
+    return (b"\xff" * 6 + b"\x02" * 6 + (between or b"\x08\x00") + ip + udp).hex()
+
+
+FRAMES = {
+    "datagram": udp_frame(DENIED),
+    "later fragment": udp_frame(DENIED, fragment=0x0010),
+    "vlan": udp_frame(ALLOWED, b"\x81\x00\x00\x05\x08\x00"),
+    "mpls": udp_frame(ALLOWED, b"\x88\x47\x00\x01\x01\x40"),
+    "ethertype": udp_frame(ALLOWED, b"\x88\xb5"),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_by_af_packet(host, agent, name):
+    """No hook of a cgroup sees them. Of what is not IP, none gets out."""
+    app = start_admin(host, caps=(CAP_NET_ADMIN, CAP_NET_RAW))
+    before = host.wire("in", proto="udp")
+    app.frame("up0", FRAMES[name])
+    guard_event(agent)
+    assert agent.count("admin", "netns_guard") == 1
+    app.frame("up0", udp_frame(ALLOWED))
+    eventually(lambda: host.wire("in", dst=ALLOWED, proto="udp")[0] == 1)
+    assert host.wire("in", proto="udp")[0] == before[0] + 1
+    assert agent.count("admin", "netns_guard") == 1
+    if name in ("datagram", "later fragment"):
+        unguard(host)
+        app.frame("up0", FRAMES[name])
+        eventually(lambda: host.wire("in", dst=DENIED, proto="udp")[0] == 1)
 
 
 # ---- Its life -----------------------------------------------------------------------------------------------------------

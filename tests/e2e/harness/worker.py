@@ -288,6 +288,12 @@ class Operations:
     def open_raw(self, name, address, protocol):
         self.socks[name] = socket.socket(family_of(address), socket.SOCK_RAW, protocol)
 
+    def frame(self, device, data):
+        """A frame as it is (hexadecimal), by an AF_PACKET socket."""
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+            sock.bind((device, 0))
+            return sock.send(bytes.fromhex(data))
+
     def sendraw(self, address, protocol):
         """An ICMP echo request by a raw socket."""
         with socket.socket(family_of(address), socket.SOCK_RAW, protocol) as sock:
