@@ -18,7 +18,8 @@
  * traffic was judged before and doesn't get here, so somebody tampered. What comes in keeps the
  * rules' own reason; it may be any outsider's.
  *
- * ARP and neighbour discovery pass, or the link would die; they reach no further than the link.
+ * ARP, neighbour discovery and multicast membership pass, or the link would die; they reach no
+ * further than the link.
  */
 #include "flow.h"
 #include "meters.h"
@@ -230,7 +231,7 @@ static __always_inline bool eg_guard_is_link(const struct __sk_buff *skb, const 
 {
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return true;
-	if (eg_view_is_discovery(view) || eg_view_is_mld_report(view))
+	if (eg_view_is_discovery(view) || eg_view_is_mld_report(view) || eg_view_is_igmp(view))
 		return true;
 	return dir == EG_DIR_INGRESS && view->proto == IPPROTO_ICMPV6 && view->icmp_type == 130 && view->hop_limit == 1;
 }

@@ -313,6 +313,13 @@ static __always_inline bool eg_view_is_mld_report(const struct eg_view *view)
 	       (view->icmp_type == 131 || view->icmp_type == 132 || view->icmp_type == 143);
 }
 
+/* The same for IPv4 (RFC 3376); no other parser of ours reads IGMP. */
+static __always_inline bool eg_view_is_igmp(const struct eg_view *view)
+{
+	return view->proto == IPPROTO_IGMP && view->hop_limit == 1 && eg_addr_is_v4(&view->dst) &&
+	       (view->dst.w_be[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+}
+
 /* Errors about live flows: destination unreachable, too big, time exceeded, parameter problem. */
 static __always_inline bool eg_view_is_icmp_error(const struct eg_view *view)
 {

@@ -4,7 +4,7 @@
  *
  * Theory of operation. The guard knows an app by the interface that a packet comes from, so a
  * namespace has to be that app's alone. A space is a namespace as one app uses it. When it is
- * first seen, and every few seconds, its interfaces are listed and the processes of the host are
+ * first seen, and now and then, its interfaces are listed and the processes of the host are
  * looked through for others that live in it: another app's, or one of no app that has a socket
  * (a container's "pause" has none). Beside others there is no guard, and an administrator in it
  * is refused. A process that just drops in, as for debugging, takes no guard off: it has to be
@@ -25,7 +25,8 @@
 #include "kern_guard.h"
 #include "netns.h"
 
-#define LOOK_AGAIN_NS (5 * EG_NS_PER_S)
+#define LINKS_NS      (30 * EG_NS_PER_S) /* list a namespace's links again, where there is no administrator */
+#define OTHERS_NS     (5 * EG_NS_PER_S) /* look for others again */
 #define FORGET_NS     (60 * EG_NS_PER_S) /* a space that the app was not seen in for so long */
 #define CHECK_AT_ONCE 256
 
@@ -57,11 +58,9 @@ static struct eg_guards_item *guard_add(struct eg_guards *guards)
 /* What was known of the namespace doesn't hold any more, but for one app (or NULL): the next look finds out. */
 static void mark_stale(struct eg_guards *guards, uint64_t inode, const struct eg_guards_owner *but)
 {
-	for (size_t i = 0; i < guards->space_count; i++) {
-		struct eg_guards_space *space = &guards->spaces[i];
-
-		if (space->inode == inode && !(but && eg_guards_same_owner(&space->owner, but)))
-			space->covered = false;
+	for (size_t i = eg_guards_first(guards, inode); i < guards->space_count && guards->spaces[i].inode == inode; i++) {
+		if (!but || !eg_guards_same_owner(&guards->spaces[i].owner, but))
+			guards->spaces[i].covered = false;
 	}
 }
 
@@ -119,8 +118,10 @@ static void guard_detach(struct eg_guards *guards, struct eg_guards_item *guard,
 
 static struct eg_guards_space *space_get(struct eg_guards *guards, const struct eg_guards_owner *owner, uint64_t inode)
 {
-	for (size_t i = 0; i < guards->space_count; i++) {
-		if (guards->spaces[i].inode == inode && eg_guards_same_owner(&guards->spaces[i].owner, owner))
+	size_t place = eg_guards_first(guards, inode);
+
+	for (size_t i = place; i < guards->space_count && guards->spaces[i].inode == inode; i++) {
+		if (eg_guards_same_owner(&guards->spaces[i].owner, owner))
 			return &guards->spaces[i];
 	}
 	if (guards->space_count == guards->space_room) {
@@ -132,8 +133,10 @@ static struct eg_guards_space *space_get(struct eg_guards *guards, const struct 
 		guards->spaces = spaces;
 		guards->space_room = room;
 	}
-	guards->spaces[guards->space_count] = (struct eg_guards_space){.inode = inode, .owner = *owner};
-	return &guards->spaces[guards->space_count++];
+	memmove(guards->spaces + place + 1, guards->spaces + place, (guards->space_count - place) * sizeof(*guards->spaces));
+	guards->space_count++;
+	guards->spaces[place] = (struct eg_guards_space){.inode = inode, .owner = *owner};
+	return &guards->spaces[place];
 }
 
 static bool is_guardable(const struct eg_netns_uplink *link)
@@ -172,10 +175,10 @@ static void recognise(struct eg_guards *guards, const struct eg_guards_space *sp
 /* The other app's view of it is out of date, too. */
 static void say_shared(struct eg_guards *guards, struct eg_guards_space *space)
 {
-	for (size_t i = 0; i < guards->space_count; i++) {
-		if (guards->spaces[i].inode == space->inode && space->stranger_app[0])
-			guards->spaces[i].shared = true;
-	}
+	size_t i = eg_guards_first(guards, space->inode);
+
+	for (; space->stranger_app[0] && i < guards->space_count && guards->spaces[i].inode == space->inode; i++)
+		guards->spaces[i].shared = true;
 	snprintf(space->why, sizeof(space->why), "which it shares with process %d%s%s, and no guard can tell them apart",
 		 (int)space->stranger, space->stranger_app[0] ? " of app " : "", space->stranger_app);
 }
@@ -228,7 +231,7 @@ bool eg_guards_cover(struct eg_guards *guards, const struct eg_guards_owner *own
 		return false;
 	}
 	space->seen_ns = now;
-	if (anew || !space->looked_ns || !space->covered || space->shared || now > space->looked_ns + LOOK_AGAIN_NS)
+	if (anew || !space->looked_ns || !space->covered || space->shared || now > space->looked_ns + LINKS_NS)
 		look(guards, space, netns->fd);
 	snprintf(why, size, "%s", space->why);
 	return space->covered;
@@ -286,7 +289,7 @@ static void restore(struct eg_guards *guards, struct eg_guards_item *guard)
 /* Nobody of the app is in it, and others are: it has passed on to them. */
 static bool has_passed_on(const struct eg_guards *guards, const struct eg_guards_item *guard)
 {
-	for (size_t i = 0; i < guards->space_count; i++) {
+	for (size_t i = eg_guards_first(guards, guard->inode); i < guards->space_count; i++) {
 		const struct eg_guards_space *space = &guards->spaces[i];
 
 		if (space->inode == guard->inode && eg_guards_same_owner(&space->owner, &guard->owner))
@@ -316,15 +319,17 @@ static void forget_spaces(struct eg_guards *guards, uint64_t now)
 	for (size_t i = guards->space_count; i-- > 0;) {
 		const struct eg_guards_space *space = &guards->spaces[i];
 
-		if (now > space->seen_ns + FORGET_NS && !eg_guards_has(guards, space->inode))
-			guards->spaces[i] = guards->spaces[--guards->space_count];
+		if (now < space->seen_ns + FORGET_NS || eg_guards_has(guards, space->inode))
+			continue;
+		guards->space_count--;
+		memmove(guards->spaces + i, guards->spaces + i + 1, (guards->space_count - i) * sizeof(*guards->spaces));
 	}
 }
 
 static bool others_are_due(const struct eg_guards *guards, uint64_t now)
 {
 	for (size_t i = 0; i < guards->space_count; i++) {
-		if (guards->spaces[i].others_ns && now > guards->spaces[i].others_ns + LOOK_AGAIN_NS)
+		if (guards->spaces[i].others_ns && now > guards->spaces[i].others_ns + OTHERS_NS)
 			return true;
 	}
 	return false;

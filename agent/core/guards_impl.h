@@ -37,7 +37,7 @@ struct eg_guards_item {
 
 struct eg_guards {
 	struct eg_agent *agent;
-	struct eg_guards_space *spaces;
+	struct eg_guards_space *spaces; /* sorted by inode */
 	size_t space_count;
 	size_t space_room;
 	size_t next; /* guard to be checked */
@@ -51,6 +51,22 @@ struct eg_guards {
 static inline bool eg_guards_same_owner(const struct eg_guards_owner *a, const struct eg_guards_owner *b)
 {
 	return a->slot == b->slot && a->gen == b->gen;
+}
+
+/* Place of the first space with that inode, or where it would be. */
+static inline size_t eg_guards_first(const struct eg_guards *guards, uint64_t inode)
+{
+	size_t low = 0, high = guards->space_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (guards->spaces[middle].inode < inode)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 /* Whether some interface of the namespace is guarded. */

@@ -96,8 +96,10 @@ static void meet_all(struct eg_guards *guards, DIR *proc, const struct eg_guards
 		snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
 		if (pid <= 0 || stat(path, &st))
 			continue;
-		for (size_t i = 0; i < guards->space_count; i++) {
-			if (guards->spaces[i].inode == st.st_ino && is_due(&guards->spaces[i], only))
+		for (size_t i = eg_guards_first(guards, st.st_ino); i < guards->space_count; i++) {
+			if (guards->spaces[i].inode != st.st_ino)
+				break;
+			if (is_due(&guards->spaces[i], only))
 				meet(guards, &guards->spaces[i], pid);
 		}
 	}

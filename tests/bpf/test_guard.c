@@ -188,17 +188,22 @@ static void neighbours_are_found(void **state)
 {
 	struct fx *fx = begin(state);
 	struct fx_packet arp = {.len = 60}, solicit = fx_icmp(APP6, "ff02::1", 135), far = solicit;
-	struct fx_packet report = fx_icmp(APP6, "ff02::16", 143);
+	struct fx_packet report = fx_icmp(APP6, "ff02::16", 143), igmp = fx_udp(APP, 0, "224.0.0.22", 0, 8), away = igmp;
 
 	arp.data[12] = 0x08;
 	arp.data[13] = 0x06;
 	solicit.data[14 + 7] = 255;
 	report.data[14 + 7] = 1;
+	igmp.data[14 + 8] = away.data[14 + 8] = 1;
+	igmp.data[14 + 9] = away.data[14 + 9] = IPPROTO_IGMP;
+	away.data[14 + 16] = 10; /* to a host */
 	expect(fx, OUT, arp, PASS);
 	expect(fx, IN, arp, PASS);
 	expect(fx, OUT, solicit, PASS);
 	expect(fx, IN, solicit, PASS);
 	expect(fx, OUT, report, PASS);
+	expect(fx, OUT, igmp, PASS);
+	expect(fx, OUT, away, DROP);
 	expect(fx, OUT, far, DROP); /* hop limit 64: from beyond the link */
 	eg_kern_app(fx->kern, FX_SLOT)->ctl.kill = EG_KILL_WORD(FX_GEN, EG_HOLD_LOCAL);
 	expect(fx, OUT, arp, DROP);

@@ -89,6 +89,20 @@ def test_allowed_traffic_flows(host, agent, admin):
     host.unseen(DENIED)
 
 
+def test_limits_of_honest_traffic_are_the_hook_s(host, agent):
+    """Whoever sends all that the hook lets through is not refused by the guard's meters."""
+    host.serve([ALLOWED], 443, ["tcp"], mode="sink")
+    app = start_admin(host, limits={"egress": {"bytes": "3MB", "per": "24h", "action": "drop"}, "egress_rate": "8Mbit/s"})
+    app.connect("c", ALLOWED, 443)
+    app.flood_udp("f", ALLOWED, 443, size=1000)
+    app.push("c", 1 << 20, timeout=5)
+    eventually(lambda: agent.count("admin", "cap_egress") > 0, 30)
+    app.flood_stop("f")
+    assert agent.count("admin", "rate_egress") > 0
+    assert agent.count("admin", "netns_guard") == 0
+    assert sum(host.wire("in", dst=ALLOWED, proto=proto)[1] for proto in ("tcp", "udp")) == agent.app("admin")["bytes_out"]
+
+
 def test_services_are_reached(host, agent):
     app = start_admin(host, ingress=[source([ALLOWED, ALLOWED6], 8080), source([ALLOWED, ALLOWED6], proto="icmp")])
     for name, mine, peer, bad in (("4", APP, ALLOWED, DENIED), ("6", APP6, ALLOWED6, DENIED6)):
