@@ -270,6 +270,21 @@ static void fragments_go_where_a_rule_has_their_protocol(void **state)
 	assert_int_equal(fx_denied(fx, EG_DIR_EGRESS, EG_REASON_NETNS_GUARD), 7);
 }
 
+/* A source route in a later fragment goes on to a host that nobody judged. */
+static void a_source_route_is_refused(void **state)
+{
+	struct fx *fx = begin(state);
+	struct fx_packet p = fx_udp(APP, 4000, SRV, 53, 100);
+
+	fx_rule(fx, EG_DIR_EGRESS, SRV, 32, IPPROTO_UDP, 0, 65535, 0);
+	expect(fx, OUT, p, PASS);
+	p.data[14] = 0x47;
+	memcpy(p.data + 14 + 20, (unsigned char[]){131, 7, 4, 10, 1, 0, 4, 0}, 8);
+	expect(fx, OUT, p, DROP);
+	expect(fx, OUT, fragment(p, 1008, false), DROP);
+	assert_int_equal(fx_denied(fx, EG_DIR_EGRESS, EG_REASON_NETNS_GUARD), 2);
+}
+
 static void standing_keeps_its_reason(void **state)
 {
 	struct fx *fx = begin(state);
@@ -388,6 +403,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_ip_stays),
 		cmocka_unit_test(loopback_is_never_on_a_wire),
 		cmocka_unit_test(fragments_go_where_a_rule_has_their_protocol),
+		cmocka_unit_test(a_source_route_is_refused),
 		cmocka_unit_test(standing_keeps_its_reason),
 		cmocka_unit_test(audit_lets_through_and_tells_now_and_then),
 		cmocka_unit_test(copies_go_against_a_meter_of_its_own),
