@@ -2,7 +2,7 @@
 """The core of the end-to-end tests, for a machine that is slow and has no pytest.
 
 Each function test_* is one test; they share a host, run in order, and each uses apps of its own.
-Prints "PASS name" or "FAIL name: why" for each.
+Prints "PASS name" or "FAIL name: why" for each, and "DONE" when it came to its end.
 """
 import os
 import sys
@@ -316,6 +316,7 @@ def main():
             print(f"{name}: {time.monotonic() - begun:.1f} s", file=sys.stderr)
         if failed:
             print(host.agent.stderr()[-8000:], file=sys.stderr)
+    print("DONE")
     return 1 if failed else 0
 
 
