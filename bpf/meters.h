@@ -34,7 +34,7 @@ enum eg_take {
 	EG_TAKE_DENIED = 1 << 0,
 	EG_TAKE_WARN = 1 << 1, /* 80 % passed, first time in this window */
 	EG_TAKE_HIT = 1 << 2, /* 100 % reached or refused, first time in this window */
-	EG_TAKE_TAG_SHIFT = 16, /* above: the low 15 bits of the window that was charged */
+	EG_TAKE_TAG_SHIFT = 16, /* above: the low 8 bits of the window that was charged */
 };
 
 static __always_inline const struct eg_meter_conf *eg_meter_conf_at(const struct eg_ruleset *ruleset, __u32 number)
@@ -122,7 +122,7 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 		result |= EG_TAKE_HIT;
 	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, 1))
 		result |= EG_TAKE_WARN;
-	return result | (int)((window & 0x7fff) << EG_TAKE_TAG_SHIFT);
+	return result | (int)((window & 0xff) << EG_TAKE_TAG_SHIFT);
 }
 
 static __always_inline int eg_meter_take_tokens(struct eg_meter *meter, __u64 cost_ns, __u64 burst_ns, __u64 now)
@@ -149,7 +149,7 @@ static __always_inline void eg_meter_give(struct eg_meter *meter, const struct e
 		__u64 word = *(volatile __u64 *)&meter->word;
 
 		/* taken in a window that is over: the new one was never charged */
-		if ((word >> EG_METER_TAG_SHIFT & 0x7fff) != tag || (word & EG_METER_USED_MASK) < bytes)
+		if ((word >> EG_METER_TAG_SHIFT & 0xff) != tag || (word & EG_METER_USED_MASK) < bytes)
 			return;
 		if (__sync_val_compare_and_swap(&meter->word, word, word - bytes) == word)
 			return;
@@ -239,7 +239,7 @@ static __always_inline int eg_meters_take_from(void *map, bool again, const stru
 {
 	int reason = EG_REASON_NONE;
 	int taken = 0;
-	__u64 tags = 0; /* 16 bits for each meter of the list */
+	__u32 tags = 0; /* 8 bits for each meter of the list: its frame has no room for more */
 
 	for (int i = 0; i < EG_METER_LISTED; i++) {
 		const struct eg_meter_conf *conf = eg_meter_conf_at(ruleset, list >> 8 * i & 0xff);
@@ -252,7 +252,7 @@ static __always_inline int eg_meters_take_from(void *map, bool again, const stru
 		if (!meter)
 			return EG_REASON_INTERNAL;
 		took = eg_meter_take(meter, conf, amount, clock, again);
-		tags |= (__u64)(took >> EG_TAKE_TAG_SHIFT & 0x7fff) << 16 * i;
+		tags |= ((__u32)took >> EG_TAKE_TAG_SHIFT & 0xff) << 8 * i;
 		if (!again && took & (EG_TAKE_WARN | EG_TAKE_HIT))
 			eg_meter_tell(who, ruleset, meter, conf, took);
 		if (took & EG_TAKE_DENIED) {
@@ -275,7 +275,7 @@ static __always_inline int eg_meters_take_from(void *map, bool again, const stru
 			continue;
 		meter = eg_meter_at(map, who->app, conf);
 		if (meter)
-			eg_meter_give(meter, conf, amount, tags >> 16 * i & 0x7fff);
+			eg_meter_give(meter, conf, amount, tags >> 8 * i & 0xff);
 	}
 	return reason;
 }
