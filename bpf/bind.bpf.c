@@ -30,6 +30,7 @@ static __always_inline int eg_bind_tell(const struct eg_who *who, const struct e
 
 static __always_inline __u8 eg_bind_judge(const struct eg_ruleset *ruleset, const struct eg_view *view)
 {
+	__u32 service = EG_SERVICE(IPPROTO_TCP, view->dst_port);
 	struct eg_found found;
 
 	if (view->dst_port == EG_PORT_DNS)
@@ -38,8 +39,7 @@ static __always_inline __u8 eg_bind_judge(const struct eg_ruleset *ruleset, cons
 		return EG_REASON_NONE;
 	if (eg_addr_is_loopback(&view->dst) && ruleset->flags & EG_RULESET_SELF)
 		return EG_REASON_NONE;
-	if (eg_matches_search(ruleset->bind_first, ruleset->bind_count, EG_SERVICE(IPPROTO_TCP, view->dst_port),
-			      &found))
+	if (eg_matches_search(ruleset->bind_first, ruleset->bind_count, service, service, &found))
 		return EG_REASON_NONE;
 	return EG_REASON_BIND_PORT;
 }

@@ -58,7 +58,7 @@ static __always_inline struct eg_sock *eg_attempt_sock(struct bpf_sock_addr *ctx
 	if (tag.gen) {
 		if (!sock || sock->who.cgroup_id != tag.cgroup_id)
 			return NULL;
-		eg_tag_keep(host, sock, &tag);
+		eg_tag_keep(sock, &tag);
 		a->who.app = tag.app;
 		a->who.gen = tag.gen;
 		a->who.cgroup_id = tag.cgroup_id;

@@ -51,15 +51,22 @@ static __always_inline struct eg_loss *eg_loss_at(__u32 slot, enum eg_loss_cause
 	return all ? &all->by[cause] : NULL;
 }
 
-/* An event's number and time, or 0: over budget. */
-static __always_inline __u64 eg_event_number(const struct eg_who *who, bool noise, __u64 now)
+enum eg_budget {
+	EG_BUDGET_OWN,
+	EG_BUDGET_NOISE,
+	EG_BUDGET_NONE, /* rare by itself: an app must not hide its cap or expiry behind denials that it causes */
+};
+
+/* An event's number, or 0: over budget. */
+static __always_inline __u64 eg_event_number(const struct eg_who *who, enum eg_budget budget, __u64 now)
 {
 	struct eg_host_ctl *host = eg_host();
 	struct eg_app *app = eg_app_at(who->app);
 
 	if (!host || !app)
 		return 0;
-	if (!eg_budget_spend(host, noise ? &app->state.noise_ns : &app->state.budget_ns, now))
+	if (budget != EG_BUDGET_NONE &&
+	    !eg_budget_spend(host, budget == EG_BUDGET_NOISE ? &app->state.noise_ns : &app->state.budget_ns, now))
 		return 0;
 	return __sync_fetch_and_add(&app->state.event_seq, 1) + 1;
 }
@@ -77,11 +84,11 @@ static __always_inline void eg_event_fill(struct eg_event *event, const struct e
 }
 
 /* Fills what every event has; NULL if it may not or can not be told, with *ret_cause set. */
-static __always_inline struct eg_event *eg_event_begin(const struct eg_who *who, bool flow, bool noise,
+static __always_inline struct eg_event *eg_event_begin(const struct eg_who *who, bool flow, enum eg_budget budget,
 						       enum eg_loss_cause *ret_cause)
 {
 	__u64 now = bpf_ktime_get_boot_ns();
-	__u64 seq = eg_event_number(who, noise, now);
+	__u64 seq = eg_event_number(who, budget, now);
 	struct eg_event *event;
 
 	*ret_cause = EG_LOSS_SUPPRESSED;
@@ -100,11 +107,12 @@ static __always_inline struct eg_event *eg_event_begin(const struct eg_who *who,
 }
 
 /* The same of the longer record. */
-static __always_inline struct eg_event_named *eg_event_begin_named(const struct eg_who *who, bool flow, bool noise,
+static __always_inline struct eg_event_named *eg_event_begin_named(const struct eg_who *who, bool flow,
+								   enum eg_budget budget,
 								   enum eg_loss_cause *ret_cause)
 {
 	__u64 now = bpf_ktime_get_boot_ns();
-	__u64 seq = eg_event_number(who, noise, now);
+	__u64 seq = eg_event_number(who, budget, now);
 	struct eg_event_named *named;
 
 	*ret_cause = EG_LOSS_SUPPRESSED;
@@ -214,7 +222,7 @@ EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, const
 		return 0;
 	eg_volume_load(&seen, &flow->seen);
 	if (flow->flags & (EG_FLOW_NAMED | EG_FLOW_SNI)) {
-		struct eg_event_named *named = eg_event_begin_named(who, true, false, &cause);
+		struct eg_event_named *named = eg_event_begin_named(who, true, EG_BUDGET_OWN, &cause);
 
 		if (!named) {
 			eg_flow_lost(who->app, cause, type, &seen, flow);
@@ -224,7 +232,7 @@ EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, const
 		eg_flow_names(named, who, flow, names);
 		bpf_ringbuf_submit(named, 0);
 	} else {
-		struct eg_event *event = eg_event_begin(who, true, false, &cause);
+		struct eg_event *event = eg_event_begin(who, true, EG_BUDGET_OWN, &cause);
 
 		if (!event) {
 			eg_flow_lost(who->app, cause, type, &seen, flow);
@@ -366,7 +374,7 @@ EG_GLOBAL int eg_tell_denial(const struct eg_who *who, const struct eg_view *vie
 	eg_denied_note(who, view, d, bpf_ktime_get_boot_ns());
 	if (quiet)
 		return 0;
-	event = eg_event_begin(who, false, d->dir == EG_DIR_INGRESS, &cause);
+	event = eg_event_begin(who, false, d->dir == EG_DIR_INGRESS ? EG_BUDGET_NOISE : EG_BUDGET_OWN, &cause);
 	if (!event) {
 		eg_denial_lost(who, view, d, cause);
 		return 0;
@@ -400,7 +408,7 @@ EG_GLOBAL int eg_tell_notice(const struct eg_who *who, const struct eg_notice *n
 
 	if (!who || !n)
 		return 0;
-	event = eg_event_begin(who, false, false, &cause);
+	event = eg_event_begin(who, false, EG_BUDGET_NONE, &cause);
 	if (!event) {
 		struct eg_loss *loss = eg_loss_at(who->app, cause);
 

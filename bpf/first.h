@@ -25,21 +25,13 @@
 #include "tls.h"
 #include "verdict.h"
 
-static __always_inline __u32 eg_first_demand(const struct eg_flow *flow)
-{
-	if (!(flow->flags & EG_FLOW_VERIFY))
-		return 0;
-	return flow->flags & EG_FLOW_CONNECT ? EG_MATCH_CONNECT : EG_MATCH_SNI;
-}
-
-/* Whether a rule allows the name in s->key for the flow's service, and demands it in this way. */
+/* Whether a rule allows the name in s->key for the flow's service. */
 static __always_inline bool eg_first_allowed(struct eg_scratch *s, const struct eg_flow *flow, __u32 uid)
 {
 	const struct eg_name_rules *rules = eg_name_rules_of(s, uid);
+	__u32 service = EG_SERVICE(IPPROTO_TCP, flow->peer_port);
 
-	return rules &&
-	       eg_matches_search(rules->span.first, rules->span.count, EG_SERVICE(IPPROTO_TCP, flow->peer_port), &s->found) &&
-	       s->found.flags & eg_first_demand(flow);
+	return rules && eg_matches_search(rules->span.first, rules->span.count, service, service, &s->found);
 }
 
 /* reason NONE: nothing stands against the flow's data. */

@@ -99,12 +99,13 @@ EG_LOCAL int eg_name_allows(struct eg_scratch *s, __u32 uid, __u32 service)
 		return false;
 	scope = eg_scope_of(&s->grant_key.addr);
 	if (scope == EG_SCOPE_PUBLIC)
-		return eg_matches_search(rules->span.first, rules->span.count, service, &s->found);
+		return eg_matches_search(rules->span.first, rules->span.count, service, service, &s->found);
 	if (scope == EG_SCOPE_NEVER ||
-	    !eg_matches_search(rules->private_span.first, rules->private_span.count, service, &s->found))
+	    !eg_matches_search(rules->private_span.first, rules->private_span.count, service, service,
+			       &s->found))
 		return false;
 	span = eg_private_span_of(s, uid);
-	return span && eg_matches_search(span->first, span->count, EG_SERVICE(0, s->found.rule), &s->covers);
+	return span && eg_matches_search(span->first, span->count, s->found.rule, s->found.rule, &s->covers);
 }
 
 /* ---- Search --------------------------------------------------------------------------------------- */

@@ -80,6 +80,23 @@ struct {
 	__type(value, struct eg_meter);
 } meters __weak SEC(".maps");
 
+/* As `meters`, for what the guard sees behind the hooks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct eg_meter);
+} guard_meters __weak SEC(".maps");
+
+/* Writer: agent (kernel for .told_ns). Reader: the guard. Full: no guard, so the app is refused if it is an admin. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct eg_guard);
+} guards __weak SEC(".maps");
+
 /* Writer: agent, word by word. Reader: every hook. Never full. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -34,6 +34,7 @@ enum eg_take {
 	EG_TAKE_DENIED = 1 << 0,
 	EG_TAKE_WARN = 1 << 1, /* 80 % passed, first time in this window */
 	EG_TAKE_HIT = 1 << 2, /* 100 % reached or refused, first time in this window */
+	EG_TAKE_TAG_SHIFT = 16, /* above: the low 8 bits of the window that was charged */
 };
 
 static __always_inline const struct eg_meter_conf *eg_meter_conf_at(const struct eg_ruleset *ruleset, __u32 number)
@@ -45,11 +46,11 @@ static __always_inline const struct eg_meter_conf *eg_meter_conf_at(const struct
 	return &ruleset->meters[index];
 }
 
-static __always_inline struct eg_meter *eg_meter_at(__u32 app, const struct eg_meter_conf *conf)
+static __always_inline struct eg_meter *eg_meter_at(void *map, __u32 app, const struct eg_meter_conf *conf)
 {
 	__u32 key = app * EG_METERS_PER_APP + (conf->state & (EG_METERS_PER_APP - 1));
 
-	return bpf_map_lookup_elem(&meters, &key);
+	return bpf_map_lookup_elem(map, &key);
 }
 
 /* The number of the window in force; rolls over to the one that utc_ns lies in. */
@@ -89,7 +90,7 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 					       __u64 bytes, __u64 utc_ns)
 {
 	__u64 window = eg_meter_window(meter, conf->per_ns, utc_ns);
-	__u64 tag = (window & 0xffff) << EG_METER_TAG_SHIFT;
+	__u64 tag;
 	bool alert_only = conf->action == EG_CAP_ALERT;
 	__u64 limit = conf->limit, after = 0;
 	bool taken = false;
@@ -98,6 +99,9 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 	for (int i = 0; i < EG_METER_TRIES; i++) {
 		__u64 word = *(volatile __u64 *)&meter->word;
 
+		/* after the word: who came before the roll-over must not put the old window's tag on the new sum */
+		window = *(volatile __u64 *)&meter->window;
+		tag = (window & 0xffff) << EG_METER_TAG_SHIFT;
 		after = eg_meter_used(word, window) + bytes;
 		if (after > limit && !alert_only)
 			break;
@@ -118,7 +122,7 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 		result |= EG_TAKE_HIT;
 	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, 1))
 		result |= EG_TAKE_WARN;
-	return result;
+	return result | (int)((window & 0xff) << EG_TAKE_TAG_SHIFT);
 }
 
 static __always_inline int eg_meter_take_tokens(struct eg_meter *meter, __u64 cost_ns, __u64 burst_ns, __u64 now)
@@ -136,28 +140,32 @@ static __always_inline int eg_meter_take_tokens(struct eg_meter *meter, __u64 co
 }
 
 /* Gives back what a later meter, or nobody, wanted. Losing every race leaves it charged. */
-static __always_inline void eg_meter_give(struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 bytes)
+static __always_inline void eg_meter_give(struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 bytes,
+					  __u64 tag)
 {
 	if (conf->kind != EG_METER_BYTES)
 		return;
 	for (int i = 0; i < EG_METER_TRIES; i++) {
 		__u64 word = *(volatile __u64 *)&meter->word;
 
-		if (word >> EG_METER_TAG_SHIFT != (meter->window & 0xffff) || (word & EG_METER_USED_MASK) < bytes)
+		/* taken in a window that is over: the new one was never charged */
+		if ((word >> EG_METER_TAG_SHIFT & 0xff) != tag || (word & EG_METER_USED_MASK) < bytes)
 			return;
 		if (__sync_val_compare_and_swap(&meter->word, word, word - bytes) == word)
 			return;
 	}
 }
 
+/* A second meter (`again`) sees packets bunched by queues that come after the first: twice the burst. */
 static __always_inline int eg_meter_take(struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 amount,
-					 const struct eg_clock *clock)
+					 const struct eg_clock *clock, bool again)
 {
 	switch (conf->kind) {
 	case EG_METER_BYTES:
 		return eg_meter_take_bytes(meter, conf, amount, clock->utc_ns);
 	case EG_METER_RATE:
-		return eg_meter_take_tokens(meter, amount * conf->per_ns >> 16, conf->limit, clock->boot_ns);
+		return eg_meter_take_tokens(meter, amount * conf->per_ns >> 16, conf->limit << again,
+					    clock->boot_ns);
 	case EG_METER_FLOWS:
 		return eg_meter_take_tokens(meter, conf->per_ns, conf->limit, clock->boot_ns);
 	case EG_METER_DNS:
@@ -228,19 +236,15 @@ static __always_inline void eg_rate_tell(const struct eg_who *who, const struct 
 	eg_tell_notice(who, notice);
 }
 
-/*
- * Takes amount (wire bytes; ignored by EG_METER_FLOWS) from every meter of the list, or from
- * none. Returns EG_REASON_NONE or the reason of the one that refused.
- */
-EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list, __u32 amount,
-			     const struct eg_clock *clock)
+static __always_inline int eg_meters_take_from(void *map, bool again, const struct eg_who *who,
+					       const struct eg_ruleset *ruleset, __u32 list, __u32 amount,
+					       const struct eg_clock *clock)
 {
 	struct eg_notice notice;
 	int reason = EG_REASON_NONE;
 	int taken = 0;
+	__u32 tags = 0; /* 8 bits for each meter of the list: its frame has no room for more */
 
-	if (!who || !ruleset || !clock)
-		return EG_REASON_INTERNAL;
 	for (int i = 0; i < EG_METER_LISTED; i++) {
 		const struct eg_meter_conf *conf = eg_meter_conf_at(ruleset, list >> 8 * i & 0xff);
 		struct eg_meter *meter;
@@ -248,15 +252,16 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 
 		if (!conf)
 			continue;
-		meter = eg_meter_at(who->app, conf);
+		meter = eg_meter_at(map, who->app, conf);
 		if (!meter)
 			return EG_REASON_INTERNAL;
-		took = eg_meter_take(meter, conf, amount, clock);
-		if (took & (EG_TAKE_WARN | EG_TAKE_HIT))
+		took = eg_meter_take(meter, conf, amount, clock, again);
+		tags |= ((__u32)took >> EG_TAKE_TAG_SHIFT & 0xff) << 8 * i;
+		if (!again && took & (EG_TAKE_WARN | EG_TAKE_HIT))
 			eg_meter_tell(who, ruleset, meter, conf, took, &notice);
 		if (took & EG_TAKE_DENIED) {
 			reason = eg_meter_reason(conf);
-			if (conf->kind != EG_METER_BYTES)
+			if (!again && conf->kind != EG_METER_BYTES)
 				eg_rate_tell(who, ruleset, conf, clock->boot_ns, &notice);
 			taken = i;
 			break;
@@ -272,11 +277,32 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 			break;
 		if (!conf)
 			continue;
-		meter = eg_meter_at(who->app, conf);
+		meter = eg_meter_at(map, who->app, conf);
 		if (meter)
-			eg_meter_give(meter, conf, amount);
+			eg_meter_give(meter, conf, amount, tags >> 8 * i & 0xff);
 	}
 	return reason;
+}
+
+/*
+ * Takes amount (wire bytes; ignored by EG_METER_FLOWS) from every meter of the list, or from
+ * none. Returns EG_REASON_NONE or the reason of the one that refused.
+ */
+EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list, __u32 amount,
+			     const struct eg_clock *clock)
+{
+	if (!who || !ruleset || !clock)
+		return EG_REASON_INTERNAL;
+	return eg_meters_take_from(&meters, false, who, ruleset, list, amount, clock);
+}
+
+/* The same from the guard's meters; tells nothing, since the first meters have told it. */
+EG_GLOBAL int eg_meters_take_again(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list,
+				   __u32 amount, const struct eg_clock *clock)
+{
+	if (!who || !ruleset || !clock)
+		return EG_REASON_INTERNAL;
+	return eg_meters_take_from(&guard_meters, true, who, ruleset, list, amount, clock);
 }
 
 /*
@@ -294,7 +320,7 @@ EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32
 
 		if (!conf || conf->kind != EG_METER_BYTES || conf->action == EG_CAP_ALERT)
 			continue;
-		meter = eg_meter_at(app, conf);
+		meter = eg_meter_at(&meters, app, conf);
 		if (!meter)
 			return EG_REASON_INTERNAL;
 		window = eg_meter_window(meter, conf->per_ns, clock->utc_ns);

@@ -100,19 +100,8 @@ static __always_inline int eg_packet_unknown(struct __sk_buff *skb, const struct
  */
 static __always_inline bool eg_is_neighbour(const struct eg_sock *sock, const struct eg_view *view, __u32 dir)
 {
-	if (dir != EG_DIR_EGRESS || view->proto != IPPROTO_ICMPV6 || sock->flags & EG_SOCK_COUNTED)
-		return false;
-	if (view->icmp_type >= 133 && view->icmp_type <= 136)
-		return view->hop_limit == 255;
-	return view->hop_limit == 1 && (view->icmp_type == 131 || view->icmp_type == 132 || view->icmp_type == 143);
-}
-
-/* Errors about live flows: destination unreachable, too big, time exceeded, parameter problem. */
-static __always_inline bool eg_is_icmp_error(const struct eg_view *view)
-{
-	if (view->proto == IPPROTO_ICMP)
-		return view->icmp_type == 3 || view->icmp_type == 11 || view->icmp_type == 12;
-	return view->proto == IPPROTO_ICMPV6 && view->icmp_type >= 1 && view->icmp_type <= 4;
+	return dir == EG_DIR_EGRESS && !(sock->flags & EG_SOCK_NS_KNOWN) &&
+	       (eg_view_is_discovery(view) || eg_view_is_mld_report(view));
 }
 
 /* What the rules say of a flow begun by `origin`, of which this packet goes `dir`. */
@@ -416,6 +405,14 @@ static __always_inline bool eg_flow_fresh(const struct eg_case *c, const struct 
 	return last && c->clock.boot_ns < last + c->host->udp_idle_ns;
 }
 
+/* On the host's loopback another socket may have taken the place of the app's own since the flow was judged. */
+static __always_inline bool eg_flow_self_may_end(const struct eg_case *c, const struct eg_flow *flow)
+{
+	__u32 known = c->sock->flags & (EG_SOCK_NS_KNOWN | EG_SOCK_HOST_NS);
+
+	return flow->rule == EG_RULE_SELF && known != EG_SOCK_NS_KNOWN;
+}
+
 /* A packet of a known flow that is not TCP. */
 static __always_inline int eg_packet_flow(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
 					  const struct eg_view *view, __u32 dir)
@@ -423,6 +420,8 @@ static __always_inline int eg_packet_flow(struct __sk_buff *skb, const struct eg
 	bool icmp = view->proto == IPPROTO_ICMP || view->proto == IPPROTO_ICMPV6;
 	bool reply = dir != flow->origin && eg_flow_fresh(c, flow);
 
+	if (eg_flow_self_may_end(c, flow))
+		flow->uid = 0;
 	if ((dir == flow->origin || reply) && flow->uid == c->ruleset->uid && (!icmp || reply))
 		return eg_packet_cached(skb, c, flow, view, dir);
 	if (dir == flow->origin || (reply && !icmp))
@@ -472,8 +471,11 @@ static __always_inline int eg_packet_other(struct __sk_buff *skb, const struct e
 	struct eg_peer *peer;
 	int result;
 
-	if (eg_is_neighbour(c->sock, view, dir) || (dir == EG_DIR_INGRESS && eg_is_icmp_error(view)))
+	if (eg_is_neighbour(c->sock, view, dir))
 		return eg_pass(skb, c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, 0, false);
+	if (dir == EG_DIR_INGRESS && eg_view_is_icmp_error(view)) /* only a raw socket is given one: it is data like any other */
+		return eg_pass(skb, c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, c->ruleset->meters_in,
+			       eg_relaxed(c->app, c->ruleset, &c->clock));
 	if (c->sock->flow.state == EG_FLOW_OPEN && eg_flow_is_with(&c->sock->flow, view, dir))
 		return eg_packet_flow(skb, c, &c->sock->flow, view, dir);
 	eg_peer_key_of(&key, bpf_get_socket_cookie(skb), view, dir);
@@ -509,7 +511,7 @@ static __always_inline struct eg_sock *eg_packet_sock(struct bpf_sock *sk, const
 		ret_tag->reason = EG_REASON_INTERNAL;
 		return NULL;
 	}
-	eg_tag_keep(host, sock, ret_tag);
+	eg_tag_keep(sock, ret_tag);
 	return sock;
 }
 

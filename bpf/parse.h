@@ -6,6 +6,10 @@
  * families. What can't be parsed within bounds, or must never leave (a fragment made by
  * hand, a routing header, whose last hop is not the address we'd judge), gets a reason.
  * Only the linear part is read: the stack pulls TCP, UDP and ICMP headers before the hooks.
+ *
+ * `at` is where the IP header begins: 0 in a cgroup's hooks, ETH_HLEN at tc. Both are constants,
+ * so each caller has code of its own. With `fragments`, the first one is read as if it were the
+ * packet, and EG_REASON_FRAGMENT means a later one: without ports, but proto is set.
  */
 #ifndef EG_BPF_PARSE_H
 #define EG_BPF_PARSE_H
@@ -26,6 +30,12 @@
 
 #define EG_EXT_HEADERS_MAX 6
 #define EG_EXT_BYTES_MAX   512
+#define EG_V4_OPTIONS_MAX  40
+#define EG_IPOPT_LSRR      131
+#define EG_IPOPT_SSRR      137
+
+#define EG_IP_OFFSET_MASK  0x1fff
+#define EG_IP6_OFFSET_MASK 0xfff8
 
 #define EG_TCP_FIN 0x01
 #define EG_TCP_SYN 0x02
@@ -75,10 +85,10 @@ static __always_inline bool eg_addr_is_loopback(const struct eg_addr *a)
 }
 
 /* What goes on the wire: each GSO segment has the headers again, each IP fragment its own. */
-static __always_inline void eg_parse_volume(const struct __sk_buff *skb, struct eg_view *view, __u32 headers,
-					    bool v6)
+static __always_inline void eg_parse_volume(const struct __sk_buff *skb, struct eg_view *view, __u32 at,
+					    __u32 headers, bool v6)
 {
-	__u32 len = skb->len;
+	__u32 len = skb->len - at;
 	__u32 segments = skb->gso_segs;
 	__u32 size = skb->gso_size;
 
@@ -105,7 +115,7 @@ static __always_inline void eg_parse_volume(const struct __sk_buff *skb, struct 
 }
 
 static __always_inline enum eg_reason eg_parse_l4(const struct __sk_buff *skb, struct eg_view *view, void *l4,
-						  void *end, __u32 offset, bool v6)
+						  void *end, __u32 at, __u32 offset, bool v6)
 {
 	__u32 headers = offset;
 
@@ -146,13 +156,31 @@ static __always_inline enum eg_reason eg_parse_l4(const struct __sk_buff *skb, s
 	default:
 		return EG_REASON_PROTOCOL;
 	}
-	eg_parse_volume(skb, view, headers, v6);
+	eg_parse_volume(skb, view, at, headers, v6);
 	return EG_REASON_NONE;
 }
 
-static __always_inline enum eg_reason eg_parse_v4(const struct __sk_buff *skb, struct eg_view *view)
+/*
+ * A source route (RFC 791) goes on to hops that the destination doesn't tell. Any byte that could be
+ * one counts: who sends other options loses a few that look like it.
+ */
+static __always_inline bool eg_v4_source_route(const void *options, const void *l4, const void *end)
 {
-	void *data = (void *)(long)skb->data;
+	const __u8 *byte = options;
+
+	for (int i = 0; i < EG_V4_OPTIONS_MAX; i++, byte++) {
+		if ((const void *)(byte + 1) > end || (const void *)byte >= l4)
+			return false;
+		if (*byte == EG_IPOPT_LSRR || *byte == EG_IPOPT_SSRR)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline enum eg_reason eg_parse_v4(const struct __sk_buff *skb, struct eg_view *view, __u32 at,
+						  bool fragments)
+{
+	void *data = (void *)(long)skb->data + at;
 	void *end = (void *)(long)skb->data_end;
 	const struct iphdr *ip = data;
 	__u32 offset;
@@ -163,15 +191,39 @@ static __always_inline enum eg_reason eg_parse_v4(const struct __sk_buff *skb, s
 	eg_addr_v4(&view->dst, ip->daddr);
 	view->proto = ip->protocol;
 	view->hop_limit = ip->ttl;
-	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset: RFC 791 */
-		return EG_REASON_FRAGMENT;
 	offset = ip->ihl * 4u;
-	return eg_parse_l4(skb, view, data + offset, end, offset, false);
+	if (offset > sizeof(*ip) && eg_v4_source_route(ip + 1, data + offset, end))
+		return EG_REASON_EXT_HEADER;
+	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset: RFC 791 */
+		if (!fragments || ip->frag_off & bpf_htons(EG_IP_OFFSET_MASK))
+			return EG_REASON_FRAGMENT;
+	return eg_parse_l4(skb, view, data + offset, end, at, offset, false);
+}
+
+/* A fragment header (RFC 8200, 4.5): steps over it if what follows can be read. */
+static __always_inline enum eg_reason eg_parse_fragment(struct __sk_buff *skb, struct eg_view *view, __u32 at,
+							__u32 *offset)
+{
+	struct {
+		__u8 next;
+		__u8 reserved;
+		__u16 offset_be;
+		__u32 id;
+	} header;
+
+	if (bpf_skb_load_bytes(skb, at + *offset, &header, sizeof(header)))
+		return EG_REASON_UNPARSABLE;
+	view->proto = header.next;
+	*offset += sizeof(header);
+	return header.offset_be & bpf_htons(EG_IP6_OFFSET_MASK) ? EG_REASON_FRAGMENT : EG_REASON_NONE;
 }
 
 /* Walks the extension headers of RFC 8200; they are rare, so loads by call will do. */
-static __always_inline enum eg_reason eg_parse_ext(struct __sk_buff *skb, struct eg_view *view, __u32 *offset)
+static __always_inline enum eg_reason eg_parse_ext(struct __sk_buff *skb, struct eg_view *view, __u32 at,
+						   bool fragments, __u32 *offset)
 {
+	enum eg_reason reason;
+
 	for (int i = 0; i < EG_EXT_HEADERS_MAX; i++) {
 		struct {
 			__u8 next;
@@ -183,13 +235,18 @@ static __always_inline enum eg_reason eg_parse_ext(struct __sk_buff *skb, struct
 		case IPPROTO_DSTOPTS:
 			break;
 		case IPPROTO_FRAGMENT:
-			return EG_REASON_FRAGMENT;
+			if (!fragments)
+				return EG_REASON_FRAGMENT;
+			reason = eg_parse_fragment(skb, view, at, offset);
+			if (reason != EG_REASON_NONE)
+				return reason;
+			continue;
 		case IPPROTO_ROUTING:
 			return EG_REASON_EXT_HEADER;
 		default:
 			return EG_REASON_NONE;
 		}
-		if (bpf_skb_load_bytes(skb, *offset, &ext, sizeof(ext)))
+		if (bpf_skb_load_bytes(skb, at + *offset, &ext, sizeof(ext)))
 			return EG_REASON_UNPARSABLE;
 		view->proto = ext.next;
 		*offset += (ext.len + 1u) * 8;
@@ -199,9 +256,10 @@ static __always_inline enum eg_reason eg_parse_ext(struct __sk_buff *skb, struct
 	return EG_REASON_EXT_HEADER;
 }
 
-static __always_inline enum eg_reason eg_parse_v6(struct __sk_buff *skb, struct eg_view *view)
+static __always_inline enum eg_reason eg_parse_v6(struct __sk_buff *skb, struct eg_view *view, __u32 at,
+						  bool fragments)
 {
-	void *data = (void *)(long)skb->data;
+	void *data = (void *)(long)skb->data + at;
 	void *end = (void *)(long)skb->data_end;
 	const struct ipv6hdr *ip = data;
 	__u32 offset = sizeof(*ip);
@@ -214,31 +272,66 @@ static __always_inline enum eg_reason eg_parse_v6(struct __sk_buff *skb, struct 
 	view->proto = ip->nexthdr;
 	view->hop_limit = ip->hop_limit;
 	if (view->proto != IPPROTO_TCP && view->proto != IPPROTO_UDP && view->proto != IPPROTO_ICMPV6) {
-		reason = eg_parse_ext(skb, view, &offset);
+		reason = eg_parse_ext(skb, view, at, fragments, &offset);
 		if (reason != EG_REASON_NONE)
 			return reason;
-		data = (void *)(long)skb->data;
+		data = (void *)(long)skb->data + at;
 		end = (void *)(long)skb->data_end;
 		if (offset > EG_EXT_BYTES_MAX)
 			return EG_REASON_EXT_HEADER;
 	}
-	return eg_parse_l4(skb, view, data + offset, end, offset, true);
+	return eg_parse_l4(skb, view, data + offset, end, at, offset, true);
 }
 
 /* view is zeroed and filled as far as the packet could be read, also when a reason is returned. */
-static __always_inline enum eg_reason eg_parse(struct __sk_buff *skb, struct eg_view *view)
+static __always_inline enum eg_reason eg_parse_at(struct __sk_buff *skb, struct eg_view *view, __u32 at,
+						  bool fragments)
 {
 	__builtin_memset(view, 0, sizeof(*view));
 	view->packets = 1;
-	view->bytes = skb->len;
+	view->bytes = skb->len - at;
 	switch (skb->protocol) {
 	case bpf_htons(ETH_P_IP):
-		return eg_parse_v4(skb, view);
+		return eg_parse_v4(skb, view, at, fragments);
 	case bpf_htons(ETH_P_IPV6):
-		return eg_parse_v6(skb, view);
+		return eg_parse_v6(skb, view, at, fragments);
 	default:
 		return EG_REASON_UNPARSABLE;
 	}
+}
+
+static __always_inline enum eg_reason eg_parse(struct __sk_buff *skb, struct eg_view *view)
+{
+	return eg_parse_at(skb, view, 0, false);
+}
+
+/* Neighbour discovery (RFC 4861): never from beyond the link. */
+static __always_inline bool eg_view_is_discovery(const struct eg_view *view)
+{
+	return view->proto == IPPROTO_ICMPV6 && view->icmp_type >= 133 && view->icmp_type <= 136 &&
+	       view->hop_limit == 255;
+}
+
+/* A report to the link's multicast routers (RFC 3810). */
+static __always_inline bool eg_view_is_mld_report(const struct eg_view *view)
+{
+	return view->proto == IPPROTO_ICMPV6 && view->hop_limit == 1 &&
+	       (view->icmp_type == 131 || view->icmp_type == 132 || view->icmp_type == 143);
+}
+
+/* The same for IPv4 (RFC 3376); no other parser of ours reads IGMP. */
+static __always_inline bool eg_view_is_igmp(const struct eg_view *view)
+{
+	return view->proto == IPPROTO_IGMP && view->hop_limit == 1 && eg_addr_is_v4(&view->dst) &&
+	       (view->dst.w_be[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+}
+
+/* Errors about live flows: destination unreachable, too big, time exceeded, parameter problem. */
+static __always_inline bool eg_view_is_icmp_error(const struct eg_view *view)
+{
+	if (view->proto == IPPROTO_ICMP)
+		return view->icmp_type == 3 || view->icmp_type == 11 || view->icmp_type == 12;
+	return view->proto == IPPROTO_ICMPV6 && view->icmp_type >= 1 && view->icmp_type <= 4;
 }
 
 #endif

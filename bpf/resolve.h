@@ -53,7 +53,10 @@ EG_GLOBAL int eg_tell_dns(const struct eg_who *who, const struct eg_view *view, 
 
 	if (!who || !view || !d || !s)
 		return 0;
-	named = eg_event_begin_named(who, false, d->dir == EG_DIR_INGRESS && d->reason != EG_REASON_NONE, &cause);
+	named = eg_event_begin_named(who, false,
+				     d->dir == EG_DIR_INGRESS && d->reason != EG_REASON_NONE ? EG_BUDGET_NOISE :
+											       EG_BUDGET_OWN,
+				     &cause);
 	if (!named) {
 		eg_denial_lost(who, view, d, cause);
 		return 0;

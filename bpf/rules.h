@@ -24,8 +24,8 @@ struct eg_found {
 	__u16 pad;
 };
 
-/* True and *ret filled if one of matches[first .. first + count) holds service. */
-static __always_inline bool eg_matches_search(__u32 first, __u32 count, __u32 service, struct eg_found *ret)
+/* True and *ret filled if one of matches[first .. first + count) holds a service of lo .. hi. */
+static __always_inline bool eg_matches_search(__u32 first, __u32 count, __u32 lo, __u32 hi, struct eg_found *ret)
 {
 	__u32 low = 0, high = count;
 
@@ -39,9 +39,9 @@ static __always_inline bool eg_matches_search(__u32 first, __u32 count, __u32 se
 		match = bpf_map_lookup_elem(&matches, &index);
 		if (!match)
 			break;
-		if (service < match->lo) {
+		if (hi < match->lo) {
 			high = (low + high) / 2;
-		} else if (service > match->hi) {
+		} else if (lo > match->hi) {
 			low = (low + high) / 2 + 1;
 		} else {
 			ret->allowed = 1;
@@ -56,7 +56,7 @@ static __always_inline bool eg_matches_search(__u32 first, __u32 count, __u32 se
 	return false;
 }
 
-static __always_inline void eg_rules_search(__u32 uid, __u32 dir, const struct eg_addr *addr, __u32 service,
+static __always_inline void eg_rules_search(__u32 uid, __u32 dir, const struct eg_addr *addr, __u32 lo, __u32 hi,
 					    struct eg_found *ret)
 {
 	struct eg_rule_key key = {
@@ -72,7 +72,7 @@ static __always_inline void eg_rules_search(__u32 uid, __u32 dir, const struct e
 	if (!span)
 		return;
 	ret->prefix_seen = span->count > 0; /* an empty span is a hole: ::/0 does not cover IPv4 */
-	eg_matches_search(span->first, span->count, service, ret);
+	eg_matches_search(span->first, span->count, lo, hi, ret);
 }
 
 #endif

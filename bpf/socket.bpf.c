@@ -107,7 +107,7 @@ int eg_sock_create(struct bpf_sock *ctx)
 			return 1; /* it can reach nothing yet; connect and the packet hook say why */
 		return eg_create_tell(&sock->who, ctx, tag.reason, 0, tag.unknown == EG_UNKNOWN_AUDIT);
 	}
-	eg_tag_keep(host, sock, &tag);
+	eg_tag_keep(sock, &tag);
 	if (reason == EG_REASON_RAW_SOCKET && !eg_create_raw(&sock->who, host, ctx))
 		return 0;
 	if (reason == EG_REASON_PROTOCOL)
@@ -127,16 +127,10 @@ SEC("cgroup/sock_release")
 int eg_sock_release(struct bpf_sock *ctx)
 {
 	struct eg_sock *sock = bpf_sk_storage_get(&socks, ctx, 0, 0);
-	struct eg_app *app;
 
 	if (!sock)
 		return 1;
-	if (sock->flags & EG_SOCK_COUNTED) {
-		sock->flags &= ~EG_SOCK_COUNTED;
-		app = eg_app_at(sock->who.app);
-		if (app && app->ctl.gen == sock->who.gen)
-			__sync_fetch_and_add(&app->state.sockets, -1);
-	}
+	eg_sock_uncount(sock);
 	if (sock->flags & EG_SOCK_SOCKOPS)
 		return 1;
 	eg_flow_end(&sock->who, &sock->flow, eg_names_of(ctx, &sock->flow));

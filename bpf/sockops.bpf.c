@@ -13,7 +13,12 @@ static __always_inline struct eg_sock *eg_sockops_sock(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 
-	return sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
+	if (!sk)
+		return NULL;
+	/* an MPTCP subflow was never at sock_create: without storage nobody would tell its end */
+	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB || ctx->op == BPF_SOCK_OPS_TCP_LISTEN_CB)
+		return bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	return bpf_sk_storage_get(&socks, sk, 0, 0);
 }
 
 static __always_inline void eg_sockops_watch(struct bpf_sock_ops *ctx, struct eg_sock *sock)
@@ -25,6 +30,8 @@ static __always_inline void eg_sockops_watch(struct bpf_sock_ops *ctx, struct eg
 /* A child begins with a copy of its listener's storage: the tag is right, the counts are not. */
 static __always_inline void eg_sockops_accepted(struct bpf_sock_ops *ctx, struct eg_sock *sock)
 {
+	if (sock->flow.state == EG_FLOW_OPEN) /* a simultaneous open (RFC 9293, 3.5), or a socket connected to itself */
+		return;
 	__builtin_memset(&sock->flow, 0, sizeof(sock->flow));
 	__builtin_memset(&sock->others, 0, sizeof(sock->others));
 	sock->flags &= ~EG_SOCK_COUNTED;

@@ -20,7 +20,7 @@ struct eg_tag {
 	__u32 reason; /* UNKNOWN_CGROUP or AMBIGUOUS_CGROUP, when gen is 0 */
 	__u64 cgroup_id; /* the innermost cgroup */
 	__u32 managed; /* 1: a managed root was met */
-	__u32 pad;
+	__u32 epoch; /* eg_host_ctl.tag_epoch before the look-up: a tag that changes meanwhile is looked up again */
 };
 
 /* sk NULL: the cgroup of the current task, which a socket made now will have. */
@@ -35,6 +35,7 @@ static __always_inline void eg_tag_find(const struct eg_host_ctl *host, struct b
 
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->reason = EG_REASON_UNKNOWN_CGROUP;
+	ret->epoch = *(volatile const __u32 *)&host->tag_epoch;
 	for (int level = 1; level <= EG_CGROUP_DEPTH; level++) {
 		__u64 id = eg_tag_ancestor(sk, level);
 		const struct eg_cgroup *cgroup;
@@ -72,16 +73,29 @@ static __always_inline bool eg_tag_valid(const struct eg_host_ctl *host, const s
 	return sock->who.gen && app && app->ctl.gen == sock->who.gen && sock->tag_epoch == host->tag_epoch;
 }
 
-/* Keeps tag with the socket. */
-static __always_inline void eg_tag_keep(const struct eg_host_ctl *host, struct eg_sock *sock,
-					const struct eg_tag *tag)
+/* The socket stops counting for its app. `who` is read first, so that a new tag can't be charged. */
+static __always_inline void eg_sock_uncount(struct eg_sock *sock)
 {
+	__u32 slot = *(volatile __u32 *)&sock->who.app, gen = *(volatile __u32 *)&sock->who.gen;
+	struct eg_app *app = eg_app_at(slot);
+
+	if (!(__sync_fetch_and_and(&sock->flags, ~EG_SOCK_COUNTED) & EG_SOCK_COUNTED))
+		return;
+	if (app && app->ctl.gen == gen)
+		__sync_fetch_and_add(&app->state.sockets, -1);
+}
+
+/* Keeps tag with the socket. One that changes its app counts for neither: its release must not be the new one's. */
+static __always_inline void eg_tag_keep(struct eg_sock *sock, const struct eg_tag *tag)
+{
+	if (sock->who.app != tag->app || sock->who.gen != tag->gen)
+		eg_sock_uncount(sock);
 	sock->flow.uid = 0;
 	sock->others.uid = 0;
 	sock->who.app = tag->app;
 	sock->who.cgroup_id = tag->cgroup_id;
 	sock->who.gen = tag->gen;
-	sock->tag_epoch = host->tag_epoch;
+	sock->tag_epoch = tag->epoch;
 }
 
 /* Fills *ret with the current task. */

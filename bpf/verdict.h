@@ -22,7 +22,7 @@ struct eg_ask {
 	__u8 origin; /* enum eg_dir: who began it */
 	__u8 loopback; /* remote is a loopback address */
 	__u8 self; /* ... and the socket there is the app's own */
-	__u8 pad;
+	__u8 any_port; /* of the service's protocol: it can't be read off a later fragment */
 	__u32 app; /* slot, and its generation: whose grants count */
 	__u32 gen;
 	__u64 now_ns; /* boot */
@@ -62,7 +62,8 @@ EG_GLOBAL int eg_verdict_addresses(const struct eg_ruleset *ruleset, const struc
 
 	if (!ruleset || !ask || !ret)
 		return 0;
-	eg_rules_search(ruleset->uid, ask->origin, &ask->remote, ask->service, &found);
+	eg_rules_search(ruleset->uid, ask->origin, &ask->remote, ask->service,
+			ask->any_port ? ask->service | 0xffff : ask->service, &found);
 	eg_verdict_fill(ruleset, &found, ret);
 	if (ask->loopback) { /* never leaves the host: no cap counts it */
 		ret->meters_out = 0;
@@ -125,7 +126,7 @@ EG_GLOBAL int eg_verdict_grants(const struct eg_ruleset *ruleset, const struct e
 	else if (ret->reason != EG_REASON_NONE && s->look.stale)
 		ret->reason = EG_REASON_GRANT_EXPIRED;
 	else if (ret->reason == EG_REASON_NO_RULE && eg_matches_search(ruleset->name_first, ruleset->name_count,
-								       ask->service, &s->found))
+								       ask->service, ask->service, &s->found))
 		ret->reason = EG_REASON_NO_GRANT;
 	eg_scratch_release(s);
 	return 0;

@@ -13,7 +13,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(HERE)
 PROGRAMS = ["egretd", "egret", "tests/bpf/test_parse_hello", "tests/bpf/test_parse_dns", "tests/bpf/fuzz_parsers"]
-TOOLS = ["/usr/bin/python3", "/usr/sbin/ip"]
+TOOLS = ["/usr/bin/python3", "/usr/sbin/ip", "/usr/sbin/tc"]
 PYTHON = "/usr/lib/python3.11"
 PYTHON_LEAVES_OUT = (
     "test", "tests", "idlelib", "tkinter", "lib2to3", "ensurepip", "distutils", "pydoc_data", "turtledemo",
@@ -21,7 +21,7 @@ PYTHON_LEAVES_OUT = (
 )
 MODULES = [  # what is built in or not there is passed over
     "veth", "tun", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "mptcp_diag", "af_packet", "sch_ingress",
-    "cls_bpf", "sch_fq_codel", "ipv6",
+    "cls_bpf", "sch_fq_codel", "ipv6", "bridge", "cls_u32", "act_pedit", "act_csum",
 ]
 FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",

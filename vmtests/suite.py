@@ -2,7 +2,7 @@
 """The core of the end-to-end tests, for a machine that is slow and has no pytest.
 
 Each function test_* is one test; they share a host, run in order, and each uses apps of its own.
-Prints "PASS name" or "FAIL name: why" for each.
+Prints "PASS name" or "FAIL name: why" for each, and "DONE" when it came to its end.
 """
 import os
 import subprocess
@@ -278,6 +278,28 @@ def test_enforcement_without_the_agent_and_adoption(host):
     expect(host.agent.status()["enforcement_ok"], True)
 
 
+def test_an_administrator_of_its_namespace_is_guarded(_):
+    """tc pedit rewrites the destination behind the packet hook."""
+    rewrite = ("tc filter add dev up0 egress protocol ip u32 match ip dst {0}/32 "
+               "action pedit ex munge ip dst set {1} pipe action csum ip udp").format(ALLOWED, DENIED)
+    with Host(inside=True) as host:
+        host.agent.start()
+        admin = host.app(policy("admin", [rule(ALLOWED, 443, "udp")]), uid=0, caps=[12])
+        eventually(lambda: host.agent.app("admin")["guards"] == ["app0"], 60)
+        admin.sendto("u", ALLOWED, 443, "honest")
+        eventually(lambda: host.wire("in", dst=ALLOWED, proto="udp")[0] == 1)
+        admin.command("tc", "qdisc", "add", "dev", "up0", "clsact")
+        admin.command(*rewrite.split())
+        admin.sendto("u", ALLOWED, 443, "secret")
+        host.agent.event(type="deny", app="admin", hook="guard", reason="netns_guard", dst=DENIED)
+        expect(host.agent.count("admin", "netns_guard"), 1)
+        host.unseen(DENIED)
+        host.agent.kill9()
+        host.take_guard_off()
+        admin.sendto("u", ALLOWED, 443, "secret")
+        eventually(lambda: host.wire("in", dst=DENIED, proto="udp")[0] == 1)
+
+
 def test_kill_survives_reboot(host):
     app = host.app(policy("reboot", [rule(ALLOWED, 443)]))
     host.agent.kill("reboot")
@@ -316,6 +338,7 @@ def main():
             print(f"{name}: {time.monotonic() - begun:.1f} s", file=sys.stderr)
         if failed:
             print(host.agent.stderr()[-8000:], file=sys.stderr)
+    print("DONE")
     return 1 if failed else 0
 
 

@@ -9,6 +9,8 @@
 #include "show.h"
 #include "which.h"
 
+#define GUARDS_SHOWN 8
+
 /* ---- apps --------------------------------------------------------------------------- */
 
 static void app_row(struct eg_table *table, const json_t *app)
@@ -76,11 +78,14 @@ static void moment_row(struct eg_table *table, const char *name, const json_t *a
 static void head_rows(struct eg_table *table, const json_t *app)
 {
 	const char *state = eg_json_text(app, "state"), *why = eg_json_text(app, "why");
+	EG_FREE char *guards = eg_json_list(json_object_get(app, "guards"), GUARDS_SHOWN);
 
 	text_row(table, "app", eg_json_text(app, "app"));
 	eg_table_cell(table, EG_STYLE_BOLD, "state");
 	eg_table_cell(table, eg_show_state_style(state), state);
 	text_row(table, "why", why);
+	text_row(table, "guarded on", guards && guards[0] ? guards : NULL);
+	text_row(table, "netns admin", eg_json_text(app, "netns_problem"));
 	moment_row(table, "relaxed until", app, "relax_until");
 	text_row(table, "purpose", eg_json_text(app, "purpose"));
 	text_row(table, "owner", eg_json_text(app, "owner"));

@@ -276,6 +276,26 @@ static bool expires_soon(const json_t *app, uint64_t now)
 	       then < now + SOON;
 }
 
+/* Who administers its own network namespace can rewrite what was judged, unless a guard judges it again. */
+static void check_admin(struct eg_doctor *doctor, const json_t *app)
+{
+	const char *name = or_unknown(eg_json_text(app, "app")), *problem = eg_json_text(app, "netns_problem");
+	EG_FREE char *guards = eg_json_list(json_object_get(app, "guards"), NAMED);
+
+	if (!eg_json_true(app, "netns_admin"))
+		return;
+	if (problem)
+		eg_doctor_warn(doctor, "netns",
+			       "Take CAP_NET_ADMIN from it, or give it a network namespace of its own whose only uplink is a "
+			       "veth to the host",
+			       "app %s can rewrite its packets after they were judged: %s", name, problem);
+	else if (guards && guards[0])
+		eg_doctor_ok(doctor, "netns", "app %s administers its network namespace, and is judged again on %s", name,
+			     guards);
+	else
+		eg_doctor_ok(doctor, "netns", "app %s administers a network namespace that nothing leads out of", name);
+}
+
 void eg_doctor_apps(struct eg_doctor *doctor, const json_t *apps, uint64_t now_utc_ns)
 {
 	struct group groups[] = {
@@ -297,6 +317,7 @@ void eg_doctor_apps(struct eg_doctor *doctor, const json_t *apps, uint64_t now_u
 		for (size_t g = 0; g < 3; g++)
 			if (state && strcmp(state, groups[g].state) == 0)
 				json_array_append(groups[g].names, json_object_get(app, "app"));
+		check_admin(doctor, app);
 		if (expires_soon(app, now_utc_ns))
 			json_array_append(groups[3].names, json_object_get(app, "app"));
 	}

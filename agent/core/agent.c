@@ -20,6 +20,7 @@
 #include "../lib/log.h"
 #include "agent_run.h"
 #include "clock.h"
+#include "guards.h"
 #include "netns.h"
 
 /* ---- Ground -------------------------------------------------------------------------------- */
@@ -379,6 +380,7 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_events_quiesce(agent->events);
 	eg_api_stop(agent->api);
 	eg_nsadmin_stop(agent->nsadmin);
+	eg_guards_free(agent->guards);
 	eg_reaper_stop(agent->reaper);
 	if (agent->kern && agent->garbage)
 		eg_tables_collect(agent);

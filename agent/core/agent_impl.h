@@ -87,8 +87,9 @@ struct eg_entry {
 	struct eg_applied *now; /* NULL: no policy, or an adopted one whose text has not come yet */
 	struct eg_applied *before; /* for events that were made under it */
 	bool deleted;
+	bool netns_admin; /* a process administers a network namespace of the app's own */
 	bool netns_refused; /* EG_APP_NETNS_ADMIN is set */
-	char netns_why[160];
+	char netns_why[240]; /* why no guard covers the administrator; "" if one does, or there is none */
 };
 
 /* A live cgroup below a managed root, or one that died lately. */
@@ -112,6 +113,7 @@ struct eg_policy_error {
 struct eg_root;
 struct eg_reaper;
 struct eg_nsadmin;
+struct eg_guards;
 struct eg_polidir;
 struct eg_usage;
 struct eg_api;
@@ -132,6 +134,7 @@ struct eg_agent {
 	struct eg_events *events; /* may be NULL while starting and stopping */
 	struct eg_reaper *reaper;
 	struct eg_nsadmin *nsadmin;
+	struct eg_guards *guards; /* nsadmin's */
 	struct eg_usage *usage;
 	struct eg_api *api;
 	int direct_errno; /* of the last merge of --direct kills */
@@ -361,6 +364,8 @@ void eg_reaper_look_later(struct eg_reaper *reaper, uint64_t cgroup_id);
 
 int eg_nsadmin_start(struct eg_agent *agent, struct eg_nsadmin **ret);
 void eg_nsadmin_stop(struct eg_nsadmin *ns);
+/* Guards or refuses the app as it is now, before this returns. NULL is fine. */
+void eg_nsadmin_look_at(struct eg_nsadmin *ns, const char *app);
 
 /* ---- usage.c: caps across a reboot ------------------------------------------------------------ */
 

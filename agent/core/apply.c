@@ -94,7 +94,8 @@ static int meters_place(struct eg_agent *agent, const struct eg_entry *entry, st
 		metered->conf.state = place_free(applied->meters, applied->meter_count, &before);
 		key = entry->slot * EG_METERS_PER_APP + metered->conf.state;
 		eg_usage_seed(agent->usage, entry->name, metered, &seed);
-		if (bpf_map_update_elem(eg_kern_map_fd(agent->kern, EG_MAP_METERS), &key, &seed, BPF_ANY))
+		if (bpf_map_update_elem(eg_kern_map_fd(agent->kern, EG_MAP_METERS), &key, &seed, BPF_ANY) ||
+		    bpf_map_update_elem(eg_kern_map_fd(agent->kern, EG_MAP_GUARD_METERS), &key, &seed, BPF_ANY))
 			return -errno;
 	}
 	return 0;

@@ -42,6 +42,8 @@ static const char *const map_names[EG_MAP_COUNT_] = {
 	[EG_MAP_APPS] = "apps",
 	[EG_MAP_APP_NAMES] = "app_names",
 	[EG_MAP_METERS] = "meters",
+	[EG_MAP_GUARD_METERS] = "guard_meters",
+	[EG_MAP_GUARDS] = "guards",
 	[EG_MAP_HOST_CTL] = "host_ctl",
 	[EG_MAP_HOST_STATE] = "host_state",
 	[EG_MAP_CGROUPS] = "cgroups",
@@ -87,7 +89,10 @@ static uint32_t wanted_max(enum eg_kern_map map, const struct eg_kern_sizes *s)
 	case EG_MAP_LOSSES:
 	case EG_MAP_DENIED:
 		return slots;
+	case EG_MAP_GUARDS:
+		return slots * 4;
 	case EG_MAP_METERS:
+	case EG_MAP_GUARD_METERS:
 		return slots * EG_METERS_PER_APP;
 	case EG_MAP_CGROUPS:
 		return slots * 16;

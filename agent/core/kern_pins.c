@@ -11,6 +11,7 @@
 
 #include "../lib/cleanup.h"
 #include "kern.h"
+#include "kern_guard.h"
 
 void eg_kern_link_path(char *ret, size_t size, const char *bpffs, uint64_t cgroup_id, const char *program)
 {
@@ -97,8 +98,10 @@ int eg_kern_detach_all(const char *bpffs, struct eg_error *err)
 	uint64_t ids[256];
 	size_t count;
 	char path[400];
-	int r = 0;
+	int r = eg_kern_guard_detach_pinned(bpffs);
 
+	if (r)
+		return eg_error_set(err, 500, "detach", "a guard could not be taken off its interface: %s", strerror(-r));
 	do { /* more roots than fit come in the next round */
 		count = eg_kern_pinned_roots(bpffs, ids, 256);
 		for (size_t i = 0; i < count && i < 256 && !r; i++)

@@ -12,6 +12,7 @@
 
 #include "agent_impl.h"
 #include "clock.h"
+#include "guards.h"
 
 #define METRICS_APPS 100
 
@@ -204,6 +205,9 @@ static void print_host(struct eg_agent *agent, FILE *out)
 	one(out, "egret_holds", "gauge", "Kills in force.", holds.in_force);
 	one(out, "egret_holds_pending", "gauge", "Kills in force that are not on disk yet.", holds.pending);
 	one(out, "egret_policy_errors", "gauge", "Policy files that can't be used.", errors);
+	one(out, "egret_guards", "gauge", "Interfaces of apps' namespaces that are guarded.", eg_guards_count(agent->guards));
+	one(out, "egret_guards_restored_total", "counter", "Guards put back after somebody took them off.",
+	    eg_guards_restored(agent->guards));
 	one(out, "egret_alarms", "gauge", "Alarms that `egret status` shows.", json_array_size(alarms));
 	one(out, "egret_unknown_denied_total", "counter", "Denied to cgroups below a managed root that belong to no app.",
 	    denied);

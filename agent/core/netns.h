@@ -69,9 +69,13 @@ struct eg_netns_uplink {
 	__u32 host_ifindex; /* of its peer in the calling thread's namespace; 0: no peer there */
 	char name[16];
 	char kind[16]; /* "veth", "macvlan", ...; "" for hardware */
+	bool inner; /* leads nowhere but to other interfaces of the same namespace, as tunnels and bridges do */
 };
 
-/* Every interface but loopback. Caller frees. A tc guard covers those of kind veth with a host_ifindex. */
+/*
+ * Every interface but loopback. Caller frees. A tc guard covers those of kind veth with a
+ * host_ifindex, and with them what is inner.
+ */
 int eg_netns_uplinks(int fd, struct eg_netns_uplink **ret_links, size_t *ret_count);
 
 #endif

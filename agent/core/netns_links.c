@@ -4,6 +4,10 @@
  * with the peer's ifindex (IFLA_LINK) and a number for that other namespace
  * (IFLA_LINK_NETNSID), which means something only within the namespace that lists it.
  * So we list from inside, and ask there (RTM_GETNSID) which number is ours.
+ *
+ * A tunnel, bridge or the like is inner while the kernel names no other namespace for it: one that
+ * was made elsewhere and moved in goes on sending there, and is listed with that namespace. Kinds
+ * that don't tell (wireguard), and tun, whose other end is whoever holds its fd, never are inner.
  */
 #include "netns.h"
 
@@ -71,10 +75,24 @@ static int nsid_of(struct nl_sock *sock, int fd, int32_t *ret_nsid)
 	return 0;
 }
 
+static bool is_inner(const char *kind, bool elsewhere)
+{
+	static const char *const kinds[] = {"veth",   "bridge", "dummy",  "ifb",    "bond",   "vlan",  "vxlan",
+					    "geneve", "ipip",   "sit",    "gre",    "gretap", "erspan", "ip6tnl",
+					    "ip6gre", "vti",    "vti6",   "macvlan", "ipvlan", "vrf",   "ip6gretap"};
+
+	for (size_t i = 0; !elsewhere && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void take_link(struct links *links, struct rtnl_link *link, int32_t host_nsid)
 {
 	struct eg_netns_uplink *item = &links->items[links->count];
 	const char *kind = rtnl_link_get_type(link), *name = rtnl_link_get_name(link);
+	bool elsewhere;
 	int nsid;
 
 	if (rtnl_link_get_flags(link) & IFF_LOOPBACK)
@@ -82,7 +100,9 @@ static void take_link(struct links *links, struct rtnl_link *link, int32_t host_
 	item->ifindex = (__u32)rtnl_link_get_ifindex(link);
 	snprintf(item->name, sizeof(item->name), "%s", name ? name : "");
 	snprintf(item->kind, sizeof(item->kind), "%s", kind ? kind : "");
-	if (host_nsid >= 0 && rtnl_link_get_link_netnsid(link, &nsid) == 0 && nsid == host_nsid)
+	elsewhere = rtnl_link_get_link_netnsid(link, &nsid) == 0;
+	item->inner = is_inner(item->kind, elsewhere);
+	if (host_nsid >= 0 && elsewhere && nsid == host_nsid)
 		item->host_ifindex = (__u32)rtnl_link_get_link(link);
 	links->count++;
 }

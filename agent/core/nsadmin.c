@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * nsadmin.c - refuses apps that could rewrite their packets after they were judged
+ * nsadmin.c - apps that could rewrite their packets after they were judged: guarded, or refused
  *
  * Theory of operation. Who has CAP_NET_ADMIN over a network namespace with a way out can change a
- * packet's destination behind the packet hook (an nft netdev egress rule, tc pedit, a tunnel). So
- * an app with such a process is denied everything (`netns_admin`), unless its policy says
- * allow_netns_admin; when the last such process is gone, the refusal ends.
+ * packet's destination behind the packet hook (an nft netdev egress rule, tc, a tunnel). So every
+ * namespace of an app's own is guarded where that is possible (guards.c), whether there is an
+ * administrator yet or not. An app with an administrator in one that is not guarded is denied
+ * everything (`netns_admin`), unless its policy says allow_netns_admin; when the last such process
+ * is gone, or the guard is there, the refusal ends.
  *
  * A thread of its own looks at the apps in turn, at most PROCS_AT_ONCE processes a second, so
  * that ten thousand apps cost no more than a few. That is a look, not a hook: a process that
  * becomes administrator is refused within a second on a host with a few hundred processes in
- * apps, later on a larger one.
+ * apps, later on a larger one. POST /v1/tags looks at once.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +21,7 @@
 
 #include "../lib/log.h"
 #include "agent_impl.h"
+#include "guards.h"
 #include "netns.h"
 #include "sockdiag.h"
 
@@ -27,6 +30,8 @@
 struct eg_nsadmin {
 	struct eg_agent *agent;
 	uint32_t next; /* slot to look at */
+	uint64_t here; /* inode of our own namespace */
+	pthread_mutex_t work; /* one look at a time: the thread's, or a tag request's; agent->lock comes after */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t stop;
@@ -40,54 +45,110 @@ struct subject {
 	uint32_t gen;
 	uint64_t *ids;
 	size_t count;
+	bool may; /* the policy says allow_netns_admin */
+	bool admin; /* it had an administrator at the last look */
+};
+
+/* What was seen of it. */
+struct sight {
+	pid_t *pids;
+	size_t pid_count;
+	struct eg_netns_set spaces; /* all but our own */
+	bool *covered; /* [spaces.count] */
+	char (*why)[160];
+	bool admin;
+	bool refused;
+	char cause[240];
 };
 
 /* ---- Looking --------------------------------------------------------------------------------- */
 
-/* The name of an interface that leads out of the process' network namespace; false: none. */
-static bool find_uplink(pid_t pid, char *ret, size_t size)
+static void sight_clear(struct sight *sight)
 {
-	EG_CLEANUP(eg_cleanup_netns_set) struct eg_netns_set set = {0};
-	bool found = false;
-
-	if (eg_netns_set_add_pid(&set, pid) < 0)
-		return false;
-	for (size_t i = 0; !found && i < set.count; i++) {
-		EG_FREE struct eg_netns_uplink *links = NULL;
-		size_t count = 0;
-
-		if (eg_netns_uplinks(set.items[i].fd, &links, &count) < 0 || !count)
-			continue;
-		snprintf(ret, size, "%s", links[0].name);
-		found = true;
-	}
-	return found;
+	free(sight->pids);
+	eg_netns_set_clear(&sight->spaces);
+	free(sight->covered);
+	free(sight->why);
 }
 
-/* Whether a process in the cgroup or below can rewrite what leaves. *budget: processes left to look at. */
-static bool look_at_cgroup(struct eg_agent *agent, uint64_t id, size_t *budget, char *why, size_t size)
+static void add_processes(struct eg_agent *agent, uint64_t id, struct sight *sight)
 {
 	EG_CLOSE int fd = eg_cgroupfs_open_id(agent->cgroupfs, id);
 	EG_FREE pid_t *pids = NULL;
 	size_t count = 0;
+	pid_t *all;
 
-	if (fd < 0 || eg_cgroupfs_procs(fd, &pids, &count) < 0)
-		return false;
-	*budget = *budget > count ? *budget - count : 0;
-	for (size_t i = 0; i < count; i++) {
-		char uplink[16];
-		bool admin = false;
-
-		if (eg_netns_is_admin(pids[i], &admin) < 0 || !admin || !find_uplink(pids[i], uplink, sizeof(uplink)))
-			continue;
-		snprintf(why, size, "process %d administers its network namespace, which has the interface %s", (int)pids[i],
-			 uplink);
-		return true;
-	}
-	return false;
+	if (fd < 0 || eg_cgroupfs_procs(fd, &pids, &count) < 0 || !count)
+		return;
+	all = reallocarray(sight->pids, sight->pid_count + count, sizeof(*all));
+	if (!all)
+		return;
+	memcpy(all + sight->pid_count, pids, count * sizeof(*pids));
+	sight->pids = all;
+	sight->pid_count += count;
 }
 
-/* The next app, from the cursor on, that has cgroups and no leave to administer. False: no more slots. */
+/* Guards the namespaces that the app's processes are in. */
+static void cover(struct eg_nsadmin *ns, const struct subject *subject, struct sight *sight)
+{
+	const struct eg_guards_owner owner = {.slot = subject->slot, .gen = subject->gen};
+
+	for (size_t i = 0; i < sight->pid_count; i++)
+		eg_netns_set_add_pid(&sight->spaces, sight->pids[i]);
+	sight->covered = calloc(sight->spaces.count + 1, sizeof(*sight->covered));
+	sight->why = calloc(sight->spaces.count + 1, sizeof(*sight->why));
+	for (size_t i = 0; sight->covered && sight->why && i < sight->spaces.count; i++) {
+		if (sight->spaces.items[i].inode != ns->here)
+			sight->covered[i] = eg_guards_cover(ns->agent->guards, &owner, &sight->spaces.items[i],
+							    subject->admin, sight->why[i], sizeof(sight->why[i]));
+	}
+}
+
+/* A namespace of the process that is not guarded, and not ours; or -1. */
+static ssize_t find_uncovered(const struct eg_nsadmin *ns, const struct sight *sight, pid_t pid)
+{
+	EG_CLEANUP(eg_cleanup_netns_set) struct eg_netns_set own = {0};
+
+	eg_netns_set_add_pid(&own, pid);
+	for (size_t i = 0; i < sight->spaces.count; i++) {
+		for (size_t j = 0; j < own.count; j++) {
+			if (own.items[j].inode == sight->spaces.items[i].inode && own.items[j].inode != ns->here &&
+			    (!sight->covered || !sight->covered[i]))
+				return (ssize_t)i;
+		}
+	}
+	return -1;
+}
+
+static void find_admins(const struct eg_nsadmin *ns, struct sight *sight)
+{
+	for (size_t i = 0; i < sight->pid_count && !sight->refused; i++) {
+		bool admin = false;
+		ssize_t bare;
+
+		if (eg_netns_is_admin(sight->pids[i], &admin) < 0 || !admin)
+			continue;
+		sight->admin = true;
+		bare = find_uncovered(ns, sight, sight->pids[i]);
+		if (bare < 0)
+			continue;
+		sight->refused = true;
+		snprintf(sight->cause, sizeof(sight->cause), "process %d administers its network namespace, %s",
+			 (int)sight->pids[i], sight->why ? sight->why[bare] : "and there is no memory to guard it");
+	}
+}
+
+/* Under lock. */
+static bool take_subject(struct eg_agent *agent, const struct eg_entry *entry, struct subject *ret)
+{
+	*ret = (struct subject){.slot = entry->slot, .gen = entry->gen};
+	memcpy(ret->name, entry->name, sizeof(ret->name));
+	ret->admin = entry->netns_admin;
+	ret->may = entry->now && entry->now->allow_netns_admin;
+	return eg_tags_ids(agent, entry->slot, true, &ret->ids, &ret->count) == 0;
+}
+
+/* The next app, from the cursor on. False: no more slots. */
 static bool next_subject(struct eg_nsadmin *ns, struct subject *ret)
 {
 	struct eg_agent *agent = ns->agent;
@@ -95,18 +156,8 @@ static bool next_subject(struct eg_nsadmin *ns, struct subject *ret)
 
 	pthread_mutex_lock(&agent->lock);
 	for (; !found && ns->next < agent->slots_used; ns->next++) {
-		const struct eg_entry *entry = agent->by_slot[ns->next];
-
-		if (!entry || entry->deleted)
-			continue;
-		*ret = (struct subject){.slot = entry->slot, .gen = entry->gen};
-		memcpy(ret->name, entry->name, sizeof(ret->name));
-		if (entry->now && entry->now->allow_netns_admin && !entry->netns_refused)
-			continue;
-		if (!(entry->now && entry->now->allow_netns_admin) &&
-		    eg_tags_ids(agent, entry->slot, true, &ret->ids, &ret->count) < 0)
-			continue;
-		found = true;
+		if (agent->by_slot[ns->next])
+			found = take_subject(agent, agent->by_slot[ns->next], ret);
 	}
 	pthread_mutex_unlock(&agent->lock);
 	return found;
@@ -115,49 +166,60 @@ static bool next_subject(struct eg_nsadmin *ns, struct subject *ret)
 /* ---- Refusing ----------------------------------------------------------------------------------- */
 
 /* Returns whether that is new. */
-static bool set_refused(struct eg_agent *agent, const struct subject *subject, bool refused, const char *why)
+static bool set_refused(struct eg_agent *agent, const struct subject *subject, const struct sight *sight)
 {
+	bool refused = sight->refused && !subject->may, changed = false;
 	struct eg_entry *entry;
-	bool changed = false;
 
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_at(agent, subject->slot, subject->gen);
+	if (entry) {
+		entry->netns_admin = sight->admin;
+		snprintf(entry->netns_why, sizeof(entry->netns_why), "%s", sight->cause);
+	}
 	if (entry && entry->netns_refused != refused) {
 		struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
 
 		changed = true;
 		entry->netns_refused = refused;
-		snprintf(entry->netns_why, sizeof(entry->netns_why), "%s", why);
 		if (refused)
 			__atomic_or_fetch(&ctl->flags, EG_APP_NETNS_ADMIN, __ATOMIC_SEQ_CST);
 		else
 			__atomic_and_fetch(&ctl->flags, ~EG_APP_NETNS_ADMIN, __ATOMIC_SEQ_CST);
 		eg_notice(agent, "alert", entry, NULL,
 			  json_pack("{s:s,s:s*}", "action", refused ? "netns_admin" : "netns_admin_end", "cause",
-				    why[0] ? why : NULL));
+				    refused ? sight->cause : NULL));
 	}
 	pthread_mutex_unlock(&agent->lock);
 	return changed;
 }
 
-static void judge(struct eg_agent *agent, struct subject *subject, size_t *budget)
+/* Frees what the subject has. Returns how many processes were looked at. */
+static size_t judge(struct eg_nsadmin *ns, struct subject *subject)
 {
-	char why[160] = "";
+	const struct eg_guards_owner owner = {.slot = subject->slot, .gen = subject->gen};
+	struct eg_agent *agent = ns->agent;
+	EG_CLEANUP(sight_clear) struct sight sight = {0};
 	struct eg_cut done;
-	bool refused = false;
+	bool changed;
 
-	for (size_t i = 0; !refused && i < subject->count; i++)
-		refused = look_at_cgroup(agent, subject->ids[i], budget, why, sizeof(why));
-	free(subject->ids);
-	if (!set_refused(agent, subject, refused, why))
-		return;
-	if (!refused) {
-		eg_log_notice("app %s: no process administers its network namespace any more", subject->name);
-		return;
+	pthread_mutex_lock(&ns->work);
+	for (size_t i = 0; i < subject->count; i++)
+		add_processes(agent, subject->ids[i], &sight);
+	free(EG_TAKE_PTR(subject->ids));
+	cover(ns, subject, &sight);
+	find_admins(ns, &sight);
+	changed = set_refused(agent, subject, &sight);
+	eg_guards_release(agent->guards, &owner);
+	pthread_mutex_unlock(&ns->work);
+	if (changed && sight.refused && !subject->may) {
+		eg_log_warning("app %s: %s; so everything is denied. allow_netns_admin in its policy would let it", subject->name,
+			       sight.cause);
+		eg_cut_app(agent, subject->name, false, &done);
+	} else if (changed) {
+		eg_log_notice("app %s: no process administers a network namespace without a guard any more", subject->name);
 	}
-	eg_log_warning("app %s: %s, so everything is denied; allow_netns_admin in its policy would let it", subject->name,
-		       why);
-	eg_cut_app(agent, subject->name, false, &done);
+	return sight.pid_count;
 }
 
 static void look(struct eg_nsadmin *ns)
@@ -165,10 +227,32 @@ static void look(struct eg_nsadmin *ns)
 	size_t budget = PROCS_AT_ONCE;
 	struct subject subject;
 
-	while (budget && next_subject(ns, &subject))
-		judge(ns->agent, &subject, &budget);
+	pthread_mutex_lock(&ns->work);
+	eg_guards_check(ns->agent->guards);
+	pthread_mutex_unlock(&ns->work);
+	while (budget && next_subject(ns, &subject)) {
+		size_t count = judge(ns, &subject);
+
+		budget = budget > count ? budget - count : 0;
+	}
 	if (budget)
 		ns->next = 1;
+}
+
+void eg_nsadmin_look_at(struct eg_nsadmin *ns, const char *app)
+{
+	const struct eg_entry *entry;
+	struct subject subject;
+	bool found;
+
+	if (!ns)
+		return;
+	pthread_mutex_lock(&ns->agent->lock);
+	entry = eg_registry_find(ns->agent, app);
+	found = entry && take_subject(ns->agent, entry, &subject);
+	pthread_mutex_unlock(&ns->agent->lock);
+	if (found)
+		judge(ns, &subject);
 }
 
 /* ---- The thread ------------------------------------------------------------------------------------ */
@@ -193,6 +277,13 @@ static void *run(void *ctx)
 	return NULL;
 }
 
+static int find_here(uint64_t *ret_inode)
+{
+	EG_CLOSE int fd = eg_netns_open_self();
+
+	return fd < 0 ? fd : eg_netns_inode(fd, ret_inode);
+}
+
 int eg_nsadmin_start(struct eg_agent *agent, struct eg_nsadmin **ret)
 {
 	struct eg_nsadmin *ns = calloc(1, sizeof(*ns));
@@ -202,6 +293,14 @@ int eg_nsadmin_start(struct eg_agent *agent, struct eg_nsadmin **ret)
 		return -ENOMEM;
 	ns->agent = agent;
 	ns->next = 1;
+	r = find_here(&ns->here);
+	if (!r)
+		r = eg_guards_new(agent, &agent->guards);
+	if (r < 0) {
+		free(ns);
+		return r;
+	}
+	pthread_mutex_init(&ns->work, NULL);
 	pthread_mutex_init(&ns->lock, NULL);
 	pthread_cond_init(&ns->stop, NULL);
 	r = pthread_create(&ns->thread, NULL, run, ns);
@@ -224,5 +323,6 @@ void eg_nsadmin_stop(struct eg_nsadmin *ns)
 	pthread_join(ns->thread, NULL);
 	pthread_cond_destroy(&ns->stop);
 	pthread_mutex_destroy(&ns->lock);
+	pthread_mutex_destroy(&ns->work);
 	free(ns);
 }

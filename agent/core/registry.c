@@ -168,7 +168,8 @@ static int slot_blank(struct eg_agent *agent, uint32_t slot)
 	for (uint32_t i = 0; i < EG_METERS_PER_APP; i++) {
 		uint32_t key = slot * EG_METERS_PER_APP + i;
 
-		if (bpf_map_update_elem(eg_kern_map_fd(kern, EG_MAP_METERS), &key, &meter, BPF_ANY))
+		if (bpf_map_update_elem(eg_kern_map_fd(kern, EG_MAP_METERS), &key, &meter, BPF_ANY) ||
+		    bpf_map_update_elem(eg_kern_map_fd(kern, EG_MAP_GUARD_METERS), &key, &meter, BPF_ANY))
 			return -errno;
 	}
 	return 0;

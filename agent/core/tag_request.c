@@ -70,6 +70,7 @@ int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, co
 		return r;
 	if (agent->events)
 		eg_events_meta_changed(agent->events);
+	eg_nsadmin_look_at(agent->nsadmin, app);
 	reset = eg_cut_foreign(agent, id);
 	eg_reaper_look_later(agent->reaper, id);
 	*ret = json_pack("{s:s,s:s,s:I,s:s,s:i}", "app", app, "cgroup", path, "cgroup_id", (json_int_t)id, "state", state,

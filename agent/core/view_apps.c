@@ -8,6 +8,7 @@
 #include "../lib/labels.h"
 #include "agent_impl.h"
 #include "clock.h"
+#include "guards.h"
 
 static const char *const reason_names[] = {
 #define EG_REASON(sym, text, why) [EG_REASON_##sym] = text,
@@ -139,8 +140,13 @@ static json_t *app_json(struct eg_agent *agent, const struct eg_entry *entry)
 				now ? eg_time_json(now->expires_utc_ns) : json_null(), "cgroups",
 				cgroups_json(agent, entry, false), "killed", strcmp(state, "killed") == 0);
 
-	if (app)
-		add_numbers(agent, entry, app);
+	if (!app)
+		return NULL;
+	add_numbers(agent, entry, app);
+	json_object_set_new(app, "netns_admin", json_boolean(entry->netns_admin));
+	json_object_set_new(app, "guards", eg_guards_json(agent->guards, entry->slot, entry->gen));
+	if (entry->netns_why[0])
+		json_object_set_new(app, "netns_problem", json_string(entry->netns_why));
 	return app;
 }
 
@@ -224,8 +230,6 @@ static void add_details(struct eg_agent *agent, const struct eg_entry *entry, js
 	json_object_update(app, more);
 	if (entry->now && entry->now->origin)
 		json_object_set_new(app, "file", json_string(entry->now->origin));
-	if (entry->netns_refused)
-		json_object_set_new(app, "netns_problem", json_string(entry->netns_why));
 	json_decref(more);
 }
 

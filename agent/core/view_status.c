@@ -9,6 +9,7 @@
 
 #include "agent_impl.h"
 #include "clock.h"
+#include "guards.h"
 
 #define FILL_ALARM_PERCENT 80
 
@@ -241,10 +242,11 @@ int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 			   eg_roots_json(agent), "kernel", kernel_json(), "abi", "1.0", "accepts",
 			   json_pack("{s:[i],s:[i]}", "policy_version", EG_POLICY_VERSION, "event_schema", 1),
 			   "cgroup2_mount", eg_cgroupfs_mount(agent->cgroupfs), "state_dir", agent->config->state_dir);
-	more = json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "apps", apps, "kill_all",
+	more = json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:I}", "apps", apps, "kill_all",
 			 eg_kern_host(agent->kern)->kill_all != 0, "holds", all_holds_json(agent), "maps",
 			 fills_json(agent), "policy_errors", policy_errors_json(agent), "events", events_json(agent),
-			 "unknown", unknown_json(agent), "alarms", alarms);
+			 "unknown", unknown_json(agent), "alarms", alarms, "guards",
+			 (json_int_t)eg_guards_count(agent->guards));
 	pthread_mutex_unlock(&agent->lock);
 	json_object_update(status, more);
 	json_decref(more);

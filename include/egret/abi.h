@@ -299,6 +299,14 @@ struct eg_cgroup {
 	__u32 unknown; /* enum eg_unknown, of a root */
 };
 
+/* ---- Guards: map `guards` (hash), key = ifindex of the host end of an app's veth ---- */
+
+struct eg_guard {
+	__u32 app; /* slot */
+	__u32 gen;
+	__u64 told_ns; /* writer: kernel. Last event about what audit let through (boot, coarse) */
+};
+
 /* ---- Counters and losses: one value for each slot ---------------------------- */
 
 /* Map `counters` (per-CPU array): what passed. Sum over CPUs. */
@@ -417,7 +425,7 @@ struct eg_flow { /* writer: kernel */
 
 #define EG_SOCK_COUNTED  (1u << 0) /* counted in eg_app_state.sockets */
 #define EG_SOCK_HOST_NS  (1u << 1) /* lives in the host's network namespace */
-#define EG_SOCK_NS_KNOWN (1u << 2) /* the bit before is valid */
+#define EG_SOCK_NS_KNOWN (1u << 2) /* the bit before is valid: sock_create saw the socket */
 #define EG_SOCK_SOCKOPS  (1u << 3) /* sockops tells the end of its flow */
 
 /* On whose behalf: the app, and the task that made the socket. */
@@ -636,6 +644,7 @@ EG_ABI_ASSERT(sizeof(struct eg_app_state) == 128);
 EG_ABI_ASSERT(sizeof(struct eg_meter) == 32);
 EG_ABI_ASSERT(sizeof(struct eg_host_ctl) == 112);
 EG_ABI_ASSERT(sizeof(struct eg_cgroup) == 16);
+EG_ABI_ASSERT(sizeof(struct eg_guard) == 16);
 EG_ABI_ASSERT(sizeof(struct eg_denied) == 80);
 EG_ABI_ASSERT(sizeof(struct eg_flow) == 184);
 EG_ABI_ASSERT(sizeof(struct eg_sock) == 416);

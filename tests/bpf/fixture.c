@@ -138,8 +138,10 @@ struct fx *fx_reset(void **state)
 		zero_entry(fx, EG_MAP_LOSSES, slot, sizeof(struct eg_losses));
 		zero_entry(fx, EG_MAP_DENIED, slot, sizeof(struct eg_denied_tab));
 	}
-	for (uint32_t i = 0; i < EG_METERS_PER_APP; i++)
+	for (uint32_t i = 0; i < EG_METERS_PER_APP; i++) {
 		zero_entry(fx, EG_MAP_METERS, FX_SLOT * EG_METERS_PER_APP + i, sizeof(struct eg_meter));
+		zero_entry(fx, EG_MAP_GUARD_METERS, FX_SLOT * EG_METERS_PER_APP + i, sizeof(struct eg_meter));
+	}
 	tag(fx);
 	while (fx_events(fx, drained, 64) == 64)
 		;
@@ -184,6 +186,21 @@ void fx_rule(struct fx *fx, enum eg_dir dir, const char *text, unsigned prefix, 
 void fx_untag(struct fx *fx)
 {
 	bpf_map_delete_elem(eg_kern_map_fd(fx->kern, EG_MAP_CGROUPS), &fx->cgroup_id);
+}
+
+void fx_guard(struct fx *fx, uint32_t gen)
+{
+	struct eg_guard guard = {.app = FX_SLOT, .gen = gen};
+	uint32_t loopback = 1; /* the device that a test packet comes from */
+
+	assert_int_equal(bpf_map_update_elem(eg_kern_map_fd(fx->kern, EG_MAP_GUARDS), &loopback, &guard, 0), 0);
+}
+
+void fx_unguard(struct fx *fx)
+{
+	uint32_t loopback = 1;
+
+	bpf_map_delete_elem(eg_kern_map_fd(fx->kern, EG_MAP_GUARDS), &loopback);
 }
 
 void fx_unknown(struct fx *fx, enum eg_unknown mode)

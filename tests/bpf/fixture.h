@@ -42,6 +42,9 @@ struct eg_ruleset *fx_ruleset(struct fx *fx);
 void fx_rule(struct fx *fx, enum eg_dir dir, const char *address, unsigned prefix, uint8_t proto, uint16_t lo,
 	     uint16_t hi, uint16_t rule);
 void fx_untag(struct fx *fx);
+/* Test packets of the guard's programs come from an interface of the app, under that generation. */
+void fx_guard(struct fx *fx, uint32_t gen);
+void fx_unguard(struct fx *fx);
 void fx_unknown(struct fx *fx, enum eg_unknown mode);
 
 struct fx_packet {

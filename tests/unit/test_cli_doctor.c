@@ -126,6 +126,33 @@ static void test_apps(void **state)
 	assert_int_equal(doctor.warnings, 4);
 }
 
+/* Guarded, with nothing to guard, and neither: only the last can send what was not judged. */
+static void test_namespaces(void **state)
+{
+	EG_JSON json_t *apps =
+		json_loads("{\"apps\":["
+			   "{\"app\":\"a1\",\"state\":\"enforce\",\"netns_admin\":false,\"guards\":[\"v0\"]},"
+			   "{\"app\":\"a2\",\"state\":\"enforce\",\"netns_admin\":true,\"guards\":[\"v1\",\"v2\"]},"
+			   "{\"app\":\"a3\",\"state\":\"enforce\",\"netns_admin\":true,\"guards\":[]},"
+			   "{\"app\":\"a4\",\"state\":\"enforce\",\"netns_admin\":true,\"guards\":[\"v3\"],"
+			   "\"netns_problem\":\"process 7 has mv0\"}]}", 0, NULL);
+	static const struct case_ cases[] = {
+		{NULL, "netns", "ok", "app a2 administers its network namespace, and is judged again on v1, v2"},
+		{NULL, "netns", "ok", "app a3 administers a network namespace that nothing leads out of"},
+		{NULL, "netns", "warn", "app a4 can rewrite its packets after they were judged: process 7 has mv0"},
+	};
+	EG_JSON json_t *findings = json_array();
+	struct eg_doctor doctor = {.findings = findings};
+
+	(void)state;
+	eg_doctor_apps(&doctor, apps, NOW_NS);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (!found(&doctor, &cases[i]))
+			fail_msg("no \"%s\"", cases[i].words);
+	assert_int_equal(json_array_size(findings), 4); /* and how many apps there are */
+	assert_int_equal(doctor.warnings, 1);
+}
+
 /* No agent is a finding, not the end. */
 static void test_no_agent(void **state)
 {
@@ -146,6 +173,7 @@ int main(void)
 		cmocka_unit_test(test_all_is_well),
 		cmocka_unit_test(test_each_fault),
 		cmocka_unit_test(test_apps),
+		cmocka_unit_test(test_namespaces),
 		cmocka_unit_test(test_no_agent),
 	};
 

@@ -22,7 +22,9 @@
 #include <cmocka.h>
 #include <netlink/netlink.h>
 #include <netlink/route/link.h>
+#include <netlink/route/link/bridge.h>
 #include <netlink/route/link/veth.h>
+#include <netlink/route/link/vxlan.h>
 
 #include "../../agent/core/netns.h"
 
@@ -224,12 +226,69 @@ static void ways_out(void **state)
 	end(beside);
 }
 
+/* A tunnel, in the namespace of pid; made from here, it goes on sending here. */
+static int make_vxlan(struct nl_sock *sock, const char *name, uint32_t id, pid_t pid)
+{
+	struct rtnl_link *link = rtnl_link_vxlan_alloc();
+	int r;
+
+	rtnl_link_set_name(link, name);
+	rtnl_link_vxlan_set_id(link, id);
+	if (pid)
+		rtnl_link_set_ns_pid(link, pid);
+	r = rtnl_link_add(sock, link, NLM_F_CREATE | NLM_F_EXCL);
+	rtnl_link_put(link);
+	return r;
+}
+
+static int make_inside(void *ctx)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+	int r = nl_connect(sock, NETLINK_ROUTE);
+
+	(void)ctx;
+	if (!r)
+		r = make_vxlan(sock, "egin0", 7, 0);
+	if (!r)
+		r = rtnl_link_bridge_add(sock, "egin1");
+	nl_socket_free(sock);
+	return r;
+}
+
+static void tunnels_are_inner_unless_they_send_elsewhere(void **state)
+{
+	EG_CLEANUP(eg_cleanup_netns_set) struct eg_netns_set set = { 0 };
+	EG_FREE struct eg_netns_uplink *links = NULL;
+	pid_t pid = start(root_elsewhere);
+	struct nl_sock *sock = nl_socket_alloc();
+	size_t count = 0, inner = 0, outer = 0;
+
+	(void)state;
+	assert_int_equal(eg_netns_set_add_pid(&set, pid), 0);
+	assert_int_equal(eg_netns_run(set.items[0].fd, make_inside, NULL), 0);
+	assert_int_equal(nl_connect(sock, NETLINK_ROUTE), 0);
+	assert_int_equal(make_vxlan(sock, "egout0", 8, pid), 0);
+	make_veth("egt6", "egout1", pid);
+	assert_int_equal(eg_netns_uplinks(set.items[0].fd, &links, &count), 0);
+	for (size_t i = 0; i < count; i++) {
+		if (strncmp(links[i].name, "egin", 4) == 0)
+			inner += links[i].inner;
+		if (strncmp(links[i].name, "egout", 5) == 0)
+			outer += !links[i].inner;
+	}
+	assert_int_equal(inner, 2);
+	assert_int_equal(outer, 2);
+	nl_socket_free(sock);
+	end(pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_admin),
 		cmocka_unit_test(each_namespace_once),
 		cmocka_unit_test(ways_out),
+		cmocka_unit_test(tunnels_are_inner_unless_they_send_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

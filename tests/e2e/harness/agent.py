@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """egretd with directories, socket and managed root of its own, and the ways to ask it."""
+import ctypes
 import http.client
 import json
 import os
@@ -19,6 +20,7 @@ EGRETD = os.path.join(BUILD, "egretd")
 EGRET = os.path.join(BUILD, "egret")
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
 START_S = 60
+CLONE_NEWNET = 0x40000000
 STOP_S = 20
 
 
@@ -44,8 +46,8 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Agent:
-    def __init__(self, directory, bpffs, root, **config):
-        self.directory, self.bpffs, self.root = directory, bpffs, root
+    def __init__(self, directory, bpffs, root, netns=None, **config):
+        self.directory, self.bpffs, self.root, self.netns = directory, bpffs, root, netns
         self.socket = os.path.join(directory, "egret.sock")
         self.policy_dir = os.path.join(directory, "policies")
         self.state_dir = os.path.join(directory, "state")
@@ -77,12 +79,19 @@ class Agent:
 
     # ---- The process ---------------------------------------------------------------------------
 
+    def enter(self):
+        """In the child, before it becomes egretd."""
+        if self.netns:
+            namespace = os.open(self.netns, os.O_RDONLY | os.O_CLOEXEC)
+            if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), f"setns {self.netns}")
+
     def spawn(self, *arguments, **popen):
         """egretd with its stderr appended to the log; not waited for."""
         with open(self.stderr_file, "ab") as log:
             return subprocess.Popen(
                 [EGRETD, "--config", self.config_file, *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **popen,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=self.enter, **popen,
             )
 
     def start(self, *arguments):
@@ -104,7 +113,8 @@ class Agent:
         """egretd to its end: (exit status, stderr's lines, stdout)."""
         done = subprocess.run(
             [EGRETD, "--config", self.config_file, *arguments],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False, **popen,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
+            preexec_fn=self.enter, **popen,
         )
         return done.returncode, done.stderr.splitlines(), done.stdout
 

@@ -76,13 +76,17 @@ class SmallDisk:
 
 
 class Host:
-    """with Host() as host: ... Keys of the agent's configuration may be given."""
+    """with Host() as host: ... Keys of the agent's configuration may be given.
 
-    def __init__(self, **config):
+    inside: the agent runs in a network namespace that holds the other end of the app's veth, as on a
+    real host. Otherwise it runs where the tests do, and the veth leads past it.
+    """
+
+    def __init__(self, inside=False, **config):
         self.name = f"{NAME}-{os.getpid()}-{next(numbers)}"
         self.root = f"{self.name}.slice"
         self.bpffs = os.path.join(BPFFS, self.name)
-        self.network = Network(self.name)
+        self.network = Network(self.name, host=inside)
         self.workers, self.agents, self.outside, self.disks = [], [], [], []
         self.config, self.directory, self.agent, self.server, self.capture = config, None, None, None, None
         self.uids = itertools.count(FIRST_UID)
@@ -109,7 +113,8 @@ class Host:
         directory = self.directory if not name else os.path.join(self.directory, name)
         os.makedirs(directory, exist_ok=True)
         suffix = f"-{name}" if name else ""  # bpffs takes no dots
-        agent = Agent(directory, bpffs or self.bpffs + suffix, root or self.root, **config)
+        netns = Network.path(self.network.host) if self.network.host else None
+        agent = Agent(directory, bpffs or self.bpffs + suffix, root or self.root, netns=netns, **config)
         self.agents.append(agent)
         return agent
 
@@ -200,6 +205,18 @@ class Host:
     def received(self, proto, address, port):
         """Bytes of payload that the server there has read."""
         return sum(record["bytes"] for record in self.server.served(proto, address, port))
+
+    # ---- The guard -----------------------------------------------------------------------------------
+
+    def guard_filters(self, device="app0"):
+        """What tc says of the device's filters, both directions."""
+        return "".join(run("tc", "-n", self.network.host, "filter", "show", "dev", device, side)
+                       for side in ("ingress", "egress"))
+
+    def take_guard_off(self, device="app0"):
+        """As somebody with the host's rights could; the agent puts it back."""
+        for side in ("ingress", "egress"):
+            run("tc", "-n", self.network.host, "filter", "del", "dev", device, side)
 
     # ---- The end -----------------------------------------------------------------------------------
 

@@ -31,22 +31,37 @@ def address_lines(device, addresses):
 
 
 class Network:
-    """Two namespaces, NAME-app and NAME-srv. Device `up0` leads from one to the other in both."""
+    """Two namespaces, NAME-app and NAME-srv. Device `up0` leads from one to the other in both.
 
-    def __init__(self, name):
-        self.app, self.server = f"{name}-app", f"{name}-srv"
+    With `host` there is a third between them, NAME-host, as a container host has it: a bridge
+    with the other ends, `app0` and `srv0`.
+    """
+
+    def __init__(self, name, host=False):
+        self.app, self.server, self.host = f"{name}-app", f"{name}-srv", f"{name}-host" if host else None
         self.made = []
 
     def make(self):
-        for namespace in (self.app, self.server):
+        for namespace in filter(None, (self.app, self.server, self.host)):
             run("ip", "netns", "add", namespace)
             self.made.append(namespace)
             for family in ("ipv4", "ipv6"):
                 self.sysctl(namespace, f"net/{family}/conf/all/forwarding", "0")
             self.sysctl(namespace, "net/ipv4/ping_group_range", "0 2147483647")
-        batch(self.app, [f"link add up0 mtu {MTU} type veth peer name up0 netns {self.server}"])
+        if self.host:
+            self.make_bridge()
+        else:
+            batch(self.app, [f"link add up0 mtu {MTU} type veth peer name up0 netns {self.server}"])
         batch(self.app, ["link set lo up", "link set up0 up", *address_lines("up0", [APP, APP6])])
         batch(self.server, ["link set lo up", "link set up0 up", *address_lines("up0", SERVER_ADDRESSES)])
+
+    def make_bridge(self):
+        for where in ("all", "default"):
+            self.sysctl(self.host, f"net/ipv6/conf/{where}/disable_ipv6", "1")
+        batch(self.host, ["link set lo up", "link add br0 type bridge mcast_snooping 0", "link set br0 up"])
+        for namespace, device in ((self.app, "app0"), (self.server, "srv0")):
+            batch(namespace, [f"link add up0 mtu {MTU} type veth peer name {device} netns {self.host}"])
+            batch(self.host, [f"link set {device} master br0", f"link set {device} up"])
 
     def add_app(self, namespace, addresses):
         """One more app namespace, on a link of its own: addresses is (ours, the servers') in pairs."""

@@ -17,6 +17,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import sys
 import time
 import traceback
@@ -129,6 +130,31 @@ class Operations:
         self.socks[name].settimeout(timeout)
         self.socks[accepted], peer = self.socks[name].accept()
         return [peer[0], peer[1]]
+
+    def self_connect(self, data="x"):
+        """A socket connected to itself (a simultaneous open): what it reads back."""
+        with socket.socket() as sock:
+            sock.settimeout(5)
+            sock.bind(("127.0.0.1", 0))
+            sock.connect(sock.getsockname())
+            sock.sendall(data.encode())
+            return sock.recv(1 << 16).decode()
+
+    def source_route(self, name, *hops):
+        """Packets of a connected socket go by these hops first (a loose source route, RFC 791)."""
+        route = b"".join(socket.inet_aton(hop) for hop in hops)
+        self.socks[name].setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, bytes([1, 131, 3 + len(route), 4]) + route)
+
+    def icmp_errors(self, source, address, count, size):
+        """Sends "time exceeded" messages, each with size bytes of anything."""
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
+            sock.bind((source, 0))
+            for number in range(count):
+                body = struct.pack("!BBHI", 11, 0, 0, number) + b"e" * size
+                total = sum(struct.unpack(f"!{len(body) // 2}H", body))
+                total = (total & 0xFFFF) + (total >> 16)
+                check_sum = ~(total + (total >> 16)) & 0xFFFF
+                sock.sendto(body[:2] + struct.pack("!H", check_sum) + body[4:], (address, 0))
 
     def send(self, name, data="x", timeout=5):
         self.socks[name].settimeout(timeout)
@@ -259,6 +285,15 @@ class Operations:
         """Tries to make a socket by numbers of the socket module: raw("AF_PACKET", "SOCK_RAW", 768)."""
         socket.socket(getattr(socket, family), getattr(socket, kind), protocol).close()
 
+    def open_raw(self, name, address, protocol):
+        self.socks[name] = socket.socket(family_of(address), socket.SOCK_RAW, protocol)
+
+    def frame(self, device, data):
+        """A frame as it is (hexadecimal), by an AF_PACKET socket."""
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+            sock.bind((device, 0))
+            return sock.send(bytes.fromhex(data))
+
     def sendraw(self, address, protocol):
         """An ICMP echo request by a raw socket."""
         with socket.socket(family_of(address), socket.SOCK_RAW, protocol) as sock:
@@ -284,6 +319,13 @@ class Operations:
             time.sleep(seconds)
             os._exit(0)
         return child
+
+    def command(self, *argv):
+        """Runs a program here, with what rights there are; what it prints."""
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
+        return done.stdout
 
     # -- passing sockets
 
