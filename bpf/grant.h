@@ -119,38 +119,35 @@ static __always_inline bool eg_found_better(const struct eg_found *a, const stru
 	return a->rule < than->rule;
 }
 
-static long eg_grant_try(__u32 way, struct eg_on_scratch *on)
+static __always_inline void eg_grant_try(struct eg_scratch *s, __u32 way)
 {
-	struct eg_scratch *s = on->s;
 	struct eg_grant *grant;
 
 	s->grant_key.way = way;
 	grant = bpf_map_lookup_elem(&grants, &s->grant_key);
 	if (!grant)
-		return 0;
+		return;
 	__builtin_memcpy(s->key.text, grant->text, sizeof(s->key.text));
 	if (!eg_name_allows(s, s->look.uid, s->look.service))
-		return 0;
+		return;
 	if (s->found.flags & EG_MATCH_CONNECT) /* such a name is the proxy's to resolve */
-		return 0;
+		return;
 	if (*(volatile __u64 *)&grant->expires_boot_ns <= s->look.now_ns) {
 		s->look.stale = 1;
-		return 0;
+		return;
 	}
 	s->found.way = (__u8)(way + 1);
 	if (eg_found_better(&s->found, &s->best))
 		s->best = s->found;
-	return 0;
 }
 
 /* Makes s->best better by grants of the address in s->grant_key, for what s->look asks. */
 static __always_inline void eg_grants_search(struct eg_scratch *s)
 {
-	struct eg_on_scratch on = {.s = s};
-
 	s->grant_key.pad = 0;
 	s->look.stale = 0;
-	bpf_loop(EG_GRANT_WAYS, eg_grant_try, &on, 0);
+	for (__u32 way = 0; way < EG_GRANT_WAYS; way++) /* no bpf_loop: its frame would be one too many */
+		eg_grant_try(s, way);
 }
 
 /* ---- Granting --------------------------------------------------------------------------------------- */
