@@ -28,8 +28,6 @@ struct eg_denial {
 	__u32 uid; /* ruleset */
 };
 
-enum eg_budget { EG_BUDGET_OWN, EG_BUDGET_NOISE, EG_BUDGET_NONE };
-
 static __always_inline void eg_add(__u64 *word, __u64 n)
 {
 	__sync_fetch_and_add(word, n);
