@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "events.h"
 #include "maps.h"
+#include "verdict.h"
 
 #define EG_METER_TRIES     8
 #define EG_METER_TAG_SHIFT 48
@@ -34,6 +35,7 @@ enum eg_take {
 	EG_TAKE_DENIED = 1 << 0,
 	EG_TAKE_WARN = 1 << 1, /* 80 % passed, first time in this window */
 	EG_TAKE_HIT = 1 << 2, /* 100 % reached or refused, first time in this window */
+	EG_TAKE_FULL = 1 << 3, /* 100 % reached or refused */
 	EG_TAKE_TAG_SHIFT = 16, /* above: the low 15 bits of the window that was charged */
 };
 
@@ -118,6 +120,8 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 	}
 	if (!taken)
 		result |= EG_TAKE_DENIED;
+	if (after >= limit)
+		result |= EG_TAKE_FULL;
 	if (after >= limit && eg_meter_announce(meter, window, 2))
 		result |= EG_TAKE_HIT;
 	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, 1))
@@ -181,13 +185,14 @@ static __always_inline __u8 eg_meter_reason(const struct eg_meter_conf *conf)
 }
 
 static __always_inline void eg_meter_tell(const struct eg_who *who, const struct eg_ruleset *ruleset,
-					  const struct eg_meter *meter, const struct eg_meter_conf *conf, int took)
+					  const struct eg_meter *meter, const struct eg_meter_conf *conf,
+					  enum eg_event_type type, int took)
 {
 	struct eg_notice notice = {
-		.type = EG_EVENT_CAP,
+		.type = (__u8)type,
 		.reason = eg_meter_reason(conf),
 		.dir = conf->dir,
-		.percent = took & EG_TAKE_HIT ? 100 : 80,
+		.percent = took & EG_TAKE_FULL ? 100 : 80,
 		.rule = (__u16)conf->rule,
 		.uid = ruleset->uid,
 		.limit = conf->limit,
@@ -197,14 +202,23 @@ static __always_inline void eg_meter_tell(const struct eg_who *who, const struct
 	};
 
 	eg_tell_notice(who, &notice);
-	if (took & EG_TAKE_HIT && conf->action == EG_CAP_KILL) {
-		struct eg_app *app = eg_app_at(who->app);
+}
 
-		if (app)
-			eg_add(&app->state.auto_kill, 1);
-		notice.type = EG_EVENT_KILL;
-		eg_tell_notice(who, &notice);
-	}
+/*
+ * Raises the auto kill, unless one is in force. Not only at the first time in a window: after
+ * a restore, or the end of audit, the cap is used up still, and the next packet kills again.
+ */
+static __always_inline bool eg_meter_kill(const struct eg_who *who, const struct eg_ruleset *ruleset,
+					  const struct eg_clock *clock)
+{
+	struct eg_app *app = eg_app_at(who->app);
+	__u64 kills;
+
+	if (!app || eg_relaxed(app, ruleset, clock))
+		return false;
+	kills = *(volatile __u64 *)&app->state.auto_kill;
+	return kills <= *(volatile __u64 *)&app->ctl.auto_cleared &&
+	       __sync_val_compare_and_swap(&app->state.auto_kill, kills, kills + 1) == kills;
 }
 
 /* A `rate` event, once a second for each app; the packets themselves are counted by reason. */
@@ -257,7 +271,9 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 		took = eg_meter_take(meter, conf, amount, clock);
 		tags |= (__u64)(took >> EG_TAKE_TAG_SHIFT & 0x7fff) << 16 * i;
 		if (took & (EG_TAKE_WARN | EG_TAKE_HIT))
-			eg_meter_tell(who, ruleset, meter, conf, took);
+			eg_meter_tell(who, ruleset, meter, conf, EG_EVENT_CAP, took);
+		if (took & EG_TAKE_FULL && conf->action == EG_CAP_KILL && eg_meter_kill(who, ruleset, clock))
+			eg_meter_tell(who, ruleset, meter, conf, EG_EVENT_KILL, took);
 		if (took & EG_TAKE_DENIED) {
 			reason = eg_meter_reason(conf);
 			if (conf->kind != EG_METER_BYTES)
