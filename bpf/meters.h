@@ -28,7 +28,6 @@
 #define EG_METER_TAG_SHIFT 48
 #define EG_METER_USED_MASK ((1ull << EG_METER_TAG_SHIFT) - 1)
 #define EG_METER_LISTED    4 /* meters in one list */
-#define EG_METER_PACKET    1500 /* bytes */
 
 enum eg_take {
 	EG_TAKE_OK = 0,
@@ -78,14 +77,17 @@ static __always_inline __u64 eg_meter_used(__u64 word, __u64 window)
 	return word >> EG_METER_TAG_SHIFT == (window & 0xffff) ? word & EG_METER_USED_MASK : 0;
 }
 
-static __always_inline bool eg_meter_announce(struct eg_meter *meter, __u64 window, __u64 bit)
+/* True for the first to ask. A window that is over tells nothing any more. */
+static __always_inline bool eg_meter_announce(struct eg_meter *meter, __u64 window, __u64 limit, __u64 bit)
 {
 	__u64 seen = *(volatile __u64 *)&meter->announced;
-	__u64 bits = seen >> 2 == window ? seen & 3 : 0;
+	__u64 says = EG_METER_SAYS(window, limit);
 
-	if (bits & bit)
+	if (EG_METER_SAYS_WINDOW(seen) > window)
 		return false;
-	return __sync_val_compare_and_swap(&meter->announced, seen, window << 2 | bits | bit) == seen;
+	if ((seen & ~3ull) == says)
+		says = seen;
+	return !(says & bit) && __sync_val_compare_and_swap(&meter->announced, seen, says | bit) == seen;
 }
 
 static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const struct eg_meter_conf *conf,
@@ -122,9 +124,9 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 		result |= EG_TAKE_DENIED;
 	if (after >= limit)
 		result |= EG_TAKE_FULL;
-	if (after >= limit && eg_meter_announce(meter, window, 2))
+	if (after >= limit && eg_meter_announce(meter, window, limit, EG_METER_FULL))
 		result |= EG_TAKE_HIT;
-	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, 1))
+	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, limit, EG_METER_WARNED))
 		result |= EG_TAKE_WARN;
 	return result | (int)((window & 0x7fff) << EG_TAKE_TAG_SHIFT);
 }
@@ -205,20 +207,22 @@ static __always_inline void eg_meter_tell(const struct eg_who *who, const struct
 }
 
 /*
- * Raises the auto kill, unless one is in force. Not only at the first time in a window: after
- * a restore, or the end of audit, the cap is used up still, and the next packet kills again.
+ * Raises the auto kill, and tells it, unless one is in force. Not only at the first time in a
+ * window: after a restore, or the end of audit, the cap is used up still, and kills again.
  */
-static __always_inline bool eg_meter_kill(const struct eg_who *who, const struct eg_ruleset *ruleset,
+static __always_inline void eg_meter_kill(const struct eg_who *who, const struct eg_ruleset *ruleset,
+					  const struct eg_meter *meter, const struct eg_meter_conf *conf,
 					  const struct eg_clock *clock)
 {
 	struct eg_app *app = eg_app_at(who->app);
 	__u64 kills;
 
 	if (!app || eg_relaxed(app, ruleset, clock))
-		return false;
+		return;
 	kills = *(volatile __u64 *)&app->state.auto_kill;
-	return kills <= *(volatile __u64 *)&app->ctl.auto_cleared &&
-	       __sync_val_compare_and_swap(&app->state.auto_kill, kills, kills + 1) == kills;
+	if (kills <= *(volatile __u64 *)&app->ctl.auto_cleared &&
+	    __sync_val_compare_and_swap(&app->state.auto_kill, kills, kills + 1) == kills)
+		eg_meter_tell(who, ruleset, meter, conf, EG_EVENT_KILL, EG_TAKE_FULL);
 }
 
 /* A `rate` event, once a second for each app; the packets themselves are counted by reason. */
@@ -272,8 +276,8 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 		tags |= (__u64)(took >> EG_TAKE_TAG_SHIFT & 0x7fff) << 16 * i;
 		if (took & (EG_TAKE_WARN | EG_TAKE_HIT))
 			eg_meter_tell(who, ruleset, meter, conf, EG_EVENT_CAP, took);
-		if (took & EG_TAKE_FULL && conf->action == EG_CAP_KILL && eg_meter_kill(who, ruleset, clock))
-			eg_meter_tell(who, ruleset, meter, conf, EG_EVENT_KILL, took);
+		if (took & EG_TAKE_FULL && conf->action == EG_CAP_KILL)
+			eg_meter_kill(who, ruleset, meter, conf, clock);
 		if (took & EG_TAKE_DENIED) {
 			reason = eg_meter_reason(conf);
 			if (conf->kind != EG_METER_BYTES)
@@ -301,11 +305,12 @@ EG_GLOBAL int eg_meters_take(const struct eg_who *who, const struct eg_ruleset *
 
 /*
  * EG_REASON_NONE, or the reason why a new connection had better not be tried: a cap was hit in this
- * window, and there is no room for a packet of ordinary size. (A new revision may have made room.)
+ * window. What is left of it may be room for small packets, but a connection would stall in it.
  */
-EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32 list, const struct eg_clock *clock)
+EG_GLOBAL int eg_meters_spent(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list,
+			      const struct eg_clock *clock)
 {
-	if (!ruleset || !clock)
+	if (!who || !ruleset || !clock)
 		return EG_REASON_INTERNAL;
 	for (int i = 0; i < EG_METER_LISTED; i++) {
 		const struct eg_meter_conf *conf = eg_meter_conf_at(ruleset, list >> 8 * i & 0xff);
@@ -314,13 +319,17 @@ EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32
 
 		if (!conf || conf->kind != EG_METER_BYTES || conf->action == EG_CAP_ALERT)
 			continue;
-		meter = eg_meter_at(app, conf);
+		meter = eg_meter_at(who->app, conf);
 		if (!meter)
 			return EG_REASON_INTERNAL;
 		window = eg_meter_window(meter, conf->per_ns, clock->utc_ns);
-		if (meter->announced >> 2 == window && meter->announced & 2 &&
-		    eg_meter_used(meter->word, window) + EG_METER_PACKET > conf->limit)
-			return eg_meter_reason(conf);
+		if ((meter->announced | EG_METER_WARNED) !=
+			    (EG_METER_SAYS(window, conf->limit) | EG_METER_FULL | EG_METER_WARNED) &&
+		    eg_meter_used(meter->word, window) < conf->limit)
+			continue;
+		if (conf->action == EG_CAP_KILL)
+			eg_meter_kill(who, ruleset, meter, conf, clock);
+		return eg_meter_reason(conf);
 	}
 	return EG_REASON_NONE;
 }
