@@ -48,9 +48,9 @@ class Network:
         batch(self.app, ["link set lo up", "link set up0 up", *address_lines("up0", [APP, APP6])])
         batch(self.server, ["link set lo up", "link set up0 up", *address_lines("up0", SERVER_ADDRESSES)])
 
-    def add_app(self, namespace, addresses):
-        """One more app namespace, on a link of its own: addresses is (ours, the servers') in pairs."""
-        run("ip", "netns", "add", namespace)
+    def add_app(self, namespace, addresses, pid=None):
+        """One more app namespace (or that of a process), on a link of its own: addresses is (ours, the servers')."""
+        run("ip", "netns", *(["attach", namespace, str(pid)] if pid else ["add", namespace]))
         self.made.append(namespace)
         self.sysctl(namespace, "net/ipv4/ping_group_range", "0 2147483647")
         device = f"up{len(self.made) - 2}"
