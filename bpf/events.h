@@ -5,7 +5,9 @@
  * Theory of operation. An event first spends from its app's budget (a token bucket kept as
  * one "theoretical arrival time"); what outsiders cause at an app spends from a second
  * budget, so that a scan can't hide what the app does itself. Over budget: counted in
- * `losses` as suppressed. Then it gets the app's next sequence number, and a place in a
+ * `losses` as suppressed. Notices (cap, rate, kill, expire) spend none: an app must not be
+ * able to hide its own end behind denials, and each bounds itself (twice a window, once a
+ * second, once a ruleset). Then it gets the app's next sequence number, and a place in a
  * ring buffer; no place: counted as lost, and the number stays missing. A loss carries the
  * sums that the event would have told, so that the log still adds up.
  */
@@ -385,47 +387,32 @@ EG_GLOBAL int eg_tell_denial(const struct eg_who *who, const struct eg_view *vie
 	return 0;
 }
 
-/* An event about the app's limits or life: cap, rate, kill, expire. */
-struct eg_notice {
-	__u8 type; /* enum eg_event_type */
-	__u8 reason;
-	__u8 dir;
-	__u8 percent;
-	__u16 rule;
-	__u16 pad;
-	__u32 uid;
-	__u32 pad2;
-	__u64 limit;
-	__u64 used;
-	__u64 window_ns;
-	__u64 window_end_utc_ns;
-};
+static __always_inline void eg_event_lost(__u32 slot, enum eg_loss_cause cause)
+{
+	struct eg_loss *loss = eg_loss_at(slot, cause);
 
-EG_GLOBAL int eg_tell_notice(const struct eg_who *who, const struct eg_notice *n)
+	if (loss)
+		eg_add(&loss->events, 1);
+}
+
+/* The end of the app's policy. */
+EG_GLOBAL int eg_tell_expire(const struct eg_who *who, __u32 uid, __u64 expires_utc_ns)
 {
 	enum eg_loss_cause cause;
 	struct eg_event *event;
 
-	if (!who || !n)
+	if (!who)
 		return 0;
 	event = eg_event_begin(who, false, EG_BUDGET_NONE, &cause);
 	if (!event) {
-		struct eg_loss *loss = eg_loss_at(who->app, cause);
-
-		if (loss)
-			eg_add(&loss->events, 1);
+		eg_event_lost(who->app, cause);
 		return 0;
 	}
-	event->type = n->type;
-	event->reason = n->reason;
-	event->dir = n->dir;
-	event->percent = n->percent;
-	event->rule = n->rule;
-	event->uid = n->uid;
-	event->limit = n->limit;
-	event->used = n->used;
-	event->window_ns = n->window_ns;
-	event->window_end_utc_ns = n->window_end_utc_ns;
+	event->type = EG_EVENT_EXPIRE;
+	event->reason = EG_REASON_EXPIRED;
+	event->rule = EG_RULE_NONE;
+	event->uid = uid;
+	event->window_end_utc_ns = expires_utc_ns;
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "verdict.h"
 
 #define EG_FLOW_ID_SHIFT 40
+#define EG_FLOW_CLAIMED  (1ull << 63) /* as id: one CPU begins it, others may count on it already */
 
 static __always_inline const struct eg_addr *eg_view_remote(const struct eg_view *view, __u32 dir)
 {
@@ -131,8 +132,10 @@ EG_GLOBAL int eg_flow_begin(const struct eg_who *who, struct eg_flow *flow, cons
 	flow->last_out_ns = 0;
 	flow->last_in_ns = 0;
 	flow->report_ns = host && host->update_ns ? now + host->update_ns : ~0ull;
-	__builtin_memset(&flow->seen, 0, sizeof(flow->seen));
-	__builtin_memset(&flow->told, 0, sizeof(flow->told));
+	if (flow->id != EG_FLOW_CLAIMED) { /* else it was all zero when it was claimed */
+		__builtin_memset(&flow->seen, 0, sizeof(flow->seen));
+		__builtin_memset(&flow->told, 0, sizeof(flow->told));
+	}
 	flow->id = eg_flow_number(who);
 	flow->state = EG_FLOW_OPEN;
 	if (count)
@@ -199,6 +202,8 @@ EG_GLOBAL int eg_flow_account(const struct eg_who *who, struct eg_flow *flow, co
 		}
 	}
 	if (!(flow->flags & EG_FLOW_STARTED)) {
+		if (flow->state < EG_FLOW_OPEN) /* still being begun, by a CPU that tells of this packet, too */
+			return 0;
 		flow->flags |= EG_FLOW_STARTED;
 		return EG_EVENT_FLOW_START;
 	}
@@ -211,6 +216,17 @@ EG_GLOBAL int eg_flow_account(const struct eg_who *who, struct eg_flow *flow, co
 		return EG_EVENT_FLOW_UPDATE;
 	}
 	return EG_EVENT_NONE;
+}
+
+/* Whoever has the slot now, it is not the app that the flow belonged to: its end is nobody's. */
+static __always_inline void eg_who_bereave(struct eg_who *who)
+{
+	const struct eg_app *app = eg_app_at(who->app);
+
+	if (app && app->ctl.gen != who->gen) {
+		who->app = EG_APP_UNKNOWN;
+		who->gen = 0;
+	}
 }
 
 /* names: of the flow's socket, if it is the flow that is kept there; may be NULL. */

@@ -22,18 +22,19 @@
 #include "clock.h"
 #include "events.h"
 #include "maps.h"
+#include "verdict.h"
 
 #define EG_METER_TRIES     8
 #define EG_METER_TAG_SHIFT 48
 #define EG_METER_USED_MASK ((1ull << EG_METER_TAG_SHIFT) - 1)
 #define EG_METER_LISTED    4 /* meters in one list */
-#define EG_METER_PACKET    1500 /* bytes */
 
 enum eg_take {
 	EG_TAKE_OK = 0,
 	EG_TAKE_DENIED = 1 << 0,
 	EG_TAKE_WARN = 1 << 1, /* 80 % passed, first time in this window */
 	EG_TAKE_HIT = 1 << 2, /* 100 % reached or refused, first time in this window */
+	EG_TAKE_FULL = 1 << 3, /* 100 % reached or refused */
 	EG_TAKE_TAG_SHIFT = 16, /* above: the low 8 bits of the window that was charged */
 };
 
@@ -76,14 +77,17 @@ static __always_inline __u64 eg_meter_used(__u64 word, __u64 window)
 	return word >> EG_METER_TAG_SHIFT == (window & 0xffff) ? word & EG_METER_USED_MASK : 0;
 }
 
-static __always_inline bool eg_meter_announce(struct eg_meter *meter, __u64 window, __u64 bit)
+/* True for the first to ask. A window that is over tells nothing any more. */
+static __always_inline bool eg_meter_announce(struct eg_meter *meter, __u64 window, __u64 limit, __u64 bit)
 {
 	__u64 seen = *(volatile __u64 *)&meter->announced;
-	__u64 bits = seen >> 2 == window ? seen & 3 : 0;
+	__u64 says = EG_METER_SAYS(window, limit);
 
-	if (bits & bit)
+	if (EG_METER_SAYS_WINDOW(seen) > window)
 		return false;
-	return __sync_val_compare_and_swap(&meter->announced, seen, window << 2 | bits | bit) == seen;
+	if ((seen & ~3ull) == says)
+		says = seen;
+	return !(says & bit) && __sync_val_compare_and_swap(&meter->announced, seen, says | bit) == seen;
 }
 
 static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const struct eg_meter_conf *conf,
@@ -118,9 +122,11 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 	}
 	if (!taken)
 		result |= EG_TAKE_DENIED;
-	if (after >= limit && eg_meter_announce(meter, window, 2))
+	if (after >= limit)
+		result |= EG_TAKE_FULL;
+	if (after >= limit && eg_meter_announce(meter, window, limit, EG_METER_FULL))
 		result |= EG_TAKE_HIT;
-	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, 1))
+	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, limit, EG_METER_WARNED))
 		result |= EG_TAKE_WARN;
 	return result | (int)((window & 0xff) << EG_TAKE_TAG_SHIFT);
 }
@@ -186,35 +192,62 @@ static __always_inline __u8 eg_meter_reason(const struct eg_meter_conf *conf)
 	return conf->dir == EG_DIR_EGRESS ? EG_REASON_CAP_EGRESS : EG_REASON_CAP_INGRESS;
 }
 
-static __always_inline void eg_meter_tell(const struct eg_who *who, const struct eg_ruleset *ruleset,
-					  const struct eg_meter *meter, const struct eg_meter_conf *conf, int took,
-					  struct eg_notice *notice)
-{
-	__builtin_memset(notice, 0, sizeof(*notice));
-	notice->type = EG_EVENT_CAP;
-	notice->reason = eg_meter_reason(conf);
-	notice->dir = conf->dir;
-	notice->percent = took & EG_TAKE_HIT ? 100 : 80;
-	notice->rule = (__u16)conf->rule;
-	notice->uid = ruleset->uid;
-	notice->limit = conf->limit;
-	notice->used = meter->word & EG_METER_USED_MASK;
-	notice->window_ns = conf->per_ns;
-	notice->window_end_utc_ns = meter->window_end_utc_ns;
-	eg_tell_notice(who, notice);
-	if (took & EG_TAKE_HIT && conf->action == EG_CAP_KILL) {
-		struct eg_app *app = eg_app_at(who->app);
+#define EG_METER_EVENT(type, percent) ((__u32)(type) | (__u32)(percent) << 8)
 
-		if (app)
-			eg_add(&app->state.auto_kill, 1);
-		notice->type = EG_EVENT_KILL;
-		eg_tell_notice(who, notice);
+/* An event of a meter. says: EG_METER_EVENT(). */
+EG_GLOBAL int eg_tell_meter(const struct eg_who *who, const struct eg_meter_conf *conf, const struct eg_meter *meter,
+			    __u32 uid, __u32 says)
+{
+	enum eg_loss_cause cause;
+	struct eg_event *event;
+
+	if (!who || !conf || !meter)
+		return 0;
+	event = eg_event_begin(who, false, EG_BUDGET_NONE, &cause);
+	if (!event) {
+		eg_event_lost(who->app, cause);
+		return 0;
 	}
+	event->type = (__u8)says;
+	event->reason = eg_meter_reason(conf);
+	event->dir = conf->dir;
+	event->rule = (__u16)conf->rule;
+	event->uid = uid;
+	if (conf->kind == EG_METER_BYTES) {
+		event->percent = (__u16)(says >> 8);
+		event->limit = conf->limit;
+		event->used = meter->word & EG_METER_USED_MASK;
+		event->window_ns = conf->per_ns;
+		event->window_end_utc_ns = meter->window_end_utc_ns;
+	} else {
+		event->limit = conf->per_ns;
+	}
+	bpf_ringbuf_submit(event, 0);
+	return 0;
+}
+
+/*
+ * Raises the auto kill, and tells it, unless one is in force. Not only at the first time in a
+ * window: after a restore, or the end of audit, the cap is used up still, and kills again.
+ */
+static __always_inline void eg_meter_kill(const struct eg_who *who, const struct eg_ruleset *ruleset,
+					  const struct eg_meter *meter, const struct eg_meter_conf *conf,
+					  const struct eg_clock *clock)
+{
+	struct eg_app *app = eg_app_at(who->app);
+	__u64 kills;
+
+	if (!app || eg_relaxed(app, ruleset, clock))
+		return;
+	kills = *(volatile __u64 *)&app->state.auto_kill;
+	if (kills <= *(volatile __u64 *)&app->ctl.auto_cleared &&
+	    __sync_val_compare_and_swap(&app->state.auto_kill, kills, kills + 1) == kills)
+		eg_tell_meter(who, conf, meter, ruleset->uid, EG_METER_EVENT(EG_EVENT_KILL, 100));
 }
 
 /* A `rate` event, once a second for each app; the packets themselves are counted by reason. */
 static __always_inline void eg_rate_tell(const struct eg_who *who, const struct eg_ruleset *ruleset,
-					 const struct eg_meter_conf *conf, __u64 now, struct eg_notice *notice)
+					 const struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 now)
 {
 	struct eg_app *app = eg_app_at(who->app);
 	__u64 last;
@@ -224,23 +257,14 @@ static __always_inline void eg_rate_tell(const struct eg_who *who, const struct 
 	last = *(volatile __u64 *)&app->state.rate_event_ns;
 	if (now - last < 1000ull * 1000 * 1000 && last)
 		return;
-	if (__sync_val_compare_and_swap(&app->state.rate_event_ns, last, now) != last)
-		return;
-	__builtin_memset(notice, 0, sizeof(*notice));
-	notice->type = EG_EVENT_RATE;
-	notice->reason = eg_meter_reason(conf);
-	notice->dir = conf->dir;
-	notice->rule = (__u16)conf->rule;
-	notice->uid = ruleset->uid;
-	notice->limit = conf->per_ns;
-	eg_tell_notice(who, notice);
+	if (__sync_val_compare_and_swap(&app->state.rate_event_ns, last, now) == last)
+		eg_tell_meter(who, conf, meter, ruleset->uid, EG_METER_EVENT(EG_EVENT_RATE, 0));
 }
 
 static __always_inline int eg_meters_take_from(void *map, bool again, const struct eg_who *who,
 					       const struct eg_ruleset *ruleset, __u32 list, __u32 amount,
 					       const struct eg_clock *clock)
 {
-	struct eg_notice notice;
 	int reason = EG_REASON_NONE;
 	int taken = 0;
 	__u32 tags = 0; /* 8 bits for each meter of the list: its frame has no room for more */
@@ -258,11 +282,14 @@ static __always_inline int eg_meters_take_from(void *map, bool again, const stru
 		took = eg_meter_take(meter, conf, amount, clock, again);
 		tags |= ((__u32)took >> EG_TAKE_TAG_SHIFT & 0xff) << 8 * i;
 		if (!again && took & (EG_TAKE_WARN | EG_TAKE_HIT))
-			eg_meter_tell(who, ruleset, meter, conf, took, &notice);
+			eg_tell_meter(who, conf, meter, ruleset->uid,
+				      EG_METER_EVENT(EG_EVENT_CAP, took & EG_TAKE_FULL ? 100 : 80));
+		if (!again && took & EG_TAKE_FULL && conf->action == EG_CAP_KILL)
+			eg_meter_kill(who, ruleset, meter, conf, clock);
 		if (took & EG_TAKE_DENIED) {
 			reason = eg_meter_reason(conf);
 			if (!again && conf->kind != EG_METER_BYTES)
-				eg_rate_tell(who, ruleset, conf, clock->boot_ns, &notice);
+				eg_rate_tell(who, ruleset, meter, conf, clock->boot_ns);
 			taken = i;
 			break;
 		}
@@ -307,11 +334,12 @@ EG_GLOBAL int eg_meters_take_again(const struct eg_who *who, const struct eg_rul
 
 /*
  * EG_REASON_NONE, or the reason why a new connection had better not be tried: a cap was hit in this
- * window, and there is no room for a packet of ordinary size. (A new revision may have made room.)
+ * window. What is left of it may be room for small packets, but a connection would stall in it.
  */
-EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32 list, const struct eg_clock *clock)
+EG_GLOBAL int eg_meters_spent(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list,
+			      const struct eg_clock *clock)
 {
-	if (!ruleset || !clock)
+	if (!who || !ruleset || !clock)
 		return EG_REASON_INTERNAL;
 	for (int i = 0; i < EG_METER_LISTED; i++) {
 		const struct eg_meter_conf *conf = eg_meter_conf_at(ruleset, list >> 8 * i & 0xff);
@@ -320,13 +348,17 @@ EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32
 
 		if (!conf || conf->kind != EG_METER_BYTES || conf->action == EG_CAP_ALERT)
 			continue;
-		meter = eg_meter_at(&meters, app, conf);
+		meter = eg_meter_at(&meters, who->app, conf);
 		if (!meter)
 			return EG_REASON_INTERNAL;
 		window = eg_meter_window(meter, conf->per_ns, clock->utc_ns);
-		if (meter->announced >> 2 == window && meter->announced & 2 &&
-		    eg_meter_used(meter->word, window) + EG_METER_PACKET > conf->limit)
-			return eg_meter_reason(conf);
+		if ((meter->announced | EG_METER_WARNED) !=
+			    (EG_METER_SAYS(window, conf->limit) | EG_METER_FULL | EG_METER_WARNED) &&
+		    eg_meter_used(meter->word, window) < conf->limit)
+			continue;
+		if (conf->action == EG_CAP_KILL)
+			eg_meter_kill(who, ruleset, meter, conf, clock);
+		return eg_meter_reason(conf);
 	}
 	return EG_REASON_NONE;
 }

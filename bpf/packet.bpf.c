@@ -23,6 +23,8 @@
 #define EG_DROP     0
 #define EG_DROP_CN  2 /* drop, and tell TCP that there is congestion (egress only) */
 #define EG_LOOK     4 /* no verdict yet: its data decides (look.h) */
+#define EG_UNTAGGED 5 /* no verdict yet: the socket's app has to be found */
+#define EG_TAGGED   6 /* found */
 
 /* The packet and all that is known about its app. */
 struct eg_case {
@@ -94,14 +96,66 @@ static __always_inline int eg_packet_unknown(struct __sk_buff *skb, const struct
 	return EG_PASS;
 }
 
+#define EG_NEIGHBOUR_MAX 96 /* bytes: IPv6 header, message, one link-layer address (RFC 4861, RFC 4391) */
+
+static __always_inline bool eg_addr_is_on_link(const struct eg_addr *a)
+{
+	return (a->b[0] == 0xff && (a->b[1] & 0x0f) == 2) || (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80);
+}
+
 /*
  * Neighbour discovery (RFC 4861) and multicast listener reports (RFC 3810) of the app's own
- * namespace come from kernel sockets, which sock_create never saw.
+ * namespace come from kernel sockets, which sock_create never saw. So could a raw socket that is
+ * older than the programs: what is not bound to the link by its address must be the probe of a
+ * neighbour (about the address it goes to) or the answer to one (about the address it comes from).
  */
-static __always_inline bool eg_is_neighbour(const struct eg_sock *sock, const struct eg_view *view, __u32 dir)
+EG_GLOBAL int eg_is_neighbour(struct __sk_buff *skb, const struct eg_view *view)
 {
-	return dir == EG_DIR_EGRESS && !(sock->flags & EG_SOCK_NS_KNOWN) &&
-	       (eg_view_is_discovery(view) || eg_view_is_mld_report(view));
+	struct eg_addr target;
+
+	if (!view || view->proto != IPPROTO_ICMPV6)
+		return false;
+	switch (view->icmp_type) {
+	case 131:
+	case 132:
+	case 143:
+		return view->hop_limit == 1 && view->dst.b[0] == 0xff;
+	case 133:
+		return view->hop_limit == 255 && eg_addr_is_on_link(&view->dst);
+	case 135:
+	case 136:
+		if (view->hop_limit != 255 || eg_addr_is_on_link(&view->dst))
+			return view->hop_limit == 255;
+		if (view->bytes > EG_NEIGHBOUR_MAX ||
+		    bpf_skb_load_bytes(skb, sizeof(struct ipv6hdr) + 8, &target, sizeof(target)))
+			return false;
+		return eg_addr_equal(&target, view->icmp_type == 135 ? &view->dst : &view->src);
+	default:
+		return false;
+	}
+}
+
+/* Whether the ICMP error quotes a packet that went to the flow's peer. */
+EG_GLOBAL int eg_icmp_quotes(struct __sk_buff *skb, const struct eg_view *view, const struct eg_flow *flow)
+{
+	struct ipv6hdr inner6;
+	struct iphdr inner;
+	struct eg_addr to;
+	__u8 first;
+
+	if (!view || !flow)
+		return false;
+	if (view->proto == IPPROTO_ICMPV6) {
+		if (bpf_skb_load_bytes(skb, sizeof(inner6) + 8, &inner6, sizeof(inner6)))
+			return false;
+		__builtin_memcpy(&to, &inner6.daddr, sizeof(to));
+		return inner6.nexthdr == flow->proto && eg_addr_equal(&to, &flow->peer);
+	}
+	if (bpf_skb_load_bytes(skb, 0, &first, sizeof(first)) ||
+	    bpf_skb_load_bytes(skb, (first & 0x0fu) * 4 + 8, &inner, sizeof(inner)))
+		return false;
+	eg_addr_v4(&to, inner.daddr);
+	return inner.protocol == flow->proto && eg_addr_equal(&to, &flow->peer);
 }
 
 /* What the rules say of a flow begun by `origin`, of which this packet goes `dir`. */
@@ -323,7 +377,7 @@ static __always_inline struct eg_flow *eg_others(const struct eg_case *c, const 
 {
 	struct eg_flow *flow = &c->sock->others;
 
-	if (!__sync_val_compare_and_swap(&flow->id, 0, 1ull << 63)) {
+	if (!__sync_val_compare_and_swap(&flow->id, 0, EG_FLOW_CLAIMED)) {
 		eg_flow_begin(&c->sock->who, flow, view, dir, origin);
 		flow->flags |= flag;
 		__builtin_memset(&flow->peer, 0, sizeof(flow->peer));
@@ -446,7 +500,7 @@ static __always_inline int eg_packet_new_peer(struct __sk_buff *skb, const struc
 	reason = eg_new_flow(c, view, &verdict, dir);
 	if (reason != EG_REASON_NONE)
 		return eg_refuse(&c->sock->who, view, reason, verdict.rule, verdict.uid, dir, true);
-	if (!__sync_val_compare_and_swap(&flow->id, 0, 1ull << 63)) {
+	if (!__sync_val_compare_and_swap(&flow->id, 0, EG_FLOW_CLAIMED)) {
 		eg_begin_kept(skb, c, view, &verdict, dir, dir);
 		return eg_packet_cached(skb, c, flow, view, dir);
 	}
@@ -464,6 +518,21 @@ static __always_inline int eg_packet_new_peer(struct __sk_buff *skb, const struc
 	return result;
 }
 
+/*
+ * Errors about a TCP or UDP flow go to its socket's error queue, and pass no hook. Those that
+ * do are for a raw socket, which hears of everybody's: let in where it was this very socket
+ * that asked, and lately.
+ */
+static __always_inline bool eg_is_own_error(struct __sk_buff *skb, const struct eg_case *c,
+					    const struct eg_view *view, __u32 dir)
+{
+	const struct eg_flow *flow = &c->sock->flow;
+
+	return dir == EG_DIR_INGRESS && eg_view_is_icmp_error(view) && flow->state == EG_FLOW_OPEN &&
+	       flow->origin == EG_DIR_EGRESS && flow->uid == c->ruleset->uid && eg_flow_fresh(c, flow) &&
+	       eg_icmp_quotes(skb, view, flow);
+}
+
 static __always_inline int eg_packet_other(struct __sk_buff *skb, const struct eg_case *c,
 					   const struct eg_view *view, __u32 dir)
 {
@@ -471,11 +540,10 @@ static __always_inline int eg_packet_other(struct __sk_buff *skb, const struct e
 	struct eg_peer *peer;
 	int result;
 
-	if (eg_is_neighbour(c->sock, view, dir))
+	if (dir == EG_DIR_EGRESS && !(c->sock->flags & EG_SOCK_NS_KNOWN) && eg_is_neighbour(skb, view))
 		return eg_pass(skb, c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, 0, false);
-	if (dir == EG_DIR_INGRESS && eg_view_is_icmp_error(view)) /* only a raw socket is given one: it is data like any other */
-		return eg_pass(skb, c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, c->ruleset->meters_in,
-			       eg_relaxed(c->app, c->ruleset, &c->clock));
+	if (eg_is_own_error(skb, c, view, dir))
+		return eg_packet_cached(skb, c, &c->sock->flow, view, dir);
 	if (c->sock->flow.state == EG_FLOW_OPEN && eg_flow_is_with(&c->sock->flow, view, dir))
 		return eg_packet_flow(skb, c, &c->sock->flow, view, dir);
 	eg_peer_key_of(&key, bpf_get_socket_cookie(skb), view, dir);
@@ -489,30 +557,51 @@ static __always_inline int eg_packet_other(struct __sk_buff *skb, const struct e
 	return result;
 }
 
-/* The socket's storage with a valid tag in it; NULL and *ret_tag set when it has none. */
-static __always_inline struct eg_sock *eg_packet_sock(struct bpf_sock *sk, const struct eg_host_ctl *host,
-						      struct eg_app **ret_app, struct eg_tag *ret_tag)
+/* Keeps the tag with the socket. False: *tag says what a packet of no app gets. */
+static __always_inline bool eg_packet_tag_keep(struct bpf_sock *sk, struct eg_tag *tag)
 {
 	struct eg_sock *sock = bpf_sk_storage_get(&socks, sk, 0, 0);
 
-	if (sock && sock->who.gen) {
-		*ret_app = eg_app_at(sock->who.app);
-		if (eg_tag_valid(host, sock, *ret_app))
-			return sock;
+	if (!tag->gen) {
+		if (sock && sock->who.gen && tag->reason == EG_REASON_UNKNOWN_CGROUP)
+			eg_tag_orphan(tag); /* its dead cgroup is forgotten, but it was some app's */
+		return false;
 	}
-	eg_tag_find(host, sk, ret_tag);
-	if (!ret_tag->gen)
-		return NULL;
-	*ret_app = eg_app_at(ret_tag->app);
 	if (!sock)
 		sock = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!sock || !*ret_app) {
-		ret_tag->unknown = EG_UNKNOWN_DENY;
-		ret_tag->reason = EG_REASON_INTERNAL;
-		return NULL;
+	if (!sock) {
+		tag->gen = 0;
+		tag->unknown = EG_UNKNOWN_DENY;
+		tag->reason = EG_REASON_INTERNAL;
+		return false;
 	}
-	eg_tag_keep(sock, ret_tag);
-	return sock;
+	eg_tag_keep(sock, tag);
+	return true;
+}
+
+/* A socket without a valid tag in its storage: EG_TAGGED, now it has one; or the packet's verdict. */
+EG_GLOBAL int eg_packet_tag(struct __sk_buff *skb, __u32 dir)
+{
+	struct bpf_sock *sk = eg_full_sock(skb);
+	struct eg_host_ctl *host = eg_host();
+	struct eg_tag tag;
+
+	if (!sk || !host)
+		return EG_DROP;
+	eg_tag_find(host, sk, &tag);
+	return eg_packet_tag_keep(sk, &tag) ? EG_TAGGED : eg_packet_unknown(skb, &tag, dir);
+}
+
+/* The socket's storage, if there is a valid tag in it. */
+static __always_inline struct eg_sock *eg_packet_sock(struct bpf_sock *sk, const struct eg_host_ctl *host,
+						      struct eg_app **ret_app)
+{
+	struct eg_sock *sock = bpf_sk_storage_get(&socks, sk, 0, 0);
+
+	if (!sock || !sock->who.gen)
+		return NULL;
+	*ret_app = eg_app_at(sock->who.app);
+	return eg_tag_valid(host, sock, *ret_app) ? sock : NULL;
 }
 
 static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 looked)
@@ -520,7 +609,6 @@ static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 loo
 	struct eg_case c = {.host = eg_host(), .looked = looked};
 	struct bpf_sock *sk = skb->sk;
 	struct eg_view view;
-	struct eg_tag tag;
 	__u8 reason = EG_REASON_INTERNAL, malformed;
 
 	if (!c.host || !sk)
@@ -528,9 +616,9 @@ static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 loo
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return EG_DROP;
-	c.sock = eg_packet_sock(sk, c.host, &c.app, &tag);
+	c.sock = eg_packet_sock(sk, c.host, &c.app);
 	if (!c.sock || !c.app)
-		return eg_packet_unknown(skb, &tag, dir);
+		return EG_UNTAGGED;
 	eg_clock_coarse(c.host, &c.clock);
 	malformed = (__u8)eg_parse(skb, &view);
 	c.ruleset = eg_standing(&c.sock->who, c.host, c.app, &c.clock, &reason);
@@ -575,6 +663,11 @@ int eg_egress(struct __sk_buff *skb)
 {
 	int result = eg_packet_out(skb, EG_LOOKED_NOT);
 
+	if (result == EG_UNTAGGED) {
+		result = eg_packet_tag(skb, EG_DIR_EGRESS);
+		if (result == EG_TAGGED)
+			result = eg_packet_out(skb, EG_LOOKED_NOT);
+	}
 	if (result == EG_LOOK)
 		result = eg_packet_out(skb, (__u32)eg_look_out(skb));
 	return eg_answer_out(result);
@@ -585,6 +678,11 @@ int eg_ingress(struct __sk_buff *skb)
 {
 	int result = eg_packet_in(skb, EG_LOOKED_NOT);
 
+	if (result == EG_UNTAGGED) {
+		result = eg_packet_tag(skb, EG_DIR_INGRESS);
+		if (result == EG_TAGGED)
+			result = eg_packet_in(skb, EG_LOOKED_NOT);
+	}
 	if (result == EG_LOOK)
 		result = eg_packet_in(skb, (__u32)eg_look_in(skb));
 	return eg_answer_in(result);

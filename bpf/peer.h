@@ -88,7 +88,7 @@ struct {
  * A new entry, entered, with its flow begun. NULL and *ret_reason: FLOW_QUOTA when the app
  * has peers_max of them, NONE when another CPU made the same one just now.
  */
-static __always_inline struct eg_peer *eg_peer_create(const struct eg_who *who, struct eg_peer_key *key,
+EG_LOCAL struct eg_peer *eg_peer_create(const struct eg_who *who, struct eg_peer_key *key,
 						      const struct eg_view *view, __u32 dir, __u8 *ret_reason)
 {
 	struct eg_host_ctl *host = eg_host();

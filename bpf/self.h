@@ -44,8 +44,7 @@ static __always_inline __u32 eg_self_tuple(struct bpf_sock_tuple *ret, const str
 }
 
 /* ctx: of a program that has bpf_sk_lookup_tcp and _udp (cgroup_skb, cgroup/connect). */
-static __always_inline bool eg_self_is_mine(void *ctx, const struct eg_sock *sock, const struct eg_view *view,
-					    __u32 dir)
+EG_LOCAL int eg_self_is_mine(void *ctx, const struct eg_sock *sock, const struct eg_view *view, __u32 dir)
 {
 	struct bpf_sock_tuple tuple;
 	struct bpf_sock *other;

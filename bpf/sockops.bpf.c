@@ -44,6 +44,7 @@ static __always_inline void eg_sockops_closed(struct bpf_sock_ops *ctx, struct e
 {
 	struct bpf_sock *sk = ctx->sk;
 
+	eg_who_bereave(&sock->who);
 	if (ctx->args[0] == BPF_TCP_LISTEN) {
 		eg_flow_end(&sock->who, &sock->others, NULL);
 		return;

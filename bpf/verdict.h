@@ -177,18 +177,11 @@ static __always_inline void eg_expire_latch(const struct eg_who *who, struct eg_
 					    const struct eg_ruleset *ruleset)
 {
 	__u64 seen = app->state.expired_uid;
-	struct eg_notice notice = {
-		.type = EG_EVENT_EXPIRE,
-		.reason = EG_REASON_EXPIRED,
-		.rule = EG_RULE_NONE,
-		.uid = ruleset->uid,
-		.window_end_utc_ns = ruleset->expires_utc_ns,
-	};
 
 	if (seen == ruleset->uid)
 		return;
 	if (__sync_val_compare_and_swap(&app->state.expired_uid, seen, ruleset->uid) == seen)
-		eg_tell_notice(who, &notice);
+		eg_tell_expire(who, ruleset->uid, ruleset->expires_utc_ns);
 }
 
 /*

@@ -90,6 +90,8 @@ struct eg_entry {
 	bool netns_admin; /* a process administers a network namespace of the app's own */
 	bool netns_refused; /* EG_APP_NETNS_ADMIN is set */
 	char netns_why[240]; /* why no guard covers the administrator; "" if one does, or there is none */
+	uint32_t cut_expired; /* reaper.c's, main thread: ruleset whose end was followed by a cut */
+	uint64_t cut_refused; /* the same: packets that caps had refused at its last look */
 };
 
 /* A live cgroup below a managed root, or one that died lately. */
@@ -252,6 +254,8 @@ struct eg_cut;
 void eg_cut_app(struct eg_agent *agent, const char *name, bool tcp_only, struct eg_cut *ret);
 /* All sockets below the managed roots. */
 void eg_cut_all(struct eg_agent *agent, struct eg_cut *ret);
+/* The live TCP, not the listeners: they go on in the next window. Returns how many were reset. */
+uint32_t eg_cut_live(struct eg_agent *agent, const char *name);
 /* The live TCP that the policy in force denies. Returns how many were reset. */
 uint32_t eg_cut_denied(struct eg_agent *agent, const char *name);
 /* The live TCP that this rule of the policy in force allows. */
@@ -268,6 +272,11 @@ void eg_tags_patterns_changed(struct eg_agent *agent, const struct eg_applied *b
 int eg_tags_give(struct eg_agent *agent, const char *path, uint64_t id, struct eg_entry *entry);
 /* Under apply, once all live cgroups are known: forgets what adopted maps say of others. */
 int eg_tags_sweep_adopted(struct eg_agent *agent);
+/*
+ * Under apply, before the slot is used again: its dead cgroups are not the next owner's. The kernel
+ * keeps their tags, whose generation is over, so that sockets which outlived them stay denied.
+ */
+void eg_tags_disown(struct eg_agent *agent, uint32_t slot);
 /* Under lock or apply. Ids of the app's cgroups, those that died lately included; caller frees. */
 int eg_tags_ids(struct eg_agent *agent, uint32_t slot, bool live_only, uint64_t **ret_ids, size_t *ret_count);
 bool eg_tags_path(struct eg_agent *agent, uint64_t id, char *ret, size_t size); /* takes lock */
@@ -355,7 +364,7 @@ void eg_roots_reconfigure(struct eg_agent *agent);
 int eg_reaper_start(struct eg_agent *agent, struct eg_reaper **ret);
 void eg_reaper_stop(struct eg_reaper *reaper);
 void eg_reaper_observe(struct eg_reaper *reaper, const struct eg_event *e);
-/* Every second: finds kills by a cap whose event was lost. */
+/* Every second: finds kills, used up caps and expiries whose event was lost, or came while no agent ran. */
 void eg_reaper_check(struct eg_reaper *reaper);
 /* Sockets that tasks bring along into a cgroup that was just tagged are cut, now and a little later. NULL is fine. */
 void eg_reaper_look_later(struct eg_reaper *reaper, uint64_t cgroup_id);

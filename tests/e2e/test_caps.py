@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import ALLOWED, ALLOWED6, APP, OTHER, eventually, policy, rule
+from harness import ALLOWED, ALLOWED6, APP, OTHER, eventually, policy, rule, source
 
 RESET = {"ECONNABORTED", "ECONNRESET", "EPIPE"}
 DAY = "24h"  # its window doesn't end in the middle of a test, but for one second a day
@@ -184,6 +184,35 @@ def test_live_tcp_is_reset_when_much_of_the_window_is_left(host, agent, servers)
     assert outcome["end"] in RESET, outcome
 
 
+def test_after_that_new_connections_are_refused(host, agent, servers):
+    made = policy("later", [rule(ALLOWED, 4443)], limits=egress(200_000, "31d"), cgroups=host.glob_of("later"))
+    app = host.app(made)
+    app.connect("c", ALLOWED, 4443)
+    assert app.push("c", 10_000_000, timeout=15)["end"] in RESET
+    assert app.fails("connect", "d", ALLOWED, 4443) == "EPERM"
+    assert agent.event(type="deny", app="later", reason="cap_egress", hook="connect")["dst_port"] == 4443
+    size = host.wire("in", dst=ALLOWED, proto="tcp")[1]
+    assert size <= 200_000 and the_cap(agent, "later")["used"] == size
+    agent.put({**made, "limits": egress(400_000, "31d")})  # makes room
+    app.connect("e", ALLOWED, 4443)
+    assert app.push("e", 100_000) == {"bytes": 100_000, "end": None}
+
+
+def test_a_connection_accepted_after_that_does_not_stall_either(host, agent, servers):
+    """What is left of the cap is room for its handshake. The listener lives on."""
+    app = host.app(policy("server", [rule(ALLOWED, 4443, "udp")], ingress=[source("10.77.1.1", 8080)],
+                          limits=egress(8900, "31d")))
+    app.listen("l", APP, 8080)
+    assert app.burst("u", ALLOWED, 4443, 972, 9) == {"sent": 8, "EPERM": 1}
+    agent.event(type="cap", app="server", percent=100)
+    names = (f"s{number}" for number in range(1000))
+    eventually(lambda: host.server.fails("connect", next(names), APP, 8080) is None)
+    app.accept("l", "a")
+    assert app.push("a", 1_000_000, timeout=20)["end"] in RESET
+    assert host.wire("in", dst=ALLOWED)[1] <= 8900
+    assert app.fails("accept", "l", "none", timeout=0.2) == "ETIMEDOUT"
+
+
 def test_events_at_80_and_100_percent_once(host, agent, servers):
     app = host.app(policy("told", [rule(ALLOWED, 4443, "udp")], limits=egress(10_000)))
     app.burst("u", ALLOWED, 4443, 72, 79)
@@ -228,6 +257,32 @@ def test_kill_makes_a_hold(host, agent, servers):
     assert agent.restore("doomed")["lifted"] == ["auto"]
     app.connect("e", ALLOWED, 443)
     assert app.ask("e") == "ping"
+
+
+def test_a_kill_comes_again_while_the_cap_is_used_up(host, agent, servers):
+    app = host.app(policy("again", [rule(ALLOWED, 4443, "udp")], limits=egress(20_000, "31d", "kill")))
+    assert app.burst("u", ALLOWED, 4443, 972, 40)["sent"] == 20
+    eventually(lambda: agent.app("again")["holds"])
+    assert agent.restore("again")["lifted"] == ["auto"]
+    assert "sent" not in app.burst("v", ALLOWED, 4443, 972, 5)
+    eventually(lambda: [hold["layer"] for hold in agent.app("again")["holds"]] == ["auto"])
+    assert agent.app("again")["state"] == "killed"
+    eventually(lambda: len(agent.log(type="kill", app="again", actor="via=agent")) == 2)
+    assert host.wire("in", dst=ALLOWED, proto="udp") == (20, 20_000)
+    assert agent.count("again", "cap_egress") == 1  # what was over the cap killed; all after it found a hold
+
+
+@pytest.mark.parametrize("relaxed", ["audit", "relax"])
+def test_a_cap_kills_nobody_while_it_only_audits(host, agent, servers, relaxed):
+    app = host.app(policy("spared", [rule(ALLOWED, 4443, "udp")], limits=egress(5_000, "31d", "kill"),
+                          mode="audit" if relaxed == "audit" else "enforce"))
+    if relaxed == "relax":
+        agent.api("POST", "/v1/apps/spared/relax", {"for": "5m", "reason": "migration"})
+    assert app.burst("u", ALLOWED, 4443, 972, 20) == {"sent": 20}
+    agent.event(type="cap", app="spared", percent=100)
+    assert agent.app("spared")["state"] == "audit" and agent.app("spared")["holds"] == []
+    assert agent.count("spared", "cap_egress", "audited") == 15
+    assert agent.log(type="kill", app="spared") == []
 
 
 def test_audit_lets_through_and_tells(host, agent, servers):
