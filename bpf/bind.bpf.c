@@ -31,7 +31,7 @@ static __always_inline int eg_bind_tell(const struct eg_who *who, const struct e
 static __always_inline __u8 eg_bind_judge(const struct eg_ruleset *ruleset, const struct eg_view *view)
 {
 	__u32 service = EG_SERVICE(IPPROTO_TCP, view->dst_port);
-	struct eg_found found;
+	struct eg_found found = {0};
 
 	if (view->dst_port == EG_PORT_DNS)
 		return EG_REASON_BIND_DNS;

@@ -83,10 +83,12 @@ static __always_inline const struct eg_rule_span *eg_private_span_of(struct eg_s
 }
 
 /*
- * Whether the name in s->key allows this service at the address in s->grant_key; fills s->found.
+ * Whether the name in the scratch's key allows this service at the address in its grant_key; fills
+ * its `found`.
  */
-EG_LOCAL int eg_name_allows(struct eg_scratch *s, __u32 uid, __u32 service)
+EG_GLOBAL int eg_name_allows(__u32 index, __u32 uid, __u32 service)
 {
+	struct eg_scratch *s = eg_scratch_at(index);
 	const struct eg_name_rules *rules;
 	const struct eg_rule_span *span;
 	enum eg_scope scope;
@@ -128,7 +130,7 @@ static __always_inline void eg_grant_try(struct eg_scratch *s, __u32 way)
 	if (!grant)
 		return;
 	__builtin_memcpy(s->key.text, grant->text, sizeof(s->key.text));
-	if (!eg_name_allows(s, s->look.uid, s->look.service))
+	if (!eg_name_allows(s->index, s->look.uid, s->look.service))
 		return;
 	if (s->found.flags & EG_MATCH_CONNECT) /* such a name is the proxy's to resolve */
 		return;

@@ -119,16 +119,18 @@ static __always_inline __u8 eg_dns_may_ask(const struct eg_ruleset *ruleset, str
 	return eg_dns_type_bit(qtype) & ruleset->dns_types ? EG_REASON_NONE : EG_REASON_DNS_TYPE;
 }
 
-/* The socket that listens there is no app's: it can't be the one that asks, in another guise. */
+/*
+ * The socket that listens there was not made below a managed root: else it might be the one that
+ * asks, in another guise. (Sockets that an app brought along when it was tagged are cut.)
+ */
 EG_GLOBAL int eg_dns_resolver_is_foreign(struct __sk_buff *skb, const struct eg_view *view)
 {
-	struct eg_host_ctl *host = eg_host();
 	struct bpf_sock_tuple tuple;
 	struct bpf_sock *other;
-	struct eg_tag tag;
+	bool foreign;
 	__u32 size;
 
-	if (!host || !view)
+	if (!view)
 		return false;
 	size = eg_self_tuple(&tuple, view, EG_DIR_EGRESS);
 	if (view->proto == IPPROTO_TCP)
@@ -137,9 +139,9 @@ EG_GLOBAL int eg_dns_resolver_is_foreign(struct __sk_buff *skb, const struct eg_
 		other = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	if (!other)
 		return false;
-	eg_tag_find(host, other, &tag);
+	foreign = !bpf_sk_storage_get(&socks, other, 0, 0);
 	bpf_sk_release(other);
-	return !tag.gen && !tag.managed;
+	return foreign;
 }
 
 /* A question of the socket, and s->question to compare it with. */

@@ -25,10 +25,12 @@ struct eg_found {
 };
 
 /* True and *ret filled if one of matches[first .. first + count) holds a service of lo .. hi. */
-static __always_inline bool eg_matches_search(__u32 first, __u32 count, __u32 lo, __u32 hi, struct eg_found *ret)
+EG_GLOBAL int eg_matches_search(__u32 first, __u32 count, __u32 lo, __u32 hi, struct eg_found *ret)
 {
 	__u32 low = 0, high = count;
 
+	if (!ret)
+		return false;
 	for (int step = 0; step < EG_MATCH_STEPS; step++) {
 		const struct eg_match *match;
 		__u32 index;

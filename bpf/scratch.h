@@ -89,6 +89,7 @@ struct eg_pieces {
 
 struct eg_scratch {
 	__u32 busy;
+	__u32 index; /* which one */
 	__u32 text_len; /* of `text` and `key.text` */
 	__u64 name_hash; /* of `text` */
 	struct eg_name_key key; /* the name backwards, as the tables hold it */
@@ -133,10 +134,18 @@ static __always_inline struct eg_scratch *eg_scratch_claim(void)
 		__u32 index = i;
 		struct eg_scratch *s = bpf_map_lookup_elem(&scratch, &index);
 
-		if (s && !__sync_lock_test_and_set(&s->busy, 1))
+		if (s && !__sync_lock_test_and_set(&s->busy, 1)) {
+			s->index = i;
 			return s;
+		}
 	}
 	return NULL;
+}
+
+/* A claimed one, for a function that needs a key in it: on 6.1 that has to be seen to lie in a map. */
+static __always_inline struct eg_scratch *eg_scratch_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&scratch, &index);
 }
 
 static __always_inline void eg_scratch_release(struct eg_scratch *s)

@@ -148,7 +148,7 @@ EG_GLOBAL int eg_verdict_named(const struct eg_ruleset *ruleset, const struct eg
 		return 0;
 	__builtin_memcpy(s->key.text, named->name, sizeof(s->key.text));
 	s->grant_key.addr = flow->peer;
-	if (eg_name_allows(s, ruleset->uid, EG_SERVICE(flow->proto, flow->peer_port)) && !(s->found.flags & EG_MATCH_CONNECT))
+	if (eg_name_allows(s->index, ruleset->uid, EG_SERVICE(flow->proto, flow->peer_port)) && !(s->found.flags & EG_MATCH_CONNECT))
 		eg_verdict_fill(ruleset, &s->found, ret);
 	eg_scratch_release(s);
 	return 0;
