@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include <egret/abi.h>
 
@@ -49,6 +50,9 @@ struct eg_tables {
 	uint32_t match_count;
 	struct eg_rule_key *keys; /* of map `rules`, for their deletion */
 	size_t key_count;
+	char *names; /* of map `names`, as eg_compiled.name_texts */
+	size_t name_bytes;
+	size_t name_count;
 	struct eg_tables *next; /* in the list of what is to be deleted */
 };
 
@@ -69,12 +73,15 @@ struct eg_applied {
 	size_t rule_count;
 	char **cgroups;
 	size_t cgroup_count;
-	uint8_t hash[32];
+	uint8_t hash[32]; /* of the policy's text */
 	uint64_t expires_utc_ns;
 	enum eg_mode mode;
 	bool allow_netns_admin;
 	struct eg_metered *meters;
 	size_t meter_count;
+	struct eg_addr *resolvers; /* in force */
+	size_t resolver_count;
+	bool resolvers_of_host;
 
 	uint32_t uid; /* ruleset */
 	struct eg_tables *tables; /* NULL once the policy was replaced */
@@ -119,6 +126,20 @@ struct eg_guards;
 struct eg_polidir;
 struct eg_usage;
 struct eg_api;
+
+/* Where sweep.c is in a table that may hold keys that nobody remembers. */
+enum { EG_SWEEP_RULES, EG_SWEEP_NAMES, EG_SWEEP_TRIES };
+struct eg_sweep {
+	bool due;
+	bool cursor_set;
+	struct eg_name_key cursor; /* or the shorter eg_rule_key */
+};
+struct eg_grant_sweep {
+	bool due; /* to begin */
+	bool running;
+	bool begun; /* bucket is valid */
+	uint32_t bucket;
+};
 
 struct eg_agent {
 	const struct eg_config *config;
@@ -165,9 +186,10 @@ struct eg_agent {
 	struct eg_ranges ruleset_ranges;
 	struct eg_tables *garbage;
 	size_t rules_used;
-	bool orphans; /* map `rules` may hold keys that nobody remembers */
-	struct eg_rule_key orphan_cursor;
-	bool orphan_cursor_set;
+	size_t names_used;
+	struct eg_sweep sweeps[EG_SWEEP_TRIES];
+	struct eg_grant_sweep grant_sweep;
+	struct stat resolv_conf; /* when it was last looked at */
 
 	struct eg_policy_error *policy_errors; /* under lock */
 	size_t policy_error_count;
@@ -220,7 +242,10 @@ const char *eg_applied_rule_id(const struct eg_applied *applied, uint32_t rule);
 
 /* ---- tables.c: under apply ------------------------------------------------------------ */
 
-/* Writes the rules and their matches under a fresh ruleset id. 0, -ENOSPC, -EOVERFLOW, -ENOMEM, -errno. */
+/*
+ * Writes the rules, the names and their matches under a fresh ruleset id. 0; -ENOSPC: no room
+ * for the rules; -EDQUOT: none for the names; -EOVERFLOW, -ENOMEM, -errno.
+ */
 int eg_tables_make(struct eg_agent *agent, const struct eg_compiled *compiled, struct eg_tables **ret);
 /* Those of a ruleset that is in the kernel already. compiled NULL: which rules it has is not known. */
 int eg_tables_adopt(struct eg_agent *agent, const struct eg_ruleset *ruleset, uint32_t index,
@@ -231,8 +256,15 @@ int eg_tables_reserve(struct eg_agent *agent);
 void eg_tables_discard(struct eg_agent *agent, struct eg_tables *tables);
 /* Takes back the tables of policies that are no longer in force. */
 void eg_tables_collect(struct eg_agent *agent);
-/* Deletes rules that a killed agent left behind, some thousands at each call, until there are none. */
-void eg_tables_sweep(struct eg_agent *agent);
+
+/* ---- sweep.c: under apply --------------------------------------------------------------- */
+
+/* Goes on looking for what is due, some thousands of keys at each call. */
+void eg_sweep(struct eg_agent *agent);
+/* Maps `rules` and `names` may hold keys of a ruleset that nobody remembers. */
+void eg_sweep_tables_due(struct eg_agent *agent);
+/* Map `grants` may hold those of an app that is gone. */
+void eg_sweep_grants_due(struct eg_agent *agent);
 
 /* ---- apply.c: all under apply ------------------------------------------------------ */
 
@@ -316,6 +348,11 @@ int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struc
 		     const char *why, uint32_t *ret_reset, struct eg_error *err);
 /* Those that the state directory keeps. At start. */
 int eg_policies_load_stored(struct eg_agent *agent);
+
+/* ---- host_resolvers.c: under apply ------------------------------------------------------------- */
+
+/* Compiles again what was compiled with the host's resolvers, if these have changed. Every second. */
+void eg_host_resolvers_check(struct eg_agent *agent);
 
 /* ---- store.c: policies that came by the socket, on disk ----------------------------------- */
 
@@ -435,7 +472,7 @@ struct eg_fill {
 	uint64_t used;
 	uint64_t max;
 };
-#define EG_FILLS 6
+#define EG_FILLS 8
 void eg_fills(struct eg_agent *agent, struct eg_fill ret[EG_FILLS]);
 /* What somebody should look at, each a sentence. Takes lock. */
 json_t *eg_alarms_json(struct eg_agent *agent);

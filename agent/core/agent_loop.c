@@ -67,9 +67,10 @@ static void tick(struct loop *loop)
 	eg_cgwatch_check_roots(agent->cgwatch);
 	look_at_unwatched(loop);
 	eg_polidir_scan(agent->polidir);
+	eg_host_resolvers_check(agent);
 	eg_tables_collect(agent);
-	eg_tables_sweep(agent);
 	eg_registry_sweep(agent);
+	eg_sweep(agent);
 	pthread_mutex_unlock(&agent->apply);
 	ping_watchdog(loop);
 }

@@ -69,6 +69,18 @@ static int copy_meters(struct eg_applied *applied, const struct eg_policy *polic
 	return 0;
 }
 
+static int copy_resolvers(struct eg_applied *applied, const struct eg_compiled *compiled)
+{
+	applied->resolvers = calloc(compiled->resolver_count + 1, sizeof(*applied->resolvers));
+	if (!applied->resolvers)
+		return -1;
+	if (compiled->resolver_count)
+		memcpy(applied->resolvers, compiled->resolvers, compiled->resolver_count * sizeof(*applied->resolvers));
+	applied->resolver_count = compiled->resolver_count;
+	applied->resolvers_of_host = compiled->resolvers_of_host;
+	return 0;
+}
+
 static int copy_texts(struct eg_applied *applied, const struct eg_policy *policy, const struct eg_provenance *from)
 {
 	char hex[17];
@@ -100,7 +112,7 @@ struct eg_applied *eg_applied_new(const struct eg_policy *policy, const struct e
 	applied->allow_netns_admin = policy->allow_netns_admin;
 	memcpy(applied->hash, policy->hash, sizeof(applied->hash));
 	if (copy_texts(applied, policy, from) || copy_rules(applied, policy) || copy_cgroups(applied, policy) ||
-	    copy_meters(applied, policy, compiled)) {
+	    copy_meters(applied, policy, compiled) || copy_resolvers(applied, compiled)) {
 		eg_applied_free(applied);
 		return NULL;
 	}
@@ -109,8 +121,10 @@ struct eg_applied *eg_applied_new(const struct eg_policy *policy, const struct e
 
 void eg_tables_free(struct eg_tables *tables)
 {
-	if (tables)
-		free(tables->keys);
+	if (!tables)
+		return;
+	free(tables->keys);
+	free(tables->names);
 	free(tables);
 }
 
@@ -127,6 +141,7 @@ void eg_applied_free(struct eg_applied *applied)
 	free(applied->rule_ids);
 	free(applied->cgroups);
 	free(applied->meters);
+	free(applied->resolvers);
 	eg_tables_free(applied->tables);
 	free(applied->origin);
 	free(applied->text);
@@ -142,5 +157,7 @@ const char *eg_applied_rule_id(const struct eg_applied *applied, uint32_t rule)
 {
 	if (rule == EG_RULE_SELF)
 		return "self";
+	if (rule == EG_RULE_DNS)
+		return "dns";
 	return applied && rule < applied->rule_count ? applied->rule_ids[rule] : NULL;
 }

@@ -114,7 +114,7 @@ static void ruleset_write(struct eg_agent *agent, const struct eg_entry *entry, 
 	ruleset->bind_first += applied->tables->match_first;
 	ruleset->match_first = applied->tables->match_first;
 	ruleset->match_count = applied->tables->match_count;
-	memcpy(ruleset->policy_hash, applied->hash, sizeof(ruleset->policy_hash));
+	ruleset->name_first += applied->tables->match_first;
 	for (size_t i = 0; i < applied->meter_count; i++)
 		ruleset->meters[i].state = applied->meters[i].conf.state;
 }
@@ -128,7 +128,7 @@ static void discard_unknown(struct eg_agent *agent, uint64_t word)
 	if (!word || !ruleset || eg_tables_adopt(agent, ruleset, (uint32_t)word, NULL, &tables) < 0)
 		return;
 	eg_tables_discard(agent, tables);
-	agent->orphans = true;
+	eg_sweep_tables_due(agent);
 }
 
 /* Makes applied the policy in force, for readers. Takes lock. */
@@ -171,6 +171,12 @@ static int refuse(struct eg_agent *agent, int r, const struct eg_compiled *compi
 			     eg_kern_rule_count(agent->kern), eg_kern_match_count(agent->kern), agent->rules_used,
 			     compiled->prefix_count, compiled->match_count);
 		break;
+	case -EDQUOT:
+		eg_error_set(err, 507, "names_full",
+			     "The host's table holds %u DNS names, %zu are in use; this policy needs %zu more: raise max_names "
+			     "(and start with fresh maps).",
+			     eg_kern_map_max(agent->kern, EG_MAP_NAMES), agent->names_used, compiled->name_count);
+		break;
 	case -EOVERFLOW:
 		eg_error_set(err, 507, "revisions_used_up",
 			     "The maps have seen 2^30 revisions: `egretd --detach-all` and a start make new ones.");
@@ -201,14 +207,13 @@ static int take_over_ruleset(struct eg_agent *agent, struct eg_entry *entry, str
 	return 0;
 }
 
-static bool is_in_force(struct eg_agent *agent, const struct eg_entry *entry, const struct eg_policy *policy,
-			const struct eg_compiled *compiled)
+static bool is_in_force(struct eg_agent *agent, const struct eg_entry *entry, const struct eg_compiled *compiled)
 {
 	uint64_t word = eg_entry_ctl(agent, entry)->ruleset;
 	const struct eg_ruleset *ruleset = eg_kern_ruleset(agent->kern, (uint32_t)word);
 
 	return word && ruleset && !entry->deleted && ruleset->app == entry->slot &&
-	       memcmp(ruleset->policy_hash, policy->hash, sizeof(policy->hash)) == 0 &&
+	       memcmp(ruleset->policy_hash, compiled->ruleset.policy_hash, sizeof(ruleset->policy_hash)) == 0 &&
 	       ruleset->match_count == compiled->match_count;
 }
 
@@ -234,7 +239,7 @@ int eg_apply_policy(struct eg_agent *agent, struct eg_entry *entry, const struct
 	struct eg_applied *applied;
 	int r;
 
-	if (entry->now && is_in_force(agent, entry, policy, compiled)) {
+	if (entry->now && is_in_force(agent, entry, compiled)) {
 		r = relabel(agent, entry, from);
 		*ret_changed = false;
 		return r < 0 ? refuse(agent, r, compiled, err) : 0;
@@ -242,7 +247,7 @@ int eg_apply_policy(struct eg_agent *agent, struct eg_entry *entry, const struct
 	applied = eg_applied_new(policy, compiled, from);
 	if (!applied)
 		return refuse(agent, -ENOMEM, compiled, err);
-	if (!entry->now && is_in_force(agent, entry, policy, compiled)) {
+	if (!entry->now && is_in_force(agent, entry, compiled)) {
 		r = take_over_ruleset(agent, entry, applied, compiled);
 		*ret_changed = false;
 	} else {

@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <nettle/sha2.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "compile_impl.h"
 
-_Static_assert(EG_POLICY_RULES_MAX < EG_RULE_SELF, "a rule's number is not one of the reserved ones");
+_Static_assert(EG_POLICY_RULES_MAX < EG_RULE_DNS, "a rule's number is not one of the reserved ones");
 _Static_assert(EG_POLICY_CAPS_MAX < sizeof(uint32_t), "the top byte of a list of meters is the rule's own");
 
 int eg_compile_refuse(const struct eg_policy *policy, size_t rule, const char *part, struct eg_diags *diags,
@@ -36,27 +37,85 @@ int eg_compile_refuse(const struct eg_policy *policy, size_t rule, const char *p
 	return -EINVAL;
 }
 
-/* What the language has and this version can't hold an app to must not look as if it did. */
-static int refuse_unenforced(const struct eg_policy *policy, struct eg_diags *diags)
+/* ---- Resolvers ---------------------------------------------------------------------------- */
+
+/* The first rule whose names the app looks up, or EG_RULE_NONE: what a proxy is asked for, the proxy looks up. */
+static size_t first_named(const struct eg_policy *policy)
 {
-	int r = 0;
+	for (size_t i = 0; i < policy->rule_count; i++)
+		if (policy->rules[i].name_count && !policy->rules[i].verify_connect)
+			return i;
+	return EG_RULE_NONE;
+}
 
-	for (size_t i = 0; i < policy->rule_count; i++) {
-		const struct eg_policy_rule *rule = &policy->rules[i];
+static bool asks_for_names(const struct eg_policy *policy)
+{
+	return policy->dns.set || first_named(policy) != EG_RULE_NONE;
+}
 
-		if (rule->name_count)
-			r = eg_compile_refuse(policy, i, rule->dir == EG_DIR_EGRESS ? "to" : "from", diags,
-					      "Give addresses or CIDR prefixes instead, or leave the rule out",
-					      "DNS names are not enforced by this version; \"%s\" would be denied",
-					      rule->names[0]);
-		if (rule->verify_sni)
-			r = eg_compile_refuse(policy, i, "tls", diags, "Leave \"tls\" out",
-					      "\"verify-sni\" is not enforced by this version");
-		if (rule->verify_connect)
-			r = eg_compile_refuse(policy, i, "http", diags, "Leave \"http\" out",
-					      "\"verify-connect\" is not enforced by this version");
+bool eg_compile_needs_resolvers(const struct eg_policy *policy)
+{
+	return asks_for_names(policy) && !policy->dns.resolver_count;
+}
+
+static int refuse_without_resolver(const struct eg_policy *policy, struct eg_diags *diags)
+{
+	size_t rule = first_named(policy);
+
+	return eg_compile_refuse(policy, rule, rule == EG_RULE_NONE ? "dns" : "to", diags,
+				 "Add \"dns\": {\"resolvers\": [\"10.0.0.2\"]}, or a nameserver to the host's resolv.conf",
+				 "No resolver is known: the policy names none, and the host has none");
+}
+
+/* Two policies with the same text and other resolvers are not the same. */
+static void hash_resolvers(struct eg_compiled *compiled)
+{
+	struct sha256_ctx sha;
+
+	sha256_init(&sha);
+	sha256_update(&sha, sizeof(compiled->ruleset.policy_hash), compiled->ruleset.policy_hash);
+	sha256_update(&sha, compiled->resolver_count * sizeof(*compiled->resolvers),
+		      (const uint8_t *)compiled->resolvers);
+	sha256_digest(&sha, sizeof(compiled->ruleset.policy_hash), compiled->ruleset.policy_hash);
+}
+
+static int fill_resolvers(const struct eg_policy *policy, const struct eg_resolvers *host, struct eg_compiled *compiled,
+			  struct eg_diags *diags)
+{
+	const struct eg_addr *addr = policy->dns.resolvers;
+	size_t count = policy->dns.resolver_count;
+
+	if (!asks_for_names(policy))
+		return 0;
+	compiled->resolvers_of_host = !count;
+	if (!count && host) {
+		addr = host->addr;
+		count = host->count;
 	}
-	return r;
+	if (!count && !(host && host->may_lack))
+		return refuse_without_resolver(policy, diags);
+	compiled->resolvers = calloc(count + 1, sizeof(*addr));
+	if (!compiled->resolvers)
+		return -ENOMEM;
+	if (count)
+		memcpy(compiled->resolvers, addr, count * sizeof(*addr));
+	compiled->resolver_count = count;
+	compiled->ruleset.dns_types = policy->dns.types;
+	if (compiled->resolvers_of_host)
+		hash_resolvers(compiled);
+	return 0;
+}
+
+/* ---- The whole ------------------------------------------------------------------------------ */
+
+static void mark_rules(const struct eg_policy *policy, struct eg_rule_mark *ret)
+{
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		if (policy->rules[i].verify_sni)
+			ret[i].flags |= EG_MATCH_SNI;
+		if (policy->rules[i].verify_connect)
+			ret[i].flags |= EG_MATCH_CONNECT;
+	}
 }
 
 static void fill_ruleset(const struct eg_policy *policy, struct eg_ruleset *ret)
@@ -113,6 +172,10 @@ static int compile_tables(const struct eg_policy *policy, struct eg_spans *spans
 	int r = eg_compile_prefixes(policy, spans, compiled, diags);
 
 	if (!r)
+		r = eg_compile_names(policy, spans, compiled, diags);
+	if (!r)
+		r = eg_compile_name_services(policy, spans, &compiled->ruleset, diags);
+	if (!r)
 		r = compile_bind(policy, spans, &compiled->ruleset, diags);
 	if (r)
 		return r;
@@ -122,23 +185,23 @@ static int compile_tables(const struct eg_policy *policy, struct eg_spans *spans
 	return 0;
 }
 
-int eg_compile(const struct eg_policy *policy, struct eg_compiled **ret, struct eg_diags *diags)
+int eg_compile(const struct eg_policy *policy, const struct eg_resolvers *host, struct eg_compiled **ret,
+	       struct eg_diags *diags)
 {
 	EG_CLEANUP(eg_cleanup_compiled) struct eg_compiled *compiled = calloc(1, sizeof(*compiled));
-	EG_FREE struct eg_rule_meters *meters = calloc(policy->rule_count + 1, sizeof(*meters));
+	EG_FREE struct eg_rule_mark *marks = calloc(policy->rule_count + 1, sizeof(*marks));
 	EG_CLEANUP(eg_spans_clear) struct eg_spans spans = {0};
 	int r;
 
-	if (!compiled || !meters || eg_spans_init(&spans, meters))
+	if (!compiled || !marks || eg_spans_init(&spans, marks))
 		return -ENOMEM;
-	r = refuse_unenforced(policy, diags);
-	if (r)
-		return r;
 	fill_ruleset(policy, &compiled->ruleset);
-	r = eg_compile_meters(policy, &compiled->ruleset, &compiled->meter_count, meters, diags);
-	if (r)
-		return r;
-	r = compile_tables(policy, &spans, compiled, diags);
+	mark_rules(policy, marks);
+	r = fill_resolvers(policy, host, compiled, diags);
+	if (!r)
+		r = eg_compile_meters(policy, &compiled->ruleset, &compiled->meter_count, marks, diags);
+	if (!r)
+		r = compile_tables(policy, &spans, compiled, diags);
 	if (r)
 		return r;
 	*ret = EG_TAKE_PTR(compiled);
@@ -150,6 +213,9 @@ void eg_compiled_free(struct eg_compiled *compiled)
 	if (!compiled)
 		return;
 	free(compiled->prefixes);
+	free(compiled->names);
+	free(compiled->name_texts);
 	free(compiled->matches);
+	free(compiled->resolvers);
 	free(compiled);
 }

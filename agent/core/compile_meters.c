@@ -71,14 +71,14 @@ static int add_rate(struct filler *f, uint64_t bits, uint8_t *ret)
 	return add(f, &conf, ret);
 }
 
-/* A bucket of exactly `flows`: so many at once pass, one more does not. */
-static int add_flows(struct filler *f, uint64_t flows, uint64_t per_ns, uint8_t *ret)
+/* A bucket of exactly `count` flows or queries: so many at once pass, one more does not. */
+static int add_count(struct filler *f, uint64_t count, uint64_t per_ns, enum eg_meter_kind kind, uint8_t *ret)
 {
-	const uint64_t flow_ns = (per_ns + flows - 1) / flows;
+	const uint64_t one_ns = (per_ns + count - 1) / count;
 	const struct eg_meter_conf conf = {
-		.limit = flow_ns * flows,
-		.per_ns = flow_ns,
-		.kind = EG_METER_FLOWS,
+		.limit = one_ns * count,
+		.per_ns = one_ns,
+		.kind = (uint8_t)kind,
 		.action = EG_CAP_DROP,
 		.dir = EG_DIR_EGRESS,
 	};
@@ -86,7 +86,7 @@ static int add_flows(struct filler *f, uint64_t flows, uint64_t per_ns, uint8_t 
 	return add(f, &conf, ret);
 }
 
-static int add_rule(struct filler *f, const struct eg_policy_limits *limits, struct eg_rule_meters *ret)
+static int add_rule(struct filler *f, const struct eg_policy_limits *limits, struct eg_rule_mark *ret)
 {
 	int r = 0;
 
@@ -98,11 +98,11 @@ static int add_rule(struct filler *f, const struct eg_policy_limits *limits, str
 		return eg_compile_refuse(f->policy, f->rule, "limits.egress_rate", f->diags,
 					 "Give it at the top of the policy", "A rule can't have a rate of its own");
 	if (limits->egress_count)
-		r = add_cap(f, &limits->egress[0], EG_DIR_EGRESS, &ret->out);
+		r = add_cap(f, &limits->egress[0], EG_DIR_EGRESS, &ret->meter_out);
 	if (!r && limits->ingress_count)
-		r = add_cap(f, &limits->ingress[0], EG_DIR_INGRESS, &ret->in);
+		r = add_cap(f, &limits->ingress[0], EG_DIR_INGRESS, &ret->meter_in);
 	if (!r && limits->new_flows)
-		r = add_flows(f, limits->new_flows, limits->new_flows_per_ns, &ret->flows);
+		r = add_count(f, limits->new_flows, limits->new_flows_per_ns, EG_METER_FLOWS, &ret->meter_flows);
 	return r;
 }
 
@@ -135,14 +135,18 @@ static int add_app(struct filler *f, const struct eg_policy_limits *limits)
 		append(&ruleset->meters_in, i, number);
 	}
 	if (!r && limits->new_flows) {
-		r = add_flows(f, limits->new_flows, limits->new_flows_per_ns, &number);
+		r = add_count(f, limits->new_flows, limits->new_flows_per_ns, EG_METER_FLOWS, &number);
 		append(&ruleset->meters_flows, 0, number);
+	}
+	if (!r && f->policy->dns.rate) {
+		r = add_count(f, f->policy->dns.rate, f->policy->dns.rate_per_ns, EG_METER_DNS, &number);
+		append(&ruleset->meters_dns, 0, number);
 	}
 	return r;
 }
 
 int eg_compile_meters(const struct eg_policy *policy, struct eg_ruleset *ruleset, size_t *ret_count,
-		      struct eg_rule_meters *ret_by_rule, struct eg_diags *diags)
+		      struct eg_rule_mark *ret_by_rule, struct eg_diags *diags)
 {
 	struct filler f = {.policy = policy, .ruleset = ruleset, .diags = diags, .rule = EG_RULE_NONE};
 	int r = add_app(&f, &policy->limits);

@@ -4,7 +4,7 @@
  *
  * Theory of operation. The segments of all rules that cover a prefix are swept from the
  * lowest service to the highest; a heap holds the rules that are open at this point, the
- * first in file order on top, and the stretch to the next change is that rule's. The result
+ * one that comes first on top, and the stretch to the next change is that rule's. The result
  * is written behind the last span and looked up by its contents: if it was there before, it
  * is taken back. So prefixes with the same services share one span, however they came by
  * them, and a million addresses of one rule cost one.
@@ -49,9 +49,9 @@ void eg_segments_clear(struct eg_segments *segments)
 	*segments = (struct eg_segments){0};
 }
 
-int eg_spans_init(struct eg_spans *spans, const struct eg_rule_meters *meters)
+int eg_spans_init(struct eg_spans *spans, const struct eg_rule_mark *marks)
 {
-	*spans = (struct eg_spans){.meters = meters, .table_size = 64};
+	*spans = (struct eg_spans){.marks = marks, .table_size = 64};
 	spans->table = calloc(spans->table_size, sizeof(*spans->table));
 	spans->items = grown(NULL, &spans->room, 0, sizeof(*spans->items));
 	if (!spans->table || !spans->items)
@@ -69,7 +69,22 @@ void eg_spans_clear(struct eg_spans *spans)
 	*spans = (struct eg_spans){0};
 }
 
-/* ---- Heap of open segments, lowest rule on top ------------------------------------------ */
+/* ---- Heap of open segments, the one that comes first on top ------------------------------ */
+
+static bool is_of_a_rule(uint32_t rule)
+{
+	return rule < EG_POLICY_RULES_MAX;
+}
+
+/* Lower comes first; see eg_spans_intern. */
+static uint32_t rank(const struct eg_spans *spans, uint32_t rule)
+{
+	uint32_t flags = is_of_a_rule(rule) ? spans->marks[rule].flags : 0;
+
+	if (rule == EG_RULE_DNS)
+		return 0;
+	return 1 + rule + (flags & EG_MATCH_CONNECT ? 2u << 16 : flags & EG_MATCH_SNI ? 1u << 16 : 0);
+}
 
 static int heap_push(struct eg_spans *spans, const struct eg_segment *segment)
 {
@@ -80,7 +95,7 @@ static int heap_push(struct eg_spans *spans, const struct eg_segment *segment)
 		return -ENOMEM;
 	spans->heap = more;
 	spans->heap_count++;
-	while (at && segment->rule < spans->heap[(at - 1) / 2].rule) {
+	while (at && rank(spans, segment->rule) < rank(spans, spans->heap[(at - 1) / 2].rule)) {
 		spans->heap[at] = spans->heap[(at - 1) / 2];
 		at = (at - 1) / 2;
 	}
@@ -98,9 +113,10 @@ static void heap_pop(struct eg_spans *spans)
 
 		if (child >= spans->heap_count)
 			break;
-		if (child + 1 < spans->heap_count && spans->heap[child + 1].rule < spans->heap[child].rule)
+		if (child + 1 < spans->heap_count &&
+		    rank(spans, spans->heap[child + 1].rule) < rank(spans, spans->heap[child].rule))
 			child++;
-		if (last.rule <= spans->heap[child].rule)
+		if (rank(spans, last.rule) <= rank(spans, spans->heap[child].rule))
 			break;
 		spans->heap[at] = spans->heap[child];
 		at = child;
@@ -113,8 +129,8 @@ static void heap_pop(struct eg_spans *spans)
 /* Appends lo .. hi to the span that begins at first, or makes its last interval longer. */
 static int emit(struct eg_spans *spans, size_t first, uint32_t lo, uint32_t hi, uint32_t rule)
 {
-	const struct eg_rule_meters none = {0};
-	const struct eg_rule_meters *meters = rule == EG_RULE_NONE ? &none : &spans->meters[rule];
+	const struct eg_rule_mark none = {0};
+	const struct eg_rule_mark *mark = is_of_a_rule(rule) ? &spans->marks[rule] : &none;
 	struct eg_match *more;
 
 	if (spans->match_count > first) {
@@ -137,9 +153,10 @@ static int emit(struct eg_spans *spans, size_t first, uint32_t lo, uint32_t hi, 
 		.lo = lo,
 		.hi = hi,
 		.rule = (uint16_t)rule,
-		.meter_out = meters->out,
-		.meter_in = meters->in,
-		.meter_flows = meters->flows,
+		.flags = mark->flags,
+		.meter_out = mark->meter_out,
+		.meter_in = mark->meter_in,
+		.meter_flows = mark->meter_flows,
 	};
 	return 0;
 }

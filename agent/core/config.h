@@ -39,6 +39,7 @@ struct eg_config {
 	char *bpffs;
 	char *state_dir;
 	char *log_dir;
+	char *resolv_conf; /* where the host's resolvers are */
 
 	struct eg_config_root *roots; /* at least one */
 	size_t root_count;

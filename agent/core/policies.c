@@ -9,6 +9,7 @@
 #include "../lib/units.h"
 #include "agent_impl.h"
 #include "clock.h"
+#include "resolvconf.h"
 #include "sockdiag.h"
 
 /* ---- Reading --------------------------------------------------------------------------- */
@@ -42,6 +43,17 @@ static int refuse_diags(const struct draft *draft, struct eg_error *err)
 	return eg_error_set(err, 500, "no_memory", "Out of memory.");
 }
 
+/* A file of resolvers that can't be read is one that names none: the compiler says so, where that matters. */
+static int compile(struct eg_agent *agent, bool at_start, struct draft *draft)
+{
+	struct eg_resolvers host = {0};
+
+	if (eg_compile_needs_resolvers(draft->policy))
+		eg_resolvconf_read(agent->config->resolv_conf, &host);
+	host.may_lack = at_start; /* the network may be coming up: see host_resolvers.c */
+	return eg_compile(draft->policy, &host, &draft->compiled, &draft->diags);
+}
+
 /* Text to tables, changing nothing. at_start: see eg_policy_write. */
 static int draft_read(struct eg_agent *agent, const char *file, const char *text, size_t len, bool at_start,
 		      struct draft *ret)
@@ -54,7 +66,7 @@ static int draft_read(struct eg_agent *agent, const char *file, const char *text
 	if (!at_start || ret->policy->expires_utc_ns > now)
 		r = eg_policy_check_lifetime(ret->policy, text, len, now, agent->config->max_lifetime_ns, &ret->diags);
 	if (!r)
-		r = eg_compile(ret->policy, &ret->compiled, &ret->diags);
+		r = compile(agent, at_start, ret);
 	if (!r)
 		eg_policy_lint(ret->policy, text, len, &ret->diags);
 	return r;

@@ -163,7 +163,7 @@ static void file_apply(struct eg_polidir *dir, struct file *file, const char *te
 	int r = eg_policies_write(dir->agent, &write, &written, &err);
 
 	if (r < 0) {
-		file_bad(file, r == -EEXIST || r == -ENOSPC, err.message, err.details);
+		file_bad(file, r == -EEXIST || r == -ENOSPC || r == -EDQUOT, err.message, err.details);
 		eg_error_clear(&err);
 		return;
 	}

@@ -322,7 +322,8 @@ static void entry_retire(struct eg_agent *agent, struct eg_entry *entry)
 	if (entry->now)
 		eg_tables_discard(agent, EG_TAKE_PTR(entry->now->tables));
 	else
-		agent->orphans = true;
+		eg_sweep_tables_due(agent);
+	eg_sweep_grants_due(agent);
 	entry_free(entry);
 	if (agent->events)
 		eg_events_meta_changed(agent->events);

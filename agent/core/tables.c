@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * tables.c - the kernel's tables of rules: filled before a switch, taken back after it
+ * tables.c - the kernel's tables of rules and names: filled before a switch, taken back after it
  */
 #include <bpf/bpf.h>
 #include <endian.h>
@@ -11,59 +11,72 @@
 #include "../lib/log.h"
 #include "agent_impl.h"
 
-/* Keys looked at in one call of eg_tables_sweep: a few milliseconds. */
-#define SWEEP_KEYS 4096
+/* Keys of names made at once: a megabyte. */
+#define NAMES_AT_ONCE 4096
 
-/* ---- Rules ------------------------------------------------------------------------- */
+/* ---- Keys ---------------------------------------------------------------------------- */
 
-/* Deletes keys; what is gone already is fine. */
-static void keys_delete(struct eg_agent *agent, const struct eg_rule_key *keys, size_t count)
+/* Many at once; one by one where the kernel can't. 0 or -errno. */
+static int map_fill(int fd, const void *keys, size_t key_size, const void *values, size_t value_size, size_t count)
 {
-	int fd = eg_kern_map_fd(agent->kern, EG_MAP_RULES);
-
-	for (size_t i = 0; i < count; i++)
-		bpf_map_delete_elem(fd, &keys[i]);
-}
-
-/* Many at once; one by one where the kernel can't. 0, or -errno with nothing left behind. */
-static int keys_write(struct eg_agent *agent, const struct eg_rule_key *keys, const struct eg_rule_span *spans,
-		      size_t count)
-{
-	int fd = eg_kern_map_fd(agent->kern, EG_MAP_RULES);
 	uint32_t done = (uint32_t)count;
-	size_t i;
 
-	if (!count || !bpf_map_update_batch(fd, keys, spans, &done, NULL))
+	if (!count || !bpf_map_update_batch(fd, keys, values, &done, NULL))
 		return 0;
-	for (i = 0; i < count; i++) {
-		if (bpf_map_update_elem(fd, &keys[i], &spans[i], BPF_ANY)) {
-			int r = -errno;
-
-			keys_delete(agent, keys, count);
-			return r;
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		if (bpf_map_update_elem(fd, (const char *)keys + i * key_size, (const char *)values + i * value_size,
+					BPF_ANY))
+			return -errno;
 	return 0;
 }
 
-static void key_make(uint32_t uid, const struct eg_compiled_prefix *prefix, struct eg_rule_key *ret)
+static void rule_key(uint32_t uid, const struct eg_compiled_prefix *prefix, struct eg_rule_key *ret)
 {
 	*ret = (struct eg_rule_key){
 		.prefixlen = 32u + prefix->cidr.bits,
-		.table_be = htobe32(EG_TABLE_OF(uid, prefix->dir)),
+		.table_be = htobe32(EG_TABLE_OF(uid, prefix->table)),
 		.addr = prefix->cidr.addr,
 	};
+}
+
+/* The name whose length is at *at; moves on to the next. */
+static void name_key(const struct eg_tables *tables, size_t *at, struct eg_name_key *ret)
+{
+	uint8_t len = (uint8_t)tables->names[*at];
+
+	*ret = (struct eg_name_key){.prefixlen = 32u + 8u * len, .table_be = htobe32(tables->uid)};
+	memcpy(ret->text, &tables->names[*at + 1], len);
+	*at += 1u + len;
 }
 
 static int keys_make(struct eg_tables *tables, const struct eg_compiled *compiled)
 {
 	tables->keys = calloc(compiled->prefix_count + 1, sizeof(*tables->keys));
-	if (!tables->keys)
+	tables->names = malloc(compiled->name_bytes + 1);
+	if (!tables->keys || !tables->names)
 		return -ENOMEM;
 	for (size_t i = 0; i < compiled->prefix_count; i++)
-		key_make(tables->uid, &compiled->prefixes[i], &tables->keys[i]);
+		rule_key(tables->uid, &compiled->prefixes[i], &tables->keys[i]);
 	tables->key_count = compiled->prefix_count;
+	memcpy(tables->names, compiled->name_texts, compiled->name_bytes);
+	tables->name_bytes = compiled->name_bytes;
+	tables->name_count = compiled->name_count;
 	return 0;
+}
+
+/* Deletes rules and names; what is not there is fine. */
+static void keys_delete(struct eg_agent *agent, const struct eg_tables *tables)
+{
+	int rules = eg_kern_map_fd(agent->kern, EG_MAP_RULES), names = eg_kern_map_fd(agent->kern, EG_MAP_NAMES);
+
+	for (size_t i = 0; i < tables->key_count; i++)
+		bpf_map_delete_elem(rules, &tables->keys[i]);
+	for (size_t at = 0; at < tables->name_bytes;) {
+		struct eg_name_key key;
+
+		name_key(tables, &at, &key);
+		bpf_map_delete_elem(names, &key);
+	}
 }
 
 /* ---- Room ---------------------------------------------------------------------------- */
@@ -74,6 +87,7 @@ static void room_give(struct eg_agent *agent, const struct eg_tables *tables)
 	if (tables->match_count)
 		eg_ranges_give(&agent->match_ranges, tables->match_first, tables->match_count);
 	agent->rules_used -= tables->key_count;
+	agent->names_used -= tables->name_count;
 }
 
 static int room_take_once(struct eg_agent *agent, const struct eg_compiled *compiled, struct eg_tables *tables)
@@ -82,6 +96,8 @@ static int room_take_once(struct eg_agent *agent, const struct eg_compiled *comp
 
 	if (agent->rules_used + compiled->prefix_count > eg_kern_rule_count(agent->kern))
 		return -ENOSPC;
+	if (agent->names_used + compiled->name_count > eg_kern_map_max(agent->kern, EG_MAP_NAMES))
+		return -EDQUOT;
 	r = eg_ranges_take(&agent->ruleset_ranges, 1, &tables->index);
 	if (r < 0)
 		return r;
@@ -92,6 +108,7 @@ static int room_take_once(struct eg_agent *agent, const struct eg_compiled *comp
 	}
 	tables->match_count = (uint32_t)compiled->match_count;
 	agent->rules_used += compiled->prefix_count;
+	agent->names_used += compiled->name_count;
 	return 0;
 }
 
@@ -100,7 +117,7 @@ static int room_take(struct eg_agent *agent, const struct eg_compiled *compiled,
 {
 	int r = room_take_once(agent, compiled, tables);
 
-	if (r == -ENOSPC && agent->garbage) {
+	if ((r == -ENOSPC || r == -EDQUOT) && agent->garbage) {
 		eg_tables_collect(agent);
 		r = room_take_once(agent, compiled, tables);
 	}
@@ -109,21 +126,60 @@ static int room_take(struct eg_agent *agent, const struct eg_compiled *compiled,
 
 /* ---- Making and adopting --------------------------------------------------------------- */
 
-/* Spans with their matches at the place they were given. */
-static int spans_write(struct eg_agent *agent, const struct eg_compiled *compiled, const struct eg_tables *tables)
+static struct eg_rule_span placed(struct eg_rule_span span, const struct eg_tables *tables)
+{
+	span.first += tables->match_first;
+	return span;
+}
+
+static int rules_write(struct eg_agent *agent, const struct eg_compiled *compiled, const struct eg_tables *tables)
 {
 	EG_FREE struct eg_rule_span *spans = calloc(compiled->prefix_count + 1, sizeof(*spans));
 
 	if (!spans)
 		return -ENOMEM;
-	for (size_t i = 0; i < compiled->prefix_count; i++) {
-		spans[i] = compiled->prefixes[i].span;
-		spans[i].first += tables->match_first;
+	for (size_t i = 0; i < compiled->prefix_count; i++)
+		spans[i] = placed(compiled->prefixes[i].span, tables);
+	return map_fill(eg_kern_map_fd(agent->kern, EG_MAP_RULES), tables->keys, sizeof(*tables->keys), spans,
+			sizeof(*spans), tables->key_count);
+}
+
+static int names_write(struct eg_agent *agent, const struct eg_compiled *compiled, const struct eg_tables *tables)
+{
+	size_t room = compiled->name_count < NAMES_AT_ONCE ? compiled->name_count : NAMES_AT_ONCE;
+	EG_FREE struct eg_name_key *keys = calloc(room + 1, sizeof(*keys));
+	EG_FREE struct eg_name_rules *values = calloc(room + 1, sizeof(*values));
+	int r = 0;
+
+	if (!keys || !values)
+		return -ENOMEM;
+	for (size_t i = 0, at = 0; !r && i < compiled->name_count;) {
+		size_t n = 0;
+
+		for (; n < room && i < compiled->name_count; n++, i++) {
+			name_key(tables, &at, &keys[n]);
+			values[n].span = placed(compiled->names[i].rules.span, tables);
+			values[n].private_span = placed(compiled->names[i].rules.private_span, tables);
+		}
+		r = map_fill(eg_kern_map_fd(agent->kern, EG_MAP_NAMES), keys, sizeof(*keys), values, sizeof(*values), n);
 	}
+	return r;
+}
+
+/* Everything at the place it was given. 0, or -errno with no key left behind. */
+static int tables_write(struct eg_agent *agent, const struct eg_compiled *compiled, const struct eg_tables *tables)
+{
+	int r;
+
 	if (compiled->match_count)
 		memcpy(eg_kern_match(agent->kern, tables->match_first), compiled->matches,
 		       compiled->match_count * sizeof(*compiled->matches));
-	return keys_write(agent, tables->keys, spans, tables->key_count);
+	r = rules_write(agent, compiled, tables);
+	if (!r)
+		r = names_write(agent, compiled, tables);
+	if (r)
+		keys_delete(agent, tables);
+	return r;
 }
 
 int eg_tables_make(struct eg_agent *agent, const struct eg_compiled *compiled, struct eg_tables **ret)
@@ -146,7 +202,7 @@ int eg_tables_make(struct eg_agent *agent, const struct eg_compiled *compiled, s
 		eg_tables_free(tables);
 		return r;
 	}
-	r = spans_write(agent, compiled, tables);
+	r = tables_write(agent, compiled, tables);
 	if (r < 0) {
 		room_give(agent, tables);
 		eg_tables_free(tables);
@@ -172,6 +228,7 @@ int eg_tables_adopt(struct eg_agent *agent, const struct eg_ruleset *ruleset, ui
 		return -ENOMEM;
 	}
 	agent->rules_used += tables->key_count;
+	agent->names_used += tables->name_count;
 	*ret = tables;
 	return 0;
 }
@@ -192,7 +249,10 @@ int eg_tables_reserve(struct eg_agent *agent)
 		if (!r && ruleset->match_count)
 			r = eg_ranges_take_at(&agent->match_ranges, ruleset->match_first, ruleset->match_count);
 	}
-	agent->orphans = agent->adopted;
+	if (agent->adopted) {
+		eg_sweep_tables_due(agent);
+		eg_sweep_grants_due(agent);
+	}
 	return r;
 }
 
@@ -216,80 +276,9 @@ void eg_tables_collect(struct eg_agent *agent)
 	while (tables) {
 		struct eg_tables *next = tables->next;
 
-		keys_delete(agent, tables->keys, tables->key_count);
+		keys_delete(agent, tables);
 		room_give(agent, tables);
 		eg_tables_free(tables);
 		tables = next;
-	}
-}
-
-static int compare_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Ruleset ids that somebody remembers, sorted; caller frees. */
-static uint32_t *live_uids(struct eg_agent *agent, size_t *ret_count)
-{
-	size_t room = agent->count, count = 0;
-	uint32_t *uids;
-
-	for (const struct eg_tables *t = agent->garbage; t; t = t->next)
-		room++;
-	uids = calloc(room + 1, sizeof(*uids));
-	if (!uids)
-		return NULL;
-	for (size_t i = 0; i < agent->count; i++)
-		uids[count++] = (uint32_t)(eg_entry_ctl(agent, agent->by_name[i])->ruleset >> 32);
-	for (const struct eg_tables *t = agent->garbage; t; t = t->next)
-		uids[count++] = t->uid;
-	qsort(uids, count, sizeof(*uids), compare_u32);
-	*ret_count = count;
-	return uids;
-}
-
-/*
- * The cursor is always a key that stays: from one that is gone the kernel begins again at the
- * first.
- */
-void eg_tables_sweep(struct eg_agent *agent)
-{
-	int fd = eg_kern_map_fd(agent->kern, EG_MAP_RULES);
-	EG_FREE struct eg_rule_key *orphans = NULL;
-	EG_FREE uint32_t *uids = NULL;
-	size_t uid_count = 0, orphan_count = 0, looked = 0;
-	struct eg_rule_key key = agent->orphan_cursor;
-	bool from = agent->orphan_cursor_set;
-
-	if (!agent->orphans)
-		return;
-	orphans = calloc(SWEEP_KEYS, sizeof(*orphans));
-	uids = live_uids(agent, &uid_count);
-	if (!orphans || !uids)
-		return;
-	for (; looked < SWEEP_KEYS; looked++) {
-		struct eg_rule_key next;
-		uint32_t uid;
-
-		if (bpf_map_get_next_key(fd, from ? &key : NULL, &next))
-			break;
-		from = true;
-		key = next;
-		uid = EG_UID_OF(be32toh(next.table_be));
-		if (!bsearch(&uid, uids, uid_count, sizeof(*uids), compare_u32)) {
-			orphans[orphan_count++] = next;
-			continue;
-		}
-		agent->orphan_cursor = next;
-		agent->orphan_cursor_set = true;
-	}
-	keys_delete(agent, orphans, orphan_count);
-	if (orphan_count)
-		eg_log_info("deleted %zu rules that an agent before this one left behind", orphan_count);
-	if (looked < SWEEP_KEYS) {
-		agent->orphans = false;
-		agent->orphan_cursor_set = false;
 	}
 }

@@ -215,6 +215,22 @@ json_t *eg_rules_json(const struct eg_applied *now)
 	return list;
 }
 
+/* Whom the app may ask for names, and who said so. */
+static json_t *dns_json(const struct eg_applied *now)
+{
+	json_t *list;
+
+	if (!now || (!now->resolver_count && !now->resolvers_of_host))
+		return json_null();
+	list = json_array();
+	for (size_t i = 0; i < now->resolver_count; i++) {
+		char text[EG_ADDR_TEXT];
+
+		json_array_append_new(list, json_string(eg_addr_to_text(&now->resolvers[i], text)));
+	}
+	return json_pack("{s:o,s:s}", "resolvers", list, "from", now->resolvers_of_host ? "host" : "policy");
+}
+
 static void add_details(struct eg_agent *agent, const struct eg_entry *entry, json_t *app)
 {
 	uint64_t relax = eg_entry_ctl(agent, entry)->relax_until_boot_ns;
@@ -228,6 +244,7 @@ static void add_details(struct eg_agent *agent, const struct eg_entry *entry, js
 				 losses_json(agent, entry), "slot", (int)entry->slot, "gen", (int)entry->gen);
 
 	json_object_update(app, more);
+	json_object_set_new(app, "dns", dns_json(entry->now));
 	if (entry->now && entry->now->origin)
 		json_object_set_new(app, "file", json_string(entry->now->origin));
 	json_decref(more);

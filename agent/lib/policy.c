@@ -32,11 +32,14 @@ void eg_policy_free(struct eg_policy *policy)
 
 		free(rule->id);
 		free(rule->cidrs);
+		free(rule->privates);
 		free(rule->ports);
 		free_texts(rule->names, rule->name_count);
 	}
 	free(policy->rules);
 	free_texts(policy->cgroups, policy->cgroup_count);
+	free_texts(policy->dns.ask_only, policy->dns.ask_only_count);
+	free(policy->dns.resolvers);
 	free(policy->owner);
 	free(policy->ticket);
 	free(policy->purpose);
@@ -59,6 +62,8 @@ const char *eg_policy_rule_id(const struct eg_policy *policy, uint32_t rule)
 {
 	if (rule == EG_RULE_SELF)
 		return "self";
+	if (rule == EG_RULE_DNS)
+		return "dns";
 	return rule < policy->rule_count ? policy->rules[rule].id : NULL;
 }
 
@@ -138,6 +143,7 @@ int eg_policy_parse(const char *file, const char *text, size_t len, struct eg_po
 	if (file && !diags->file)
 		diags->file = strdup(file);
 	policy->self = true;
+	policy->dns.types = EG_POLICY_DNS_TYPES;
 	r = load(text, len, &policy->json, diags);
 	if (r)
 		return r;

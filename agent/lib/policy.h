@@ -23,12 +23,18 @@
 #define EG_POLICY_BYTES_MAX   (16u << 20) /* of text */
 #define EG_POLICY_DEPTH_MAX   16 /* nesting of the JSON */
 #define EG_POLICY_RULES_MAX   10000 /* egress and ingress together */
-#define EG_POLICY_DESTS_MAX   1000000 /* addresses and names in all rules */
+#define EG_POLICY_DESTS_MAX   1000000 /* addresses, names and private prefixes in all rules */
 #define EG_POLICY_PORTS_MAX   256 /* in one rule */
 #define EG_POLICY_CGROUPS_MAX 64
 #define EG_POLICY_LABELS_MAX  32
 #define EG_POLICY_CAPS_MAX    3 /* meters in one direction: caps, and the egress rate */
 #define EG_POLICY_ICMP_ANY    0xffu /* in types: all */
+#define EG_POLICY_DNS_MAX     256 /* resolvers, suffixes */
+
+/* Types of record that may be asked for whatever the policy says: bits of eg_ruleset.dns_types. */
+#define EG_POLICY_DNS_TYPES                                                                                            \
+	(1u << EG_DNS_BIT_A | 1u << EG_DNS_BIT_AAAA | 1u << EG_DNS_BIT_CNAME | 1u << EG_DNS_BIT_HTTPS |                \
+	 1u << EG_DNS_BIT_SVCB)
 
 struct eg_policy_cap {
 	uint64_t bytes; /* 1 .. 2^47 */
@@ -60,6 +66,9 @@ struct eg_policy_rule {
 	size_t cidr_count;
 	char **names; /* "sheets.googleapis.com", "*.slack.com" */
 	size_t name_count;
+	struct eg_cidr *privates; /* what answers for the names may hold beside public addresses */
+	size_t private_count;
+	bool prefetch; /* its exact names are looked up ahead */
 	struct eg_policy_ports *ports; /* TCP, UDP: at least one; "any" is 0-65535 */
 	size_t port_count;
 	uint8_t types[64]; /* ICMP: what the app may begin with; none: echo */
@@ -70,6 +79,17 @@ struct eg_policy_rule {
 	struct eg_policy_limits limits;
 	unsigned line; /* of the rule's object in the text */
 	unsigned column;
+};
+
+struct eg_policy_dns {
+	bool set; /* "dns" is there */
+	struct eg_addr *resolvers; /* none: the host's */
+	size_t resolver_count;
+	uint64_t rate; /* queries in rate_per_ns; 0: any number */
+	uint64_t rate_per_ns;
+	char **ask_only; /* suffixes that may be asked and are never granted */
+	size_t ask_only_count;
+	uint32_t types; /* 1 << enum eg_dns_type_bit */
 };
 
 struct eg_policy {
@@ -92,8 +112,8 @@ struct eg_policy {
 	size_t rule_count;
 	size_t egress_count; /* of which egress */
 	bool ingress_set; /* "ingress" is there */
-	bool has_dns;
 	bool has_alerts;
+	struct eg_policy_dns dns;
 	struct eg_policy_limits limits;
 	json_t *json; /* the whole document */
 	uint8_t hash[32]; /* SHA-256 of the canonical JSON: sorted keys, no white space */
@@ -115,15 +135,16 @@ int eg_policy_check_lifetime(const struct eg_policy *policy, const char *text, s
 			     uint64_t max_lifetime_ns, struct eg_diags *diags);
 
 /*
- * What a careful reader would ask about: 0.0.0.0/0, metadata and loopback destinations, no
- * cap, no owner or ticket, a rule that another shadows. Adds warnings.
+ * What a careful reader would ask about: 0.0.0.0/0, metadata and loopback destinations, names
+ * that anybody can register below, no cap, no owner or ticket, a rule that another shadows or
+ * defeats. Adds warnings.
  */
 void eg_policy_lint(const struct eg_policy *policy, const char *text, size_t len, struct eg_diags *diags);
 
 /* Whether it can be an app's name: [a-z0-9][a-z0-9._-]{0,62}. */
 bool eg_policy_app_name(const char *name);
 
-/* Name of a rule's number in events: its id, "self" for EG_RULE_SELF, or NULL. */
+/* Name of a rule's number in events: its id, "self" for EG_RULE_SELF, "dns" for EG_RULE_DNS, or NULL. */
 const char *eg_policy_rule_id(const struct eg_policy *policy, uint32_t rule);
 
 #endif

@@ -7,9 +7,10 @@
 
 #include "policy_impl.h"
 
-#define NAME_MAX_LEN  253
 #define LABEL_MAX_LEN 63
 #define EXAMPLE       "Write an address, a prefix such as \"10.0.0.0/8\", or a DNS name"
+
+_Static_assert(EG_NAME_MAX == 251, "name_fault says how many");
 
 /* ---- Names ------------------------------------------------------------------------------------------- */
 
@@ -18,8 +19,8 @@ static const char *name_fault(const char *name)
 {
 	const char *label = strncmp(name, "*.", 2) ? name : name + 2;
 
-	if (strlen(name) > NAME_MAX_LEN)
-		return "has more than 253 bytes";
+	if (strlen(name) > EG_NAME_MAX)
+		return "has more than the 251 bytes that a name can have here";
 	for (;;) {
 		size_t len = strcspn(label, ".");
 

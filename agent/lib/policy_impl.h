@@ -128,9 +128,23 @@ void eg_policy_read_types(struct eg_policy_reader *reader, const struct eg_polic
 void eg_policy_read_limits(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
 			   struct eg_policy_limits *limits, bool of_rule);
 
-/* policy_later.c: what is checked but not yet evaluated. into is a bool that says it is there. */
+/* "60/min"; false after an error. fix says what to write. */
+bool eg_policy_count_rate(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
+			  const char *fix, uint64_t *ret_count, uint64_t *ret_per_ns);
+
+/* policy_dns.c: of struct eg_policy_dns; of struct eg_policy_rule. */
 void eg_policy_read_dns(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
 			void *into);
+void eg_policy_read_private(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
+			    void *into);
+
+/* policy_lint_names.c */
+void eg_policy_lint_names(struct eg_policy_reader *reader);
+/* The rule's object, and where it is. */
+const json_t *eg_policy_rule_json(const struct eg_policy *policy, size_t number, struct eg_policy_at *ret_list,
+				  struct eg_policy_at *ret_rule);
+
+/* policy_later.c: what is checked but not yet evaluated. into is a bool that says it is there. */
 void eg_policy_read_alerts(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
 			   void *into);
 

@@ -169,19 +169,24 @@ static void read_ingress_rate(struct eg_policy_reader *reader, const struct eg_p
 			    "What others send can't be slowed down here: there is no ingress rate");
 }
 
+bool eg_policy_count_rate(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
+			  const char *fix, uint64_t *ret_count, uint64_t *ret_per_ns)
+{
+	const char *text = eg_policy_string(reader, at, value, "a number in a time", fix);
+	int r = text ? eg_units_count_rate(text, ret_count, ret_per_ns) : 0;
+
+	if (r)
+		eg_policy_bad_unit(reader, at, r, text, "a number in a time", fix);
+	return text && !r;
+}
+
 static void read_new_flows(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
 			   void *into)
 {
-	const char *fix = "Write a number in a time, such as \"100/min\"";
-	const char *text = eg_policy_string(reader, at, value, "a number in a time", fix);
 	const struct target *target = into;
-	int r;
 
-	if (!text)
-		return;
-	r = eg_units_count_rate(text, &target->limits->new_flows, &target->limits->new_flows_per_ns);
-	if (r)
-		eg_policy_bad_unit(reader, at, r, text, "a number in a time", fix);
+	eg_policy_count_rate(reader, at, value, "Write a number in a time, such as \"100/min\"",
+			     &target->limits->new_flows, &target->limits->new_flows_per_ns);
 }
 
 static const struct eg_policy_key limit_keys[] = {

@@ -61,8 +61,8 @@ static size_t element_of(const json_t *list, size_t cidr)
 	return 0;
 }
 
-static const json_t *rule_json(const struct eg_policy *policy, size_t number, struct eg_policy_at *ret_list,
-			       struct eg_policy_at *ret_rule)
+const json_t *eg_policy_rule_json(const struct eg_policy *policy, size_t number, struct eg_policy_at *ret_list,
+				  struct eg_policy_at *ret_rule)
 {
 	bool egress = number < policy->egress_count;
 
@@ -86,7 +86,7 @@ static void lint_cidr(struct eg_policy_reader *reader, const struct special *spe
 			kind = i;
 	if (kind == SPECIAL_COUNT || (rule->dir == EG_DIR_INGRESS && kind > ALL6))
 		return;
-	json = rule_json(reader->policy, number, &list, &at_rule);
+	json = eg_policy_rule_json(reader->policy, number, &list, &at_rule);
 	at_list = (struct eg_policy_at){&at_rule, rule->dir == EG_DIR_EGRESS ? "to" : "from", 0};
 	at = (struct eg_policy_at){&at_list, NULL, element_of(json_object_get(json, at_list.key), cidr)};
 	eg_policy_warn(reader, &at, specials[kind].fix, "%s %s", eg_cidr_to_text(here, text),
@@ -113,10 +113,19 @@ static bool has_cidr(const struct eg_policy_rule *rule, const struct eg_cidr *ci
 	return false;
 }
 
+/* Whether all that `name` stands for is below the wildcard. */
+static bool covers_name(const char *wildcard, const char *name)
+{
+	const char *below = wildcard + 1; /* with its dot */
+	size_t len = strlen(name), tail = strlen(below);
+
+	return !strncmp(wildcard, "*.", 2) && len > tail && !strcmp(name + len - tail, below);
+}
+
 static bool has_name(const struct eg_policy_rule *rule, const char *name, size_t *steps)
 {
 	for (size_t i = 0; i < rule->name_count; i++, ++*steps)
-		if (!strcmp(rule->names[i], name))
+		if (!strcmp(rule->names[i], name) || covers_name(rule->names[i], name))
 			return true;
 	return false;
 }
@@ -155,7 +164,8 @@ static bool has_rule(const struct eg_policy_rule *rule, const struct eg_policy_r
 {
 	++*steps;
 	if (rule->dir != inner->dir || rule->proto != inner->proto || rule->verify_sni > inner->verify_sni ||
-	    rule->verify_connect > inner->verify_connect)
+	    rule->verify_connect != inner->verify_connect || rule->prefetch < inner->prefetch ||
+	    (inner->private_count && inner->name_count))
 		return false;
 	if (inner->proto == IPPROTO_ICMP && !has_types(rule, inner))
 		return false;
@@ -187,7 +197,7 @@ static void lint_shadows(struct eg_policy_reader *reader)
 			return;
 		if (j == i)
 			continue;
-		rule_json(policy, i, &list, &at);
+		eg_policy_rule_json(policy, i, &list, &at);
 		eg_policy_warn(reader, &at, "Drop it, or put it first if it is to count its own traffic",
 			       "Rule %s allows nothing that %s before it doesn't, so it is never used",
 			       policy->rules[i].id, policy->rules[j].id);
@@ -228,6 +238,7 @@ void eg_policy_lint(const struct eg_policy *policy, const char *text, size_t len
 
 	lint_missing(&reader);
 	lint_dests(&reader);
+	eg_policy_lint_names(&reader);
 	lint_shadows(&reader);
 	eg_policy_report(&reader, false, text, len, diags);
 }

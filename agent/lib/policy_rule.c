@@ -64,31 +64,6 @@ static void read_http(struct eg_policy_reader *reader, const struct eg_policy_at
 		*(bool *)into = true;
 }
 
-/* Used by what learns names; the whole document keeps it. */
-static void read_private(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
-			 void *into)
-{
-	struct eg_cidr cidr;
-
-	(void)into;
-	if (!eg_policy_list(reader, at, value, EG_POLICY_DESTS_MAX, "a list of prefixes", "Write [\"10.0.0.0/8\"]"))
-		return;
-	for (size_t i = 0; i < json_array_size(value) && !eg_policy_full(reader); i++) {
-		const struct eg_policy_at here = {at, NULL, i};
-
-		eg_policy_cidr(reader, &here, json_array_get(value, i), "an address or a prefix", &cidr);
-	}
-}
-
-static void read_prefetch(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
-			  void *into)
-{
-	bool unused;
-
-	(void)into;
-	eg_policy_read_bool(reader, at, value, &unused);
-}
-
 static void read_limits(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value, void *into)
 {
 	eg_policy_read_limits(reader, at, value, into, true);
@@ -102,8 +77,8 @@ static const struct eg_policy_key egress_keys[] = {
 	{"types", eg_policy_read_types, 0, 0},
 	{"tls", read_tls, FIELD(verify_sni), 0},
 	{"http", read_http, FIELD(verify_connect), 0},
-	{"private", read_private, 0, 0},
-	{"prefetch", read_prefetch, 0, 0},
+	{"private", eg_policy_read_private, 0, 0},
+	{"prefetch", eg_policy_read_bool, FIELD(prefetch), 0},
 	{"limits", read_limits, FIELD(limits), 0},
 	{"from", read_wrong_dests, 0, EG_POLICY_REFUSED},
 };
@@ -161,14 +136,54 @@ static void check_ports(struct eg_policy_reader *reader, const struct eg_policy_
 		   "\"verify-connect\" is for TCP only");
 }
 
-static void check_names(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *object)
+/* A rule of addresses alone. */
+static void check_addresses(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *object)
 {
 	refuse_key(reader, at, object, "tls", "Leave the key out, or give names",
 		   "\"verify-sni\" needs DNS names in \"to\"");
+	refuse_key(reader, at, object, "http", "Leave the key out, or give names",
+		   "\"verify-connect\" needs the DNS names that a CONNECT may ask the proxy for in \"to\"");
 	refuse_key(reader, at, object, "private", "Leave the key out, or give names",
 		   "\"private\" is about the answers for DNS names, and \"to\" has none");
 	refuse_key(reader, at, object, "prefetch", "Leave the key out, or give names",
 		   "\"prefetch\" is about DNS names, and \"to\" has none");
+}
+
+static bool has_exact_name(const struct eg_policy_rule *rule)
+{
+	for (size_t i = 0; i < rule->name_count; i++)
+		if (strncmp(rule->names[i], "*.", 2))
+			return true;
+	return false;
+}
+
+/* A rule with names. */
+static void check_names(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *object,
+			const struct eg_policy_rule *rule)
+{
+	if (rule->verify_sni && rule->verify_connect)
+		refuse_key(reader, at, object, "http", "Keep one; a rule for each, if both are meant",
+			   "The first data of a connection can't be a ClientHello and a CONNECT");
+	if (rule->prefetch && !has_exact_name(rule))
+		refuse_key(reader, at, object, "prefetch", "Leave the key out, or give exact names",
+			   "Nobody can look up a wildcard, and \"to\" has no other name");
+	if (!rule->verify_connect || rule->proto != IPPROTO_TCP)
+		return;
+	if (!rule->cidr_count)
+		refuse_key(reader, at, object, "http", "Add the proxy's address to \"to\"",
+			   "\"verify-connect\" needs the addresses of the proxy in \"to\"");
+	refuse_key(reader, at, object, "private", "Leave the key out", "It is the proxy that looks up the names of this rule");
+	refuse_key(reader, at, object, "prefetch", "Leave the key out", "It is the proxy that looks up the names of this rule");
+}
+
+static void check_id(struct eg_policy_reader *reader, const struct eg_policy_at *at, const struct eg_policy_rule *rule)
+{
+	const struct eg_policy_at here = {at, "id", 0};
+
+	if (rule->id && !strcmp(rule->id, "self"))
+		eg_policy_error(reader, &here, "Choose another id", "In events \"self\" is the app's own loopback");
+	if (rule->id && !strcmp(rule->id, "dns"))
+		eg_policy_error(reader, &here, "Choose another id", "In events \"dns\" is what goes to the resolvers");
 }
 
 static void check_rule(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *object,
@@ -178,9 +193,7 @@ static void check_rule(struct eg_policy_reader *reader, const struct eg_policy_a
 		check_self(reader, at, object);
 		return;
 	}
-	if (rule->id && !strcmp(rule->id, "self"))
-		eg_policy_error(reader, &(struct eg_policy_at){at, "id", 0}, "Choose another id",
-				"In events \"self\" is the app's own loopback");
+	check_id(reader, at, rule);
 	if (!json_object_get(object, "proto"))
 		eg_policy_error(reader, at, "Add \"proto\": \"tcp\", \"udp\" or \"icmp\"",
 				"The key \"proto\" is missing");
@@ -188,8 +201,12 @@ static void check_rule(struct eg_policy_reader *reader, const struct eg_policy_a
 		check_icmp(reader, at, object);
 	else if (rule->proto)
 		check_ports(reader, at, object, rule);
-	if (rule->dir == EG_DIR_EGRESS && rule->cidr_count && !rule->name_count)
-		check_names(reader, at, object);
+	if (rule->dir != EG_DIR_EGRESS)
+		return;
+	if (rule->name_count)
+		check_names(reader, at, object, rule);
+	else if (rule->cidr_count)
+		check_addresses(reader, at, object);
 }
 
 /* ---- Rules ------------------------------------------------------------------------------------------------ */

@@ -182,7 +182,7 @@ void eg_policy_read(struct eg_policy_reader *reader, const json_t *root)
 		{"cgroups", read_cgroups, 0, 0},
 		{"egress", NULL, 0, 0}, /* after the rest, both at once */
 		{"ingress", NULL, 0, 0},
-		{"dns", eg_policy_read_dns, FIELD(has_dns), 0},
+		{"dns", eg_policy_read_dns, FIELD(dns), 0},
 		{"limits", read_limits, FIELD(limits), 0},
 		{"alerts", eg_policy_read_alerts, FIELD(has_alerts), 0},
 		{"self", eg_policy_read_bool, FIELD(self), 0},

@@ -16,6 +16,7 @@ GOOD = f"""{{
   ]
 }}
 """
+NAMED = GOOD.replace("10.0.0.1", "a.example")
 LIMITS = '"ports": [443], "limits": {"egress": {"bytes": "5MiB", "per": "1h", "action": "drop"}}'
 
 
@@ -100,6 +101,36 @@ TABLE = {
         with_text('"app": "bad"', '"app": "bad", "cgroups": ["../x"]'), 3, 29, "cgroups[0]", "../x", "slice"),
     "a label's key": (
         with_text('"app": "bad"', '"app": "bad", "labels": {"a b": "c"}'), 3, 28, None, "a b", "A-Z"),
+    "a name that is too long": (
+        with_text("10.0.0.1", ".".join(["a" * 62] * 4) + ".b"), 6, 24, "egress[0].to[0]", "251 bytes", "Write"),
+    "verify-sni without names": (
+        with_text("[443]", '[443], "tls": "verify-sni"'), 6, 69, "egress[0].tls", "needs DNS names", "names"),
+    "verify-sni over UDP": (
+        with_text('"tcp", "ports": [443]', '"udp", "ports": [443], "tls": "verify-sni"', NAMED),
+        6, 70, "egress[0].tls", "TCP only", "tcp"),
+    "verify-sni and verify-connect": (
+        with_text("[443]", '[443], "tls": "verify-sni", "http": "verify-connect"', NAMED),
+        6, 91, "egress[0].http", "ClientHello and a CONNECT", "Keep one"),
+    "private without names": (
+        with_text("[443]", '[443], "private": ["10.0.0.0/8"]'), 6, 69, "egress[0].private", "has none", "names"),
+    "an empty private list": (
+        with_text("[443]", '[443], "private": []', NAMED), 6, 81, "egress[0].private", "empty", "Leave"),
+    "prefetch without names": (
+        with_text("[443]", '[443], "prefetch": true'), 6, 69, "egress[0].prefetch", "has none", "names"),
+    "prefetch of a wildcard": (
+        with_text("a.example", "*.example", with_text("[443]", '[443], "prefetch": true', NAMED)),
+        6, 70, "egress[0].prefetch", "wildcard", "exact"),
+    "a resolver by name": (
+        with_text('"app": "bad"', '"app": "bad", "dns": {"resolvers": ["dns.example"]}'),
+        3, 39, "dns.resolvers[0]", "dns.example", "address"),
+    "a type of record that is none": (
+        with_text('"app": "bad"', '"app": "bad", "dns": {"types": ["SVR"]}'), 3, 35, "dns.types[0]", "SVR", "SRV"),
+    "a rate of DNS without a time": (
+        with_text('"app": "bad"', '"app": "bad", "dns": {"rate": "60"}'), 3, 33, "dns.rate", "60", "60/min"),
+    "a suffix with a wildcard": (
+        with_text('"app": "bad"', '"app": "bad", "dns": {"ask_only": ["*.example"]}'),
+        3, 38, "dns.ask_only[0]", "wildcard", '"example"'),
+    "names and nobody to ask": (NAMED, 6, 5, "egress[0].to", "No resolver is known", "resolvers"),
     "nested 10,000 deep": (
         '{"version": 1, "app": "bad", "labels": ' + "[" * 10000 + "]" * 10000 + "}", 1, None, None, "16", "nested"),
 }
@@ -107,8 +138,8 @@ TABLE = {
 
 @pytest.fixture(scope="module")
 def shared():
-    """One host for the whole table: nothing in it changes anything."""
-    with Host() as host:
+    """One host for the whole table: nothing in it changes anything. It has no resolvers."""
+    with Host(resolv_conf="/nonexistent/resolv.conf") as host:
         host.agent.start()
         host.agent.put(policy("bad", [rule(ALLOWED, 443)]))
         yield host
@@ -179,6 +210,17 @@ def test_warnings_are_no_errors(shared):
     assert checked["ok"] is True
     warned = " ".join(diag["message"] for diag in checked["diagnostics"] if diag["level"] == "warning")
     assert "0.0.0.0/0" in warned and "169.254.169.254" in warned
+
+
+def test_warnings_about_names(shared):
+    checked = shared.agent.api("POST", "/v1/policies:check", policy(
+        "open", [rule(["*.co.uk", "a.example"], 443, tls="verify-sni", private=["169.254.0.0/16"]), rule("::/0", 443)],
+        dns={"resolvers": ["10.0.0.2"]}))
+    assert checked["ok"] is True
+    warned = {diag["path"]: diag["message"] for diag in checked["diagnostics"] if diag["level"] == "warning"}
+    assert "everybody's" in warned["egress[0].to[0]"]
+    assert "never granted" in warned["egress[0].private[0]"]
+    assert "verify-sni" in warned["egress[1]"]
 
 
 # ---- By the directory ---------------------------------------------------------------------------------------

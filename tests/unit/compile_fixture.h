@@ -29,6 +29,7 @@ static inline struct eg_policy *fixture_policy(void)
 
 	assert_non_null(policy);
 	strcpy(policy->app, "a");
+	policy->dns.types = EG_POLICY_DNS_TYPES;
 	return policy;
 }
 
@@ -42,7 +43,9 @@ static inline struct eg_policy_rule *fixture_rule(struct eg_policy *policy, enum
 	*rule = (struct eg_policy_rule){.dir = dir, .proto = proto, .line = (unsigned)policy->rule_count, .column = 7};
 	rule->cidrs = calloc(FIXTURE_ROOM, sizeof(*rule->cidrs));
 	rule->ports = calloc(FIXTURE_ROOM, sizeof(*rule->ports));
-	assert_true(rule->cidrs && rule->ports);
+	rule->names = calloc(FIXTURE_ROOM, sizeof(*rule->names));
+	rule->privates = calloc(FIXTURE_ROOM, sizeof(*rule->privates));
+	assert_true(rule->cidrs && rule->ports && rule->names && rule->privates);
 	if (dir == EG_DIR_EGRESS) {
 		assert_int_equal(policy->egress_count, policy->rule_count - 1); /* egress comes first */
 		policy->egress_count++;
@@ -54,6 +57,40 @@ static inline void fixture_to(struct eg_policy_rule *rule, const char *cidr)
 {
 	assert_true(rule->cidr_count < FIXTURE_ROOM);
 	assert_int_equal(eg_cidr_from_text(cidr, &rule->cidrs[rule->cidr_count++]), 0);
+}
+
+/* "api.example.com" or "*.example.com", in normal form. */
+static inline void fixture_name(struct eg_policy_rule *rule, const char *name)
+{
+	assert_true(rule->name_count < FIXTURE_ROOM);
+	rule->names[rule->name_count] = strdup(name);
+	assert_non_null(rule->names[rule->name_count++]);
+}
+
+static inline void fixture_private(struct eg_policy_rule *rule, const char *cidr)
+{
+	assert_true(rule->private_count < FIXTURE_ROOM);
+	assert_int_equal(eg_cidr_from_text(cidr, &rule->privates[rule->private_count++]), 0);
+}
+
+static inline void fixture_ask_only(struct eg_policy *policy, const char *suffix)
+{
+	struct eg_policy_dns *dns = &policy->dns;
+
+	dns->set = true;
+	dns->ask_only = reallocarray(dns->ask_only, dns->ask_only_count + 1, sizeof(*dns->ask_only));
+	assert_non_null(dns->ask_only);
+	dns->ask_only[dns->ask_only_count++] = strdup(suffix);
+}
+
+static inline void fixture_resolver(struct eg_policy *policy, const char *address)
+{
+	struct eg_policy_dns *dns = &policy->dns;
+
+	dns->set = true;
+	dns->resolvers = reallocarray(dns->resolvers, dns->resolver_count + 1, sizeof(*dns->resolvers));
+	assert_non_null(dns->resolvers);
+	assert_int_equal(eg_addr_from_text(address, &dns->resolvers[dns->resolver_count++]), 0);
 }
 
 static inline void fixture_ports(struct eg_policy_rule *rule, uint16_t lo, uint16_t hi)
@@ -79,7 +116,15 @@ static inline void fixture_free(struct eg_policy *policy)
 	for (size_t i = 0; i < policy->rule_count; i++) {
 		free(policy->rules[i].cidrs);
 		free(policy->rules[i].ports);
+		free(policy->rules[i].privates);
+		for (size_t j = 0; j < policy->rules[i].name_count; j++)
+			free(policy->rules[i].names[j]);
+		free(policy->rules[i].names);
 	}
+	for (size_t i = 0; i < policy->dns.ask_only_count; i++)
+		free(policy->dns.ask_only[i]);
+	free(policy->dns.ask_only);
+	free(policy->dns.resolvers);
 	free(policy->rules);
 	free(policy);
 }
@@ -94,7 +139,7 @@ static inline struct eg_compiled *fixture_compile(const struct eg_policy *policy
 	struct eg_compiled *compiled = NULL;
 	struct eg_diags diags = {0};
 
-	assert_int_equal(eg_compile(policy, &compiled, &diags), 0);
+	assert_int_equal(eg_compile(policy, NULL, &compiled, &diags), 0);
 	assert_int_equal(diags.errors, 0);
 	eg_diags_clear(&diags);
 	return compiled;
@@ -106,7 +151,7 @@ static inline void fixture_refused(const struct eg_policy *policy, unsigned line
 	struct eg_compiled *compiled = NULL;
 	struct eg_diags diags = {0};
 
-	assert_int_equal(eg_compile(policy, &compiled, &diags), -EINVAL);
+	assert_int_equal(eg_compile(policy, NULL, &compiled, &diags), -EINVAL);
 	assert_null(compiled);
 	assert_int_equal(diags.errors, 1);
 	assert_int_equal(diags.items[0].level, EG_DIAG_ERROR);
@@ -128,15 +173,15 @@ static inline bool fixture_same_bits(const struct eg_addr *a, const struct eg_ad
 }
 
 /* As the trie: the longest prefix, whatever the family. */
-static inline const struct eg_compiled_prefix *fixture_longest(const struct eg_compiled *compiled, enum eg_dir dir,
-							       const struct eg_addr *addr)
+static inline const struct eg_compiled_prefix *fixture_longest(const struct eg_compiled *compiled,
+							       unsigned table, const struct eg_addr *addr)
 {
 	const struct eg_compiled_prefix *best = NULL;
 
 	for (size_t i = 0; i < compiled->prefix_count; i++) {
 		const struct eg_compiled_prefix *prefix = &compiled->prefixes[i];
 
-		if (prefix->dir == dir && (!best || prefix->cidr.bits > best->cidr.bits) &&
+		if (prefix->table == table && (!best || prefix->cidr.bits > best->cidr.bits) &&
 		    fixture_same_bits(&prefix->cidr.addr, addr, prefix->cidr.bits))
 			best = prefix;
 	}
@@ -162,8 +207,37 @@ static inline const struct eg_match *fixture_search(const struct eg_compiled *co
 	return NULL;
 }
 
+/* As the trie of names: the longest entry. NULL: none, so that the name may not be asked. */
+static inline const struct eg_compiled_name *fixture_find_name(const struct eg_compiled *compiled, const char *name)
+{
+	const struct eg_compiled_name *best = NULL;
+	char key[EG_NAME_SIZE] = "";
+	size_t len = strlen(name);
+
+	assert_true(len && len <= EG_NAME_MAX);
+	for (size_t i = 0; i < len; i++)
+		key[i] = name[len - 1 - i];
+	for (size_t i = 0; i < compiled->name_count; i++) {
+		const struct eg_compiled_name *entry = &compiled->names[i];
+
+		if (!memcmp(&compiled->name_texts[entry->at], key, entry->len) && (!best || entry->len > best->len))
+			best = entry;
+	}
+	return best;
+}
+
+static inline const struct eg_match *fixture_ask_name(const struct eg_compiled *compiled, const char *name,
+						      uint8_t proto, unsigned port)
+{
+	const struct eg_compiled_name *entry = fixture_find_name(compiled, name);
+
+	return entry ? fixture_search(compiled, entry->rules.span.first, entry->rules.span.count,
+				      EG_SERVICE(proto, port)) :
+		       NULL;
+}
+
 /* The rule that allows it, or EG_RULE_NONE. */
-static inline unsigned fixture_ask(const struct eg_compiled *compiled, enum eg_dir dir, const char *address,
+static inline unsigned fixture_ask(const struct eg_compiled *compiled, unsigned table, const char *address,
 				   uint8_t proto, unsigned port)
 {
 	const struct eg_compiled_prefix *prefix;
@@ -171,7 +245,7 @@ static inline unsigned fixture_ask(const struct eg_compiled *compiled, enum eg_d
 	struct eg_addr addr;
 
 	assert_int_equal(eg_addr_from_text(address, &addr), 0);
-	prefix = fixture_longest(compiled, dir, &addr);
+	prefix = fixture_longest(compiled, table, &addr);
 	if (!prefix)
 		return EG_RULE_NONE;
 	match = fixture_search(compiled, prefix->span.first, prefix->span.count, EG_SERVICE(proto, port));

@@ -248,31 +248,6 @@ static void test_bind(void **state)
 
 /* ---- What is refused ------------------------------------------------------------------------ */
 
-static void test_unenforced_is_refused(void **state)
-{
-	char *names[] = {"sheets.googleapis.com"};
-	FIXTURE struct eg_policy *policy = fixture_policy();
-	struct eg_policy_rule *rule;
-
-	(void)state;
-	fixture_allow(policy, OUT, TCP, "10.0.0.1", 443, 443);
-	rule = fixture_allow(policy, OUT, TCP, "10.0.0.1", 443, 443);
-	rule->names = names;
-	rule->name_count = 1;
-	fixture_refused(policy, 2, "egress[1].to", "DNS names are not enforced by this version");
-	rule->name_count = 0;
-	rule->verify_sni = true;
-	fixture_refused(policy, 2, "egress[1].tls", "verify-sni");
-	rule->verify_sni = false;
-	rule->verify_connect = true;
-	fixture_refused(policy, 2, "egress[1].http", "verify-connect");
-	rule->verify_connect = false;
-	rule = fixture_allow(policy, IN, TCP, "10.0.0.1", 443, 443);
-	rule->names = names;
-	rule->name_count = 1;
-	fixture_refused(policy, 3, "ingress[0].from", "DNS names");
-}
-
 static void test_most_intervals(void **state)
 {
 	FIXTURE struct eg_policy *policy = fixture_policy();
@@ -324,7 +299,7 @@ static void test_too_many_intervals_in_all(void **state)
 		snprintf(text, sizeof(text), "10.0.%u.%u", i / 256, i % 256);
 		fixture_allow(policy, OUT, UDP, text, (uint16_t)i, (uint16_t)i);
 	}
-	assert_int_equal(eg_compile(policy, &compiled, &diags), -EINVAL);
+	assert_int_equal(eg_compile(policy, NULL, &compiled, &diags), -EINVAL);
 	assert_int_equal(diags.errors, 1);
 	assert_non_null(strstr(diags.items[0].message, "10.0."));
 	eg_diags_clear(&diags);
@@ -368,7 +343,6 @@ int main(void)
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_self_of_the_policy),
 		cmocka_unit_test(test_bind),
-		cmocka_unit_test(test_unenforced_is_refused),
 		cmocka_unit_test(test_most_intervals),
 		cmocka_unit_test(test_too_many_ports_to_listen_on),
 		cmocka_unit_test(test_too_many_intervals_in_all),

@@ -180,7 +180,7 @@ static void check_tables(const struct eg_compiled *compiled)
 		}
 		for (size_t j = 0; j < i; j++) {
 			const struct eg_compiled_prefix *other = &compiled->prefixes[j];
-			bool same_place = other->dir == prefix->dir && !eg_cidr_compare(&other->cidr, &prefix->cidr);
+			bool same_place = other->table == prefix->table && !eg_cidr_compare(&other->cidr, &prefix->cidr);
 			bool same_content =
 				other->span.count == prefix->span.count &&
 				!memcmp(&compiled->matches[other->span.first], match, prefix->span.count * sizeof(*match));

@@ -66,6 +66,7 @@ static void test_defaults(void **state)
 	assert_string_equal(config->socket, "/run/egret/egret.sock");
 	assert_string_equal(config->bpffs, "/sys/fs/bpf/egret");
 	assert_string_equal(config->state_dir, "/var/lib/egret");
+	assert_string_equal(config->resolv_conf, "/etc/resolv.conf");
 	assert_string_equal(config->log_dir, "/var/log/egret");
 	assert_int_equal(config->max_apps, 1024);
 	assert_int_equal(config->max_rules, 65536);
@@ -94,7 +95,7 @@ static void test_every_key(void **state)
 {
 	CONFIG struct eg_config *config = parse(
 		"{\"cgroup_root\": \"apps.slice/\", \"unknown_cgroup\": \"audit\", \"policy_dir\": \"/p\","
-		" \"socket\": \"/s\", \"bpffs\": \"/b\", \"state_dir\": \"/st\", \"log_dir\": \"/l\","
+		" \"socket\": \"/s\", \"bpffs\": \"/b\", \"state_dir\": \"/st\", \"log_dir\": \"/l\", \"resolv_conf\": \"/r\","
 		" \"max_apps\": 100000, \"max_rules\": 4000000, \"max_lifetime_days\": 7,"
 		" \"metrics_listen\": \"[::1]:9464\", \"metrics_token_file\": \"/t\","
 		" \"groups\": {\"admin\": \"adm\", \"responder\": \"oncall\", \"viewer\": \"soc\"},"
@@ -115,6 +116,7 @@ static void test_every_key(void **state)
 	assert_string_equal(config->bpffs, "/b");
 	assert_string_equal(config->state_dir, "/st");
 	assert_string_equal(config->log_dir, "/l");
+	assert_string_equal(config->resolv_conf, "/r");
 	assert_int_equal(config->max_apps, 100000);
 	assert_int_equal(config->max_rules, 4000000);
 	assert_int_equal(config->max_lifetime_ns, 7 * DAY);

@@ -82,24 +82,29 @@ static void test_defaults(void **state)
 	assert_int_equal(policy->mode, EG_MODE_ENFORCE);
 	assert_true(policy->self);
 	assert_false(policy->raw_sockets || policy->log_full || policy->allow_netns_admin || policy->ingress_set ||
-		     policy->has_dns || policy->has_alerts);
+		     policy->dns.set || policy->has_alerts);
+	assert_int_equal(policy->dns.types, EG_POLICY_DNS_TYPES);
+	assert_int_equal(policy->dns.resolver_count + policy->dns.ask_only_count, 0);
 	assert_null(policy->owner);
 	assert_int_equal(json_object_size(policy->labels), 0);
 	assert_int_equal(policy->rule_count + policy->cgroup_count + policy->limits.egress_count, 0);
 	assert_null(eg_policy_rule_id(policy, 0));
 	assert_string_equal(eg_policy_rule_id(policy, EG_RULE_SELF), "self");
+	assert_string_equal(eg_policy_rule_id(policy, EG_RULE_DNS), "dns");
 	assert_null(eg_policy_rule_id(policy, EG_RULE_NONE));
 }
 
 static void test_every_key(void **state)
 {
 	DIAGS struct eg_diags diags = {0};
+	char address[EG_ADDR_TEXT];
 	POLICY struct eg_policy *policy = parse_with(
 		HEAD ",'$schema':'https://example.com/policy.json','owner':'hr@example.com','ticket':'SEC-1',"
 		     "'purpose':'Directory','catalog_id':'c-1','request_id':'r-1','labels':{'team':'hr','env':'prod'},"
 		     "'mode':'audit','cgroups':['m.slice/a-*.scope','b'],'self':false,'raw_sockets':true,"
 		     "'allow_netns_admin':true,'log':'full',"
-		     "'dns':{'resolvers':['10.0.0.2'],'rate':'60/min','ask_only':['corp.example.com'],'types':['SRV']},"
+		     "'dns':{'resolvers':['10.0.0.2','fd00::53'],'rate':'60/min','ask_only':['Corp.Example.com.','local'],"
+		     "'types':['SRV','TXT','A']},"
 		     "'alerts':[{'when':'denied','over':'20/min','action':'alert'},"
 		     "{'when':'ingress_bytes','over':'100MiB/min','action':'kill'}],"
 		     "'limits':{'egress':[{'bytes':'50MiB','per':'1h'},{'bytes':1000,'per':'1d','action':'kill'}],"
@@ -120,7 +125,16 @@ static void test_every_key(void **state)
 	assert_string_equal(policy->cgroups[1], "b");
 	assert_false(policy->self);
 	assert_true(policy->raw_sockets && policy->allow_netns_admin && policy->log_full);
-	assert_true(policy->has_dns && policy->has_alerts);
+	assert_true(policy->dns.set && policy->has_alerts);
+	assert_int_equal(policy->dns.resolver_count, 2);
+	assert_string_equal(eg_addr_to_text(&policy->dns.resolvers[0], address), "10.0.0.2");
+	assert_string_equal(eg_addr_to_text(&policy->dns.resolvers[1], address), "fd00::53");
+	assert_int_equal(policy->dns.rate, 60);
+	assert_true(policy->dns.rate_per_ns == 60 * NS_PER_S);
+	assert_int_equal(policy->dns.ask_only_count, 2);
+	assert_string_equal(policy->dns.ask_only[0], "corp.example.com");
+	assert_string_equal(policy->dns.ask_only[1], "local");
+	assert_int_equal(policy->dns.types, EG_POLICY_DNS_TYPES | 1u << EG_DNS_BIT_SRV | 1u << EG_DNS_BIT_TXT);
 	assert_int_equal(policy->limits.egress_count, 2);
 	assert_true(policy->limits.egress[0].bytes == 50ull << 20);
 	assert_true(policy->limits.egress[0].per_ns == 3600 * NS_PER_S);
@@ -135,18 +149,15 @@ static void test_every_key(void **state)
 	assert_int_equal(policy->limits.new_flows, 100);
 	assert_true(policy->limits.new_flows_per_ns == 60 * NS_PER_S);
 
-	/* said once each, where they stand, and no error */
-	assert_int_equal(diags.count, 2);
+	/* said once, where it stands, and no error */
+	assert_int_equal(diags.count, 1);
 	assert_int_equal(diags.errors, 0);
 	assert_string_equal(diags.file, "a.json");
-	assert_string_equal(diags.items[0].path, "dns");
-	assert_string_equal(diags.items[1].path, "alerts");
-	for (size_t i = 0; i < 2; i++) {
-		assert_int_equal(diags.items[i].level, EG_DIAG_WARNING);
-		assert_int_equal(diags.items[i].line, 1);
-		assert_true(diags.items[i].column > 1);
-		assert_non_null(strstr(diags.items[i].message, "not yet evaluated by this version"));
-	}
+	assert_string_equal(diags.items[0].path, "alerts");
+	assert_int_equal(diags.items[0].level, EG_DIAG_WARNING);
+	assert_int_equal(diags.items[0].line, 1);
+	assert_true(diags.items[0].column > 1);
+	assert_non_null(strstr(diags.items[0].message, "not yet evaluated by this version"));
 }
 
 /* The hash is of what the policy says, not of how it is written down. */
@@ -191,7 +202,7 @@ static void test_rules(void **state)
 		     "'egress':[{'id':'db','to':['10.20.0.0/16','fd00:20::15','::ffff:10.1.0.0/112'],'proto':'tcp',"
 		     "'ports':[5432,'443','1-9']},\n"
 		     "   {'to':['Sheets.Googleapis.COM.','*.slack.com','10.0.0.1'],'proto':'tcp','ports':'any',"
-		     "'tls':'verify-sni','http':'verify-connect','private':['10.0.0.0/8'],'prefetch':true},\n"
+		     "'tls':'verify-sni','private':['10.0.0.0/8','fd00::1'],'prefetch':true},\n"
 		     "{'to':['10.0.0.1'],'proto':'icmp'}, {'to':['self']},"
 		     "{'to':['10.0.0.1'],'proto':'udp','ports':['any'],'limits':{'egress':[{'bytes':'1kB','per':'10s'}],"
 		     "'ingress':{'bytes':'1','per':'1s'},'new_flows':'10/min'}},"
@@ -228,7 +239,10 @@ static void test_rules(void **state)
 	assert_int_equal(rule->cidr_count, 1);
 	assert_int_equal(rule->port_count, 1);
 	assert_true(rule->ports[0].lo == 0 && rule->ports[0].hi == 65535);
-	assert_true(rule->verify_sni && rule->verify_connect);
+	assert_true(rule->verify_sni && rule->prefetch);
+	assert_false(rule->verify_connect);
+	assert_int_equal(rule->private_count, 2);
+	assert_true(rule->privates[0].bits == 104 && rule->privates[1].bits == 128);
 	assert_int_equal(rule->line, 5);
 	assert_int_equal(rule->column, 4);
 
@@ -378,6 +392,52 @@ static void test_lint_shadows(void **state)
 		    NULL, 0);
 }
 
+#define NAMED(names, more) "{'to':[" names "],'proto':'tcp','ports':[443]" more "}"
+#define SNI               ",'tls':'verify-sni'"
+
+static void test_lint_names(void **state)
+{
+	(void)state;
+	LINT(GOOD ",'egress':[" NAMED("'10.0.0.1','*.com'", "") "]}", {"egress[0].to[1]", "\"*.com\" is everybody's"});
+	LINT(GOOD ",'egress':[" NAMED("'a.example.com','*.co.uk','*.github.io'", "") "]}", {"egress[0].to[1]", "below co.uk"},
+	     {"egress[0].to[2]", "below github.io"});
+	assert_lint(GOOD ",'egress':[" NAMED("'*.example.com','com','a.github.io','*.a.github.io','*.notgithub.io'", "") "]}",
+		    NULL, 0);
+	LINT(GOOD ",'egress':[" NAMED("'a.example'", ",'private':['10.0.0.0/8','169.254.0.0/16','fd00:ec2::254']") "]}",
+	     {"egress[0].private[1]", "169.254.0.0/16 holds 169.254.169.254"}, {"egress[0].private[2]", "never granted"});
+	LINT(GOOD ",'egress':[" NAMED("'a.example'", ",'private':['100.64.0.0/10','168.63.129.16','169.254.170.2']") "]}",
+	     {"egress[0].private[0]", "100.100.100.200"}, {"egress[0].private[1]", "168.63.129.16"},
+	     {"egress[0].private[2]", "169.254.170.2"});
+	LINT(GOOD ",'dns':{'resolvers':['10.0.0.1']},'egress':[" RULE("'10.0.0.1'", "1") "]}", {"dns", "asked for nothing"});
+	assert_lint(GOOD ",'dns':{'ask_only':['a.example']},'egress':[" RULE("'10.0.0.1'", "1") "]}", NULL, 0);
+}
+
+static void test_lint_defeated(void **state)
+{
+	(void)state;
+	LINT(TWO(NAMED("'a.example'", SNI), RULE("'0.0.0.0/0'", "'1-1000'")),
+	     {"egress[1]", "Rule egress[1] allows every address, so what egress[0] says about \"verify-sni\" is never asked"},
+	     {"egress[1].to[0]", "allows every"});
+	LINT(TWO(RULE("'::/0'", "443"), NAMED("'a.example'", SNI)), {"egress[0]", "never asked"},
+	     {"egress[0].to[0]", "allows every"});
+	LINT(TWO(RULE("'::/0'", "80"), NAMED("'a.example'", SNI)), {"egress[0].to[0]", "allows every"});
+	LINT(TWO(RULE("'::/0'", "443"), NAMED("'a.example'", "")), {"egress[0].to[0]", "allows every"});
+	assert_lint(TWO(RULE("'10.0.0.0/8'", "443"), NAMED("'a.example'", SNI)), NULL, 0);
+	LINT(TWO("{'to':['0.0.0.0/0'],'proto':'udp','ports':[443]}", NAMED("'a.example'", SNI)),
+	     {"egress[0].to[0]", "allows every"});
+}
+
+static void test_lint_shadowed_names(void **state)
+{
+	(void)state;
+	LINT(TWO(NAMED("'*.x.example'", ""), NAMED("'a.x.example','*.b.x.example'", SNI)), {"egress[1]", "never used"});
+	assert_lint(TWO(NAMED("'*.x.example'", ""), NAMED("'x.example'", "")), NULL, 0);
+	assert_lint(TWO(NAMED("'*.x.example'", ""), NAMED("'ax.example'", "")), NULL, 0);
+	assert_lint(TWO(NAMED("'*.x.example'", SNI), NAMED("'a.x.example'", "")), NULL, 0);
+	assert_lint(TWO(NAMED("'*.x.example'", ""), NAMED("'a.x.example'", ",'private':['10.0.0.0/8']")), NULL, 0);
+	assert_lint(TWO(NAMED("'a.x.example'", ""), NAMED("'a.x.example'", ",'prefetch':true")), NULL, 0);
+}
+
 /* ---- Scale ------------------------------------------------------------------------------------------------ */
 
 static double seconds(void)
@@ -452,6 +512,9 @@ int main(void)
 		cmocka_unit_test(test_lint_missing),
 		cmocka_unit_test(test_lint_dests),
 		cmocka_unit_test(test_lint_shadows),
+		cmocka_unit_test(test_lint_names),
+		cmocka_unit_test(test_lint_defeated),
+		cmocka_unit_test(test_lint_shadowed_names),
 		cmocka_unit_test(test_large),
 	};
 

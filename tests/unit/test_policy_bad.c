@@ -302,7 +302,28 @@ static void test_rule_keys(void **state)
 		 "has bits set", "\"10.0.0.0/8\""},
 		{R("{'to':['a.example'],'proto':'tcp','ports':[1],'private':[@'b.example']}"), "egress[1].private[0]",
 		 "is not an address or a prefix", "10.0.0.0/8"},
+		{R("{'to':['a.example'],'proto':'tcp','ports':[1],'private':@[]}"), "egress[1].private", "list is empty", "Leave"},
+		{R("{'to':['a.example'],'proto':'tcp','ports':[1],'private':@'10.0.0.0/8'}"), "egress[1].private",
+		 "a list of prefixes", "[\"10.0.0.0/8\"]"},
 		{R("{'to':['a.example'],'proto':'tcp','ports':[1],'prefetch':@1}"), "egress[1].prefetch", "true or false", "Write"},
+		{R("{'to':['10.0.0.1'],'proto':'tcp','ports':[1],@'prefetch':true}"), "egress[1].prefetch", "about DNS names",
+		 "names"},
+		{R("{'to':['*.example'],'proto':'tcp','ports':[1],@'prefetch':true}"), "egress[1].prefetch",
+		 "Nobody can look up a wildcard", "exact names"},
+		{R("{'to':['a.example'],'proto':'udp','ports':[1],@'http':'verify-connect'}"), "egress[1].http", "TCP only",
+		 "tcp"},
+		{R("{'to':['a.example'],'proto':'icmp',@'tls':'verify-sni'}"), "egress[1].tls", "no TLS", "Leave"},
+		{R("{'to':['10.0.0.1'],'proto':'tcp','ports':[1],@'http':'verify-connect'}"), "egress[1].http",
+		 "needs the DNS names", "names"},
+		{R("{'to':['a.example'],'proto':'tcp','ports':[1],@'http':'verify-connect'}"), "egress[1].http",
+		 "needs the addresses of the proxy", "proxy's address"},
+		{R("{'to':['10.0.0.1','a.example'],'proto':'tcp','ports':[1],'tls':'verify-sni',@'http':'verify-connect'}"),
+		 "egress[1].http", "can't be a ClientHello and a CONNECT", "Keep one"},
+		{R("{'to':['10.0.0.1','a.example'],'proto':'tcp','ports':[1],'http':'verify-connect',@'private':['10.0.0.0/8']}"),
+		 "egress[1].private", "the proxy that looks up", "Leave"},
+		{R("{'to':['10.0.0.1','a.example'],'proto':'tcp','ports':[1],'http':'verify-connect',@'prefetch':true}"),
+		 "egress[1].prefetch", "the proxy that looks up", "Leave"},
+		{R("{'id':@'dns','to':['10.0.0.1'],'proto':'icmp'}"), "egress[1].id", "goes to the resolvers", "another id"},
 	};
 
 	(void)state;
@@ -358,10 +379,61 @@ static void test_limits(void **state)
 	assert_all(bad, COUNT(bad));
 }
 
-static void test_later(void **state)
+static void test_dns(void **state)
 {
 	static const struct bad bad[] = {
 		{P("'dns':@[]"), "dns", "an object is wanted", "{"},
+		{P("'dns':{'resolvers':[@'10.0.0.0/8']}"), "dns.resolvers[0]", "A prefix is not", "address"},
+		{P("'dns':{'resolvers':['10.0.0.1',@'dns.example']}"), "dns.resolvers[1]", "is not the address of a resolver",
+		 "address"},
+		{P("'dns':{'resolvers':[@'10.0.0.1:53']}"), "dns.resolvers[0]", "has a port", "port"},
+		{P("'dns':{'resolvers':@[]}"), "dns.resolvers", "empty", "Leave"},
+		{P("'dns':{'resolvers':@'10.0.0.1'}"), "dns.resolvers", "a list of addresses", "[\"10.0.0.2\"]"},
+		{P("'dns':{'rate':@'60'}"), "dns.rate", "60", "60/min"},
+		{P("'dns':{'rate':@60}"), "dns.rate", "a number in a time", "60/min"},
+		{P("'dns':{'ask_only':[@'a..b']}"), "dns.ask_only[0]", "empty label", "Write"},
+		{P("'dns':{'ask_only':['x',@'*.Corp.example']}"), "dns.ask_only[1]", "no wildcard", "Write \"corp.example\""},
+		{P("'dns':{'ask_only':[@1]}"), "dns.ask_only[0]", "a DNS name", "Write"},
+		{P("'dns':{'types':[@'SVR']}"), "dns.types[0]", "not known", "SRV"},
+		{P("'dns':{'types':['A',@'ANY']}"), "dns.types[1]", "not known", "\"AAAA\""},
+		{P("'dns':{'types':@[]}"), "dns.types", "empty", "Leave"},
+		{P("'dns':{@'resolver':['10.0.0.1']}"), "dns.resolver", "not a key of \"dns\"", "\"resolvers\"?"},
+	};
+
+	(void)state;
+	assert_all(bad, COUNT(bad));
+}
+
+/* The longest name that the kernel's tables hold has 251 bytes. */
+static void test_long_names(void **state)
+{
+	char text[600], name[300];
+	struct eg_policy *policy = NULL;
+	DIAGS struct eg_diags diags = {0};
+
+	(void)state;
+	for (size_t len = 250; len <= 254; len++) {
+		int r;
+
+		for (size_t i = 0; i < len; i++)
+			name[i] = i % 50 == 49 && i + 1 < len ? '.' : 'a';
+		name[len] = '\0';
+		snprintf(text, sizeof(text),
+			 "{\"version\":1,\"app\":\"a\",\"expires\":\"2027-01-31T00:00:00Z\","
+			 "\"egress\":[{\"to\":[\"%s\"],\"proto\":\"icmp\"}]}", name);
+		policy = NULL;
+		r = eg_policy_parse("a", text, strlen(text), &policy, &diags);
+		assert_int_equal(r, len <= 251 ? 0 : -EINVAL);
+		eg_policy_free(policy);
+	}
+	assert_int_equal(diags.errors, 3);
+	assert_string_equal(diags.items[0].path, "egress[0].to[0]");
+	assert_non_null(strstr(diags.items[0].message, "more than the 251 bytes"));
+}
+
+static void test_later(void **state)
+{
+	static const struct bad bad[] = {
 		{P("'alerts':@{}"), "alerts", "a list of alerts", "["},
 		{P("'alerts':@[]"), "alerts", "list is empty", "Leave"},
 	};
@@ -374,12 +446,6 @@ static void test_later(void **state)
 static void test_later_inside(void **state)
 {
 	static const struct bad bad[] = {
-		{P("'dns':{'resolvers':[@'10.0.0.0/8']}"), "dns.resolvers[0]", "A prefix is not", "address"},
-		{P("'dns':{'resolvers':@[]}"), "dns.resolvers", "empty", "Leave"},
-		{P("'dns':{'rate':@'60'}"), "dns.rate", "60", "60/min"},
-		{P("'dns':{'ask_only':[@'a..b']}"), "dns.ask_only[0]", "empty label", "Write"},
-		{P("'dns':{'types':[@'SVR']}"), "dns.types[0]", "not known", "SRV"},
-		{P("'dns':{@'resolver':['10.0.0.1']}"), "dns.resolver", "not a key of \"dns\"", "\"resolvers\"?"},
 		{P("'alerts':[{'when':@'denid','over':'1/min','action':'alert'}]"), "alerts[0].when", "not known", "\"denied\"?"},
 		{P("'alerts':[{'when':'denied','over':@'1MB/min','action':'alert'}]"), "alerts[0].over", "1MB/min", "60/min"},
 		{P("'alerts':[{'when':'egress_bytes','over':@'1/fortnight','action':'alert'}]"), "alerts[0].over", "", "100MiB/min"},
@@ -538,6 +604,8 @@ int main(void)
 		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_rule_keys),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_dns),
+		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_later),
 		cmocka_unit_test(test_later_inside),
 		cmocka_unit_test(test_all_errors),

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * host_resolvers.c - follows the host's resolv.conf for the policies that name no resolvers
+ *
+ * Such a policy is compiled again, under its own revision, when the addresses have changed. A
+ * file that is gone, or names nobody, changes nothing: it is being written, or the network is down.
+ */
+#include <string.h>
+
+#include "../lib/log.h"
+#include "agent_impl.h"
+#include "resolvconf.h"
+
+static bool is_other(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev != b->st_dev || a->st_ino != b->st_ino || a->st_size != b->st_size ||
+	       a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec;
+}
+
+static bool is_outdated(const struct eg_entry *entry, const struct eg_resolvers *host)
+{
+	const struct eg_applied *now = entry->now;
+
+	return now && !entry->deleted && now->resolvers_of_host &&
+	       (now->resolver_count != host->count ||
+		memcmp(now->resolvers, host->addr, host->count * sizeof(*host->addr)) != 0);
+}
+
+static int write_again(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	static const struct eg_actor agent_itself = {.role = EG_ROLE_ADMIN, .via = "agent"};
+	const struct eg_applied *now = entry->now;
+	EG_FREE char *origin = now->origin ? strdup(now->origin) : NULL;
+	EG_FREE char *text = strdup(now->text);
+	const struct eg_policy_write write = {
+		.file = origin,
+		.text = text,
+		.len = now->text_len,
+		.expect_app = entry->name,
+		.take_over = true,
+		.at_start = true,
+		.persisted = true,
+		.from = {.source = now->source, .origin = origin, .number = now->number},
+		.actor = &agent_itself,
+	};
+	struct eg_policy_written written;
+	struct eg_error err = {0};
+	int r;
+
+	if (!text || (now->origin && !origin))
+		return -1;
+	r = eg_policies_write(agent, &write, &written, &err);
+	if (!r)
+		json_decref(written.warnings);
+	else
+		eg_log_err("app %s: the host's new resolvers can't be put in force: %s", entry->name, err.message);
+	eg_error_clear(&err);
+	return r;
+}
+
+void eg_host_resolvers_check(struct eg_agent *agent)
+{
+	struct eg_resolvers host;
+	struct stat st = {0};
+	size_t done = 0, outdated = 0;
+
+	if (stat(agent->config->resolv_conf, &st) || !is_other(&st, &agent->resolv_conf))
+		return;
+	agent->resolv_conf = st;
+	if (eg_resolvconf_read(agent->config->resolv_conf, &host) || !host.count)
+		return;
+	for (size_t i = 0; i < agent->count; i++) {
+		if (!is_outdated(agent->by_name[i], &host))
+			continue;
+		outdated++;
+		done += !write_again(agent, agent->by_name[i]);
+	}
+	if (outdated)
+		eg_log_notice("the host's resolvers have changed: %zu of %zu policies that use them were compiled again", done,
+			      outdated);
+}
