@@ -142,5 +142,7 @@ const char *eg_applied_rule_id(const struct eg_applied *applied, uint32_t rule)
 {
 	if (rule == EG_RULE_SELF)
 		return "self";
+	if (rule == EG_RULE_DNS)
+		return "dns";
 	return applied && rule < applied->rule_count ? applied->rule_ids[rule] : NULL;
 }

@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "../lib/revname.h"
+
 /* A string with its length, so that writing it is one memcpy. */
 struct text {
 	const char *s;
@@ -19,7 +21,7 @@ static const struct text type_texts[EG_EVENT_COUNT_] = {
 	[EG_EVENT_FLOW_UPDATE] = TEXT("flow"),	  [EG_EVENT_FLOW_END] = TEXT("flow"),
 	[EG_EVENT_DENY] = TEXT("deny"),		  [EG_EVENT_CAP] = TEXT("cap"),
 	[EG_EVENT_RATE] = TEXT("rate"),		  [EG_EVENT_KILL] = TEXT("kill"),
-	[EG_EVENT_EXPIRE] = TEXT("expire"),
+	[EG_EVENT_EXPIRE] = TEXT("expire"),	  [EG_EVENT_DNS] = TEXT("dns"),
 };
 
 static const struct text reason_texts[EG_REASON_COUNT_] = {
@@ -36,9 +38,8 @@ static const struct text hook_texts[EG_HOOK_COUNT_] = {
 
 /* Types that the agent itself posts or writes, beside those of the kernel. */
 static const struct text other_types[] = {
-	TEXT("restore"), TEXT("policy"), TEXT("dns"),  TEXT("alert"),
-	TEXT("agent"),	 TEXT("relax"),	 TEXT("tag"),  TEXT("lost"),
-	TEXT("suppressed"),
+	TEXT("restore"), TEXT("policy"), TEXT("alert"), TEXT("agent"),
+	TEXT("relax"),	 TEXT("tag"),	 TEXT("lost"),	TEXT("suppressed"),
 };
 
 static char *put_text(char *p, const struct text *text)
@@ -232,7 +233,34 @@ static char *put_flow_id(char *p, const struct eg_event *e)
 	return p;
 }
 
-static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_event *e)
+static char *put_name(char *p, const char *member, const char *rev, size_t size)
+{
+	if (!rev[0])
+		return p;
+	p = eg_out_lit(p, ",\"");
+	p = eg_out_bytes(p, member, strlen(member));
+	p = eg_out_lit(p, "\":\"");
+	p += eg_revname_put(p, rev, size);
+	*p++ = '"';
+	return p;
+}
+
+/* Of flows and denials: what the address was granted for, and what the client itself says. */
+static char *put_names(char *p, const struct eg_event *e, const struct eg_event_named *named)
+{
+	if (!named)
+		return p;
+	p = put_name(p, "name", named->name, sizeof(named->name));
+	if (!named->sni[0])
+		return p;
+	p = put_name(p, "sni", named->sni, sizeof(named->sni));
+	if (e->flags & EG_FLOW_VERIFIED)
+		return eg_out_lit(p, ",\"verified\":true");
+	return eg_out_lit(p, ",\"verified\":false");
+}
+
+static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_event *e,
+		      const struct eg_event_named *named)
 {
 	uint64_t start_utc_ns = e->start_boot_ns + (uint64_t)stamp->utc_offset_ns;
 
@@ -243,6 +271,7 @@ static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_eve
 	else
 		p = eg_out_lit(p, ",\"phase\":\"end\"");
 	p = put_flow_id(p, e);
+	p = put_names(p, e, named);
 	p = put_verdict(p, e->audited ? "audit" : "allow", e);
 	p = put_volume(p, &e->seen);
 	if (e->start_boot_ns) {
@@ -265,12 +294,9 @@ static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_eve
 	return p;
 }
 
-static char *put_deny(char *p, const struct eg_event *e)
+/* Of one packet. */
+static char *put_packet(char *p, const struct eg_event *e)
 {
-	p = put_verdict(p, e->audited ? "audit" : "deny", e);
-	p = eg_out_lit(p, ",\"hook\":\"");
-	p = put_enum(p, hook_texts, EG_HOOK_COUNT_, e->hook);
-	*p++ = '"';
 	if (e->seen.packets_out || e->seen.bytes_out) {
 		p = NUMBER(p, "bytes_out", e->seen.bytes_out);
 		p = NUMBER(p, "packets_out", e->seen.packets_out);
@@ -282,12 +308,92 @@ static char *put_deny(char *p, const struct eg_event *e)
 	return p;
 }
 
+static char *put_deny(char *p, const struct eg_event *e, const struct eg_event_named *named)
+{
+	p = put_names(p, e, named);
+	p = put_verdict(p, e->audited ? "audit" : "deny", e);
+	p = eg_out_lit(p, ",\"hook\":\"");
+	p = put_enum(p, hook_texts, EG_HOOK_COUNT_, e->hook);
+	*p++ = '"';
+	return put_packet(p, e);
+}
+
+static const struct text *dns_action(const struct eg_event *e)
+{
+	static const struct text learned = TEXT("learned"), forged = TEXT("forged"), refused = TEXT("refused"),
+				 dropped = TEXT("dropped");
+
+	if (e->reason == EG_REASON_NONE)
+		return &learned;
+	if (e->reason == EG_REASON_DNS_UNASKED)
+		return &forged;
+	return e->dir == EG_DIR_EGRESS ? &refused : &dropped;
+}
+
+/* RFC 3597 has a name for a type without one. */
+static char *put_qtype(char *p, uint16_t qtype)
+{
+	if (!qtype)
+		return p;
+	p = eg_out_lit(p, ",\"qtype\":\"");
+	switch (qtype) {
+#define X(name, number)                       \
+	case number:                          \
+		p = eg_out_lit(p, #name "\""); \
+		return p;
+		EG_DNS_TYPES(X)
+#undef X
+	default:
+		p = eg_out_lit(p, "TYPE");
+		p = eg_out_u64(p, qtype);
+		*p++ = '"';
+		return p;
+	}
+}
+
+static char *put_addresses(char *p, const struct eg_event_named *named)
+{
+	unsigned count = named->dns.addr_count;
+
+	if (!count)
+		return p;
+	p = eg_out_lit(p, ",\"addresses\":[");
+	for (unsigned i = 0; i < count && i < EG_EVENT_ADDRS; i++) {
+		if (i)
+			*p++ = ',';
+		*p++ = '"';
+		p = eg_out_addr(p, &named->dns.addr[i]);
+		*p++ = '"';
+	}
+	*p++ = ']';
+	p = NUMBER(p, "address_count", count);
+	return NUMBER(p, "ttl", named->dns.ttl_s);
+}
+
+static char *put_dns(char *p, const struct eg_event *e, const struct eg_event_named *named)
+{
+	const char *verdict = e->reason == EG_REASON_NONE ? "allow" : e->audited ? "audit" : "deny";
+
+	p = eg_out_lit(p, ",\"action\":\"");
+	p = put_text(p, dns_action(e));
+	*p++ = '"';
+	if (named) {
+		p = put_name(p, "name", named->name, sizeof(named->name));
+		p = put_qtype(p, named->dns.qtype);
+		p = put_addresses(p, named);
+	}
+	p = put_verdict(p, verdict, e);
+	return put_packet(p, e);
+}
+
 static char *put_rate(char *p, const struct eg_event *e)
 {
 	if (!e->limit)
 		return p;
 	if (e->reason == EG_REASON_NEW_FLOWS)
 		return NUMBER(p, "limit_flows_per_min", 60000000000u / e->limit);
+	if (e->reason == EG_REASON_DNS_RATE)
+		return NUMBER(p, "limit_queries_per_min", 60000000000u / e->limit);
 	return NUMBER(p, "limit_bits_per_s", 65536ull * 8 * 1000000000 / e->limit);
 }
 
@@ -319,8 +425,8 @@ static char *put_notice(char *p, struct eg_event_stamp *stamp, const struct eg_e
 	return p;
 }
 
-char *eg_event_json(char *p, struct eg_event_stamp *stamp, const struct eg_event *e, const char *meta,
-		    size_t meta_len)
+char *eg_event_json(char *p, struct eg_event_stamp *stamp, const struct eg_event *e,
+		    const struct eg_event_named *named, const char *meta, size_t meta_len)
 {
 	const struct text *type = &type_texts[e->type < EG_EVENT_COUNT_ ? e->type : EG_EVENT_NONE];
 
@@ -339,10 +445,13 @@ char *eg_event_json(char *p, struct eg_event_stamp *stamp, const struct eg_event
 	case EG_EVENT_FLOW_START:
 	case EG_EVENT_FLOW_UPDATE:
 	case EG_EVENT_FLOW_END:
-		p = put_flow(p, stamp, e);
+		p = put_flow(p, stamp, e, named);
 		break;
 	case EG_EVENT_DENY:
-		p = put_deny(p, e);
+		p = put_deny(p, e, named);
+		break;
+	case EG_EVENT_DNS:
+		p = put_dns(p, e, named);
 		break;
 	default:
 		p = put_notice(p, stamp, e);

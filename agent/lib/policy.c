@@ -59,6 +59,8 @@ const char *eg_policy_rule_id(const struct eg_policy *policy, uint32_t rule)
 {
 	if (rule == EG_RULE_SELF)
 		return "self";
+	if (rule == EG_RULE_DNS)
+		return "dns";
 	return rule < policy->rule_count ? policy->rules[rule].id : NULL;
 }
 

@@ -123,7 +123,7 @@ void eg_policy_lint(const struct eg_policy *policy, const char *text, size_t len
 /* Whether it can be an app's name: [a-z0-9][a-z0-9._-]{0,62}. */
 bool eg_policy_app_name(const char *name);
 
-/* Name of a rule's number in events: its id, "self" for EG_RULE_SELF, or NULL. */
+/* Name of a rule's number in events: its id, "self" for EG_RULE_SELF, "dns" for EG_RULE_DNS, or NULL. */
 const char *eg_policy_rule_id(const struct eg_policy *policy, uint32_t rule);
 
 #endif

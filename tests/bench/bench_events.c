@@ -115,7 +115,7 @@ static int measure(struct eg_events *ev, int program, uint64_t count, double *re
 
 		while (sent + BATCH > written(ev) + RING_ROOM)
 			usleep(200);
-		if (ring_submit(program, &e, BATCH) != 0)
+		if (ring_submit(program, &e, sizeof(e), BATCH) != 0)
 			return -EIO;
 		sent += BATCH;
 	}
@@ -154,7 +154,7 @@ int main(int argc, char **argv)
 
 	snprintf(dir, sizeof(dir), "%s/egret-bench-XXXXXX", argc > 2 ? argv[2] : "/var/tmp");
 	config.flow_events_fd = ring_map(RING_BYTES);
-	program = config.flow_events_fd < 0 ? -1 : ring_program(config.flow_events_fd);
+	program = config.flow_events_fd < 0 ? -1 : ring_program(config.flow_events_fd, sizeof(struct eg_event));
 	if (program < 0 || !mkdtemp(dir)) {
 		fprintf(stderr, "bench_events: %s\n", strerror(errno));
 		return 1;
