@@ -5,7 +5,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
-#include "../lib/revname.h"
+#include "event_names.h"
 
 /* A string with its length, so that writing it is one memcpy. */
 struct text {
@@ -233,32 +233,6 @@ static char *put_flow_id(char *p, const struct eg_event *e)
 	return p;
 }
 
-static char *put_name(char *p, const char *member, const char *rev, size_t size)
-{
-	if (!rev[0])
-		return p;
-	p = eg_out_lit(p, ",\"");
-	p = eg_out_bytes(p, member, strlen(member));
-	p = eg_out_lit(p, "\":\"");
-	p += eg_revname_put(p, rev, size);
-	*p++ = '"';
-	return p;
-}
-
-/* Of flows and denials: what the address was granted for, and what the client itself says. */
-static char *put_names(char *p, const struct eg_event *e, const struct eg_event_named *named)
-{
-	if (!named)
-		return p;
-	p = put_name(p, "name", named->name, sizeof(named->name));
-	if (!named->sni[0])
-		return p;
-	p = put_name(p, "sni", named->sni, sizeof(named->sni));
-	if (e->flags & EG_FLOW_VERIFIED)
-		return eg_out_lit(p, ",\"verified\":true");
-	return eg_out_lit(p, ",\"verified\":false");
-}
-
 static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_event *e,
 		      const struct eg_event_named *named)
 {
@@ -271,7 +245,7 @@ static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_eve
 	else
 		p = eg_out_lit(p, ",\"phase\":\"end\"");
 	p = put_flow_id(p, e);
-	p = put_names(p, e, named);
+	p = eg_event_names_json(p, e, named);
 	p = put_verdict(p, e->audited ? "audit" : "allow", e);
 	p = put_volume(p, &e->seen);
 	if (e->start_boot_ns) {
@@ -310,7 +284,7 @@ static char *put_packet(char *p, const struct eg_event *e)
 
 static char *put_deny(char *p, const struct eg_event *e, const struct eg_event_named *named)
 {
-	p = put_names(p, e, named);
+	p = eg_event_names_json(p, e, named);
 	p = put_verdict(p, e->audited ? "audit" : "deny", e);
 	p = eg_out_lit(p, ",\"hook\":\"");
 	p = put_enum(p, hook_texts, EG_HOOK_COUNT_, e->hook);
@@ -318,70 +292,11 @@ static char *put_deny(char *p, const struct eg_event *e, const struct eg_event_n
 	return put_packet(p, e);
 }
 
-static const struct text *dns_action(const struct eg_event *e)
-{
-	static const struct text learned = TEXT("learned"), forged = TEXT("forged"), refused = TEXT("refused"),
-				 dropped = TEXT("dropped");
-
-	if (e->reason == EG_REASON_NONE)
-		return &learned;
-	if (e->reason == EG_REASON_DNS_UNASKED)
-		return &forged;
-	return e->dir == EG_DIR_EGRESS ? &refused : &dropped;
-}
-
-/* RFC 3597 has a name for a type without one. */
-static char *put_qtype(char *p, uint16_t qtype)
-{
-	if (!qtype)
-		return p;
-	p = eg_out_lit(p, ",\"qtype\":\"");
-	switch (qtype) {
-#define X(name, number)                       \
-	case number:                          \
-		p = eg_out_lit(p, #name "\""); \
-		return p;
-		EG_DNS_TYPES(X)
-#undef X
-	default:
-		p = eg_out_lit(p, "TYPE");
-		p = eg_out_u64(p, qtype);
-		*p++ = '"';
-		return p;
-	}
-}
-
-static char *put_addresses(char *p, const struct eg_event_named *named)
-{
-	unsigned count = named->dns.addr_count;
-
-	if (!count)
-		return p;
-	p = eg_out_lit(p, ",\"addresses\":[");
-	for (unsigned i = 0; i < count && i < EG_EVENT_ADDRS; i++) {
-		if (i)
-			*p++ = ',';
-		*p++ = '"';
-		p = eg_out_addr(p, &named->dns.addr[i]);
-		*p++ = '"';
-	}
-	*p++ = ']';
-	p = NUMBER(p, "address_count", count);
-	return NUMBER(p, "ttl", named->dns.ttl_s);
-}
-
 static char *put_dns(char *p, const struct eg_event *e, const struct eg_event_named *named)
 {
 	const char *verdict = e->reason == EG_REASON_NONE ? "allow" : e->audited ? "audit" : "deny";
 
-	p = eg_out_lit(p, ",\"action\":\"");
-	p = put_text(p, dns_action(e));
-	*p++ = '"';
-	if (named) {
-		p = put_name(p, "name", named->name, sizeof(named->name));
-		p = put_qtype(p, named->dns.qtype);
-		p = put_addresses(p, named);
-	}
+	p = eg_event_dns_json(p, e, named);
 	p = put_verdict(p, verdict, e);
 	return put_packet(p, e);
 }
