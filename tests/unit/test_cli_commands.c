@@ -276,9 +276,9 @@ static void test_grants(void **state)
 	RUN(&o, "app a", OK(many));
 	assert_has(o.fake.requests[0], "GET /v1/apps/a?grants=1 HTTP/1.1");
 	assert_has(o.out, "40 of at most 512 addresses from DNS; 3 made room while they were good");
-	assert_has(o.out, "NAME         ADDRESS      AGE     REST\n");
-	assert_has(o.out, "n0.example   192.0.2.0     0s       1m\n");
-	assert_has(o.out, "n1.example   192.0.2.1     1s  expired\n");
+	assert_has(o.out, "NAME         ADDRESS     AGE     REST\n");
+	assert_has(o.out, "n0.example   192.0.2.0    0s       1m\n");
+	assert_has(o.out, "n1.example   192.0.2.1    1s  expired\n");
 	assert_has(o.out, "n29.example");
 	assert_lacks(o.out, "n30.example");
 	assert_has(o.out, "and 10 more");
