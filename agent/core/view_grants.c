@@ -21,13 +21,10 @@
 void eg_grants_of(struct eg_agent *agent, const struct eg_entry *entry, struct eg_grants *ret)
 {
 	const struct eg_app_state *state = eg_entry_state(agent, entry);
-	uint32_t tail = __atomic_load_n(&state->grant_tail, __ATOMIC_ACQUIRE);
-	uint32_t used = __atomic_load_n(&state->grant_head, __ATOMIC_ACQUIRE) - tail;
-	uint32_t max = eg_kern_host(agent->kern)->grants_max;
 
 	*ret = (struct eg_grants){
-		.used = used < max ? used : max,
-		.max = max,
+		.used = __atomic_load_n(&state->grants, __ATOMIC_RELAXED),
+		.max = eg_kern_host(agent->kern)->grants_max,
 		.evicted = __atomic_load_n(&state->grants_evicted, __ATOMIC_RELAXED),
 		.learned = __atomic_load_n(&state->dns_learned, __ATOMIC_RELAXED),
 	};

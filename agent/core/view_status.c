@@ -20,7 +20,7 @@ void eg_fills(struct eg_agent *agent, struct eg_fill ret[EG_FILLS])
 		const struct eg_app_state *state = &eg_kern_app(agent->kern, slot)->state;
 
 		peers += state->peers;
-		grants += state->grant_head - state->grant_tail;
+		grants += state->grants;
 	}
 	ret[0] = (struct eg_fill){"apps", agent->count, eg_kern_slots(agent->kern) - 1};
 	ret[1] = (struct eg_fill){"rules", agent->rules_used, eg_kern_rule_count(agent->kern)};
