@@ -14,21 +14,16 @@
 
 void eg_fills(struct eg_agent *agent, struct eg_fill ret[EG_FILLS])
 {
-	uint64_t peers = 0, grants = 0;
+	uint64_t peers = 0;
 
-	for (uint32_t slot = 0; slot < agent->slots_used; slot++) {
-		const struct eg_app_state *state = &eg_kern_app(agent->kern, slot)->state;
-
-		peers += state->peers;
-		grants += state->grants;
-	}
+	for (uint32_t slot = 0; slot < agent->slots_used; slot++)
+		peers += eg_kern_app(agent->kern, slot)->state.peers;
 	ret[0] = (struct eg_fill){"apps", agent->count, eg_kern_slots(agent->kern) - 1};
 	ret[1] = (struct eg_fill){"rules", agent->rules_used, eg_kern_rule_count(agent->kern)};
 	ret[2] = (struct eg_fill){"matches", agent->match_ranges.used, agent->match_ranges.total};
 	ret[3] = (struct eg_fill){"rulesets", agent->ruleset_ranges.used, agent->ruleset_ranges.total};
 	ret[4] = (struct eg_fill){"cgroups", agent->tag_count, eg_kern_map_max(agent->kern, EG_MAP_CGROUPS)};
 	ret[5] = (struct eg_fill){"peers", peers, eg_kern_map_max(agent->kern, EG_MAP_PEERS)};
-	ret[6] = (struct eg_fill){"grants", grants, eg_kern_map_max(agent->kern, EG_MAP_GRANTS)};
 }
 
 /* ---- Alarms --------------------------------------------------------------------------------- */

@@ -90,4 +90,3 @@ def test_metrics_have_grants(agent, tables):
     text = agent.get("/metrics")
     for metric in ("egret_dns_learned_total", "egret_grants", "egret_grants_evicted_total"):
         assert f'\n{metric}{{app="web"}} 0\n' in text
-    assert 'egret_table_size{table="grants"}' in text
