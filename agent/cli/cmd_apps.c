@@ -132,8 +132,8 @@ static void learned_row(struct eg_table *table, const json_t *app)
 		return;
 	eg_table_cell(table, EG_STYLE_BOLD, "learned");
 	eg_table_cellf(table, evicted ? EG_STYLE_WARN : EG_STYLE_NONE,
-		       "%" PRIu64 " of at most %" PRIu64 " addresses from DNS; %" PRIu64 " made room while they were good", used,
-		       eg_json_u64(grants, "max"), evicted);
+		       "%" PRIu64 " of at most %" PRIu64 " addresses from DNS; %" PRIu64
+		       " made room while they were good", used, eg_json_u64(grants, "max"), evicted);
 }
 
 static void print_rules(const struct eg_cli *cli, const json_t *rules)

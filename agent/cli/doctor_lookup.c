@@ -108,8 +108,8 @@ static bool before_dns(char *sources, char *ret, size_t size)
 
 static void check_nsswitch(struct eg_doctor *doctor, int root, const char *shown)
 {
-	static const char fix[] = "Write \"hosts: files dns\" there (apps in containers have a file of their own: see --root), "
-				  "or set \"prefetch\" for the rules' exact names";
+	static const char fix[] = "Write \"hosts: files dns\" there (apps in containers have a file of their own: see "
+				  "--root), or set \"prefetch\" for the rules' exact names";
 	char text[TEXT_MAX], sources[200];
 	char *rest = text, *hosts;
 	int r = read_below(root, "etc/nsswitch.conf", text, sizeof(text));
@@ -120,16 +120,19 @@ static void check_nsswitch(struct eg_doctor *doctor, int root, const char *shown
 	}
 	hosts = r < 0 ? NULL : next_line(&rest, "hosts:");
 	if (!hosts) /* glibc then takes "files dns", musl and Go know no other */
-		eg_doctor_ok(doctor, "lookups", "%s/etc/nsswitch.conf names no source for hosts, so it is files and dns", shown);
+		eg_doctor_ok(doctor, "lookups", "%s/etc/nsswitch.conf names no source for hosts: it is files and dns",
+			     shown);
 	else if (!before_dns(hosts, sources, sizeof(sources)))
-		eg_doctor_warn(doctor, "lookups", fix, "%s/etc/nsswitch.conf looks hosts up without dns%s%s: " GRANTS_NOTHING,
-			       shown, sources[0] ? ", by " : "", sources);
+		eg_doctor_warn(doctor, "lookups", fix,
+			       "%s/etc/nsswitch.conf looks hosts up without dns%s%s: " GRANTS_NOTHING, shown,
+			       sources[0] ? ", by " : "", sources);
 	else if (sources[0])
 		eg_doctor_warn(doctor, "lookups", fix,
-			       "%s/etc/nsswitch.conf has \"%s\" before dns, which does not look up through the app's own sockets: "
-			       GRANTS_NOTHING, shown, sources);
+			       "%s/etc/nsswitch.conf has \"%s\" before dns, which does not look up through the app's "
+			       "own sockets: " GRANTS_NOTHING, shown, sources);
 	else
-		eg_doctor_ok(doctor, "lookups", "%s/etc/nsswitch.conf looks hosts up by the app's own DNS queries", shown);
+		eg_doctor_ok(doctor, "lookups", "%s/etc/nsswitch.conf looks hosts up by the app's own DNS queries",
+			     shown);
 }
 
 /* ---- nscd ------------------------------------------------------------------------------------- */
@@ -171,7 +174,7 @@ static void check_nscd(struct eg_doctor *doctor, int root, const char *shown)
 		eg_doctor_ok(doctor, "lookups", "nscd runs, but does not look hosts up (%s/etc/nscd.conf)", shown);
 	else
 		eg_doctor_warn(doctor, "lookups",
-			       "Write \"enable-cache hosts no\" into nscd.conf and restart it, or keep its socket from the apps",
+			       "Write \"enable-cache hosts no\" into nscd.conf and restart it, or hide its socket",
 			       "nscd runs, and looks hosts up in the apps' place: " GRANTS_NOTHING);
 }
 
@@ -187,7 +190,7 @@ void eg_doctor_lookups(struct eg_doctor *doctor, const char *root, const json_t 
 	json_array_foreach(json_object_get(apps, "apps"), i, app)
 		named += eg_json_true(app, "names");
 	if (!root && apps && !named) {
-		eg_doctor_ok(doctor, "lookups", "no policy has DNS names, so it does not matter how apps look names up");
+		eg_doctor_ok(doctor, "lookups", "no policy has DNS names, so how apps look names up does not matter");
 		return;
 	}
 	fd = open(root ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -199,7 +202,8 @@ void eg_doctor_lookups(struct eg_doctor *doctor, const char *root, const json_t 
 		i--;
 	snprintf(shown, sizeof(shown), "%.*s", (int)i, root ? root : "");
 	if (named)
-		eg_doctor_ok(doctor, "lookups", "%zu app%s policies with DNS names", named, named == 1 ? " has" : "s have");
+		eg_doctor_ok(doctor, "lookups", "%zu app%s policies with DNS names", named,
+			     named == 1 ? " has" : "s have");
 	check_nsswitch(doctor, fd, shown);
 	check_nscd(doctor, fd, shown);
 }

@@ -82,7 +82,10 @@ int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, con
 /* POST /v1/tags: path below the cgroup2 mount, or absolute. When it returns, enforcement is on */
 int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, const struct eg_actor *actor,
 		 json_t **ret, struct eg_error *err);
-/* GET /v1/explain: dest is ADDR, ADDR:PORT, [ADDR]:PORT, NAME, NAME:PORT; proto "tcp" "udp" "icmp"; dir "egress" "ingress" */
+/*
+ * GET /v1/explain: dest is ADDR, ADDR:PORT, [ADDR]:PORT, NAME, NAME:PORT; proto "tcp" "udp" "icmp";
+ * dir "egress" "ingress"
+ */
 int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, const char *proto,
 		     const char *dir, json_t **ret, struct eg_error *err);
 /* GET /v1/denied: app may be NULL (all); since_ns 0: everything kept */

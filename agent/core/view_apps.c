@@ -140,9 +140,10 @@ static json_t *app_json(struct eg_agent *agent, const struct eg_entry *entry)
 {
 	const struct eg_applied *now = entry->now;
 	const char *state = eg_registry_state(agent, entry);
-	json_t *app = json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b}", "app", entry->name, "state", state, "owner",
-				text_or_null(now ? now->owner : NULL), "ticket", text_or_null(now ? now->ticket : NULL),
-				"labels", now ? json_deep_copy(now->labels) : json_object(), "policy_rev",
+	json_t *app = json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b}", "app", entry->name, "state", state,
+				"owner", text_or_null(now ? now->owner : NULL), "ticket",
+				text_or_null(now ? now->ticket : NULL), "labels",
+				now ? json_deep_copy(now->labels) : json_object(), "policy_rev",
 				text_or_null(now ? now->rev : NULL), "source",
 				text_or_null(now ? eg_source_name(now->source) : NULL), "expires",
 				now ? eg_time_json(now->expires_utc_ns) : json_null(), "cgroups",
@@ -222,14 +223,15 @@ json_t *eg_rules_json(const struct eg_applied *now)
 static void add_details(struct eg_agent *agent, const struct eg_entry *entry, json_t *app)
 {
 	uint64_t relax = eg_entry_ctl(agent, entry)->relax_until_boot_ns;
-	json_t *more = json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i}", "holds", eg_holds_json(agent, entry->name),
-				 "relax_until",
+	json_t *more = json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i}", "holds",
+				 eg_holds_json(agent, entry->name), "relax_until",
 				 relax > eg_clock_boot_ns() ? eg_time_json(relax + (uint64_t)eg_clock_utc_offset_ns()) :
 							      json_null(),
 				 "purpose", text_or_null(entry->now ? entry->now->purpose : NULL), "rules",
 				 eg_rules_json(entry->now), "caps", eg_caps_json(agent, entry), "reasons",
 				 reasons_json(agent, entry), "cgroup_ids", cgroups_json(agent, entry, true), "losses",
-				 losses_json(agent, entry), "grants", eg_grants_json(agent, entry), "slot", (int)entry->slot, "gen", (int)entry->gen);
+				 losses_json(agent, entry), "grants", eg_grants_json(agent, entry), "slot",
+				 (int)entry->slot, "gen", (int)entry->gen);
 
 	json_object_update(app, more);
 	if (entry->now && entry->now->origin)

@@ -49,7 +49,8 @@ static json_t *grant_json(const struct eg_addr *addr, const struct eg_grant *gra
 	return json_pack("{s:s,s:s,s:o,s:o,s:I,s:I,s:b}", "name", eg_revname_text(grant->text, name), "address",
 			 eg_addr_to_text(addr, address), "learned", eg_time_json(grant->learned_boot_ns + offset),
 			 "expires", eg_time_json(grant->expires_boot_ns + offset), "age_s",
-			 (json_int_t)(age / EG_NS_PER_S), "rest_s", (json_int_t)(rest / EG_NS_PER_S), "expired", rest == 0);
+			 (json_int_t)(age / EG_NS_PER_S), "rest_s", (json_int_t)(rest / EG_NS_PER_S), "expired",
+			 rest == 0);
 }
 
 static bool read_grant(struct eg_agent *agent, const struct eg_grant_key *key, struct eg_grant *ret)

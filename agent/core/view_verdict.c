@@ -55,10 +55,11 @@ static int query_parse(const char *dest, const char *proto, const char *dir, str
 	ret->dir = dir && strcmp(dir, "ingress") == 0 ? EG_DIR_INGRESS : EG_DIR_EGRESS;
 	if (!dest || (eg_addr_port_from_text(dest, &ret->addr, &ret->port) < 0 && !parse_name(dest, ret)))
 		return eg_error_set(err, 400, "bad_query",
-				    "dest is ADDRESS:PORT, [ADDRESS]:PORT, NAME:PORT or (for icmp) ADDRESS or NAME, not \"%s\".",
-				    dest ? dest : "");
+				    "dest is ADDRESS:PORT, [ADDRESS]:PORT, NAME:PORT or (for icmp) ADDRESS or NAME, "
+				    "not \"%s\".", dest ? dest : "");
 	if (ret->by_name && ret->dir == EG_DIR_INGRESS)
-		return eg_error_set(err, 400, "bad_query", "Who reaches the app is known by address, not by name: \"%s\".", dest);
+		return eg_error_set(err, 400, "bad_query",
+				    "Who reaches the app is known by address, not by name: \"%s\".", dest);
 	if (ret->proto != IPPROTO_ICMP && !ret->port)
 		return eg_error_set(err, 400, "bad_query", "Say which port: %s:PORT.", dest);
 	if (ret->proto == IPPROTO_ICMP) {
@@ -185,7 +186,8 @@ static json_t *nearest_json(const struct eg_applied *now, const struct query *qu
 
 	json_array_foreach(rules, i, rule) {
 		if (json_array_size(list) < NEAREST_MAX && near_text(rule, query, reason, why, sizeof(why)))
-			json_array_append_new(list, json_pack("{s:O,s:s}", "id", json_object_get(rule, "id"), "why", why));
+			json_array_append_new(list, json_pack("{s:O,s:s}", "id", json_object_get(rule, "id"), "why",
+							      why));
 	}
 	json_decref(rules);
 	return list;
@@ -206,9 +208,9 @@ static uint32_t used_up(struct eg_agent *agent, const struct eg_entry *entry, co
 	return EG_REASON_NONE;
 }
 
-#define CAUSES                                                                                                        \
-	". Likely causes: the app remembers an address for longer than it is good; or it was looked up otherwise than " \
-	"by the app's own DNS query: through nscd, nss-resolve, /etc/hosts or DNS over HTTPS"
+#define CAUSES                                                                                                  \
+	". Likely causes: the app remembers an address for longer than it is good; or it was looked up "        \
+	"otherwise than by the app's own DNS query: through nscd, nss-resolve, /etc/hosts or DNS over HTTPS"
 
 static char *sentence(const struct eg_entry *entry, const struct query *query, const struct eg_question *answer,
 		      uint32_t reason, const char *rule)
@@ -239,9 +241,11 @@ static json_t *notes_json(const struct eg_question *answer)
 	json_t *notes = json_array();
 
 	if (answer->flags & EG_MATCH_SNI)
-		json_array_append_new(notes, json_string("verify-sni: the ClientHello must name one of the rule's names"));
+		json_array_append_new(notes, json_string("verify-sni: the ClientHello must name one of the rule's "
+							 "names"));
 	if (answer->flags & EG_MATCH_CONNECT)
-		json_array_append_new(notes, json_string("verify-connect: the HTTP CONNECT must name one of the rule's names"));
+		json_array_append_new(notes, json_string("verify-connect: the HTTP CONNECT must name one of the rule's "
+							 "names"));
 	return notes;
 }
 
@@ -264,23 +268,25 @@ static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry
 	uint32_t reason = answer->reason;
 	EG_FREE char *text = NULL;
 	char peer[EG_NAME_SIZE + 1];
+	struct eg_fix fix;
 
 	if (reason == EG_REASON_NONE)
 		reason = used_up(agent, entry, answer);
+	fix = (struct eg_fix){reason, peer, query->port, query->proto, query->dir};
 	verdict = reason == EG_REASON_NONE ? "allow" : answer->audited ? "audit" : "deny";
 	if (query->by_name)
 		eg_revname_text(query->name, peer);
 	else
 		eg_addr_to_text(&query->addr, peer);
 	text = sentence(entry, query, answer, reason, rule);
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s?,s:s?,s:s,s:o,s:o,s:o,s:o,s:s?,s:o,s:o}", "app", entry->name, "dest",
-			 query->dest, "proto", query->proto_text, "direction",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s?,s:s?,s:s,s:o,s:o,s:o,s:o,s:s?,s:o,s:o}", "app", entry->name,
+			 "dest", query->dest, "proto", query->proto_text, "direction",
 			 query->dir == EG_DIR_EGRESS ? "egress" : "ingress", "verdict", verdict, "reason",
-			 eg_reason_name(reason), "sentence", text, "rule", rule, "state", eg_registry_state(agent, entry),
-			 "fix", eg_fix_json(&(struct eg_fix){reason, peer, query->port, query->proto, query->dir}), "caps",
+			 eg_reason_name(reason), "sentence", text, "rule", rule, "state",
+			 eg_registry_state(agent, entry), "fix", eg_fix_json(&fix), "caps",
 			 eg_caps_json(agent, entry), "expires", now ? eg_time_json(now->expires_utc_ns) : json_null(),
-			 "nearest", reason == EG_REASON_NONE ? json_array() : nearest_json(now, query, reason), "verify",
-			 verify_name(answer->flags), "notes", notes_json(answer), "grant",
+			 "nearest", reason == EG_REASON_NONE ? json_array() : nearest_json(now, query, reason),
+			 "verify", verify_name(answer->flags), "notes", notes_json(answer), "grant",
 			 way_json(agent, entry, query, answer));
 }
 
@@ -288,18 +294,21 @@ static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry
 static int add_grants(struct eg_agent *agent, uint32_t slot, uint32_t gen, const struct query *query, json_t *answer)
 {
 	json_t *list;
+	const char *verdict = json_string_value(json_object_get(answer, "verdict"));
 	int r = 0;
 
 	if (query->by_name)
 		r = eg_grants_list(agent, slot, gen, query->name, &list);
+	else if (query->dir == EG_DIR_EGRESS)
+		list = eg_grants_of_address(agent, slot, gen, &query->addr);
 	else
-		list = query->dir == EG_DIR_EGRESS ? eg_grants_of_address(agent, slot, gen, &query->addr) : json_array();
+		list = json_array();
 	if (r < 0)
 		return r;
-	if (query->by_name && !json_array_size(list) && strcmp(json_string_value(json_object_get(answer, "verdict")), "deny"))
+	if (query->by_name && !json_array_size(list) && strcmp(verdict, "deny") != 0)
 		json_array_append_new(json_object_get(answer, "notes"),
-				      json_string("no address is granted for this name now: the answer to the app's own DNS "
-						  "query grants those that it has"));
+				      json_string("no address is granted for this name now: the answer to the app's "
+						  "own DNS query grants those that it has"));
 	json_object_set_new(answer, "grants", list);
 	return 0;
 }

@@ -104,13 +104,16 @@ static uint64_t written(struct eg_events *ev)
 }
 
 /* Wall-clock and CPU seconds that `count` records of that size took. */
-static int measure(struct eg_events *ev, int program, size_t size, uint64_t count, double *ret_wall_s, double *ret_cpu_s)
+static int measure(struct eg_events *ev, int program, size_t size, uint64_t count, double *ret_wall_s,
+		   double *ret_cpu_s)
 {
 	uint64_t sent = 0, before = written(ev), wall = clock_ns(CLOCK_MONOTONIC), done, room = RING_BYTES / (size + 8);
 	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), own = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	while (sent < count) {
-		struct eg_event_named named = {.e = record(sent), .name = "moc.sipaelgoog.steehs", .sni = "moc.sipaelgoog.steehs"};
+		struct eg_event_named named = {
+			.e = record(sent), .name = "moc.sipaelgoog.steehs", .sni = "moc.sipaelgoog.steehs",
+		};
 
 		while (sent + BATCH > written(ev) - before + room)
 			usleep(200);
@@ -159,8 +162,8 @@ static int bench(const struct eg_events_config *config, size_t size, uint64_t co
 	eg_events_stop(ev);
 	close(program);
 	if (r == 0)
-		printf("%s to disk, one core: %.0f/s (goal %d), %.0f per CPU second, %.0f bytes each, %.0f MB/s\n", what,
-		       (double)stats.written / wall_s, GOAL, (double)stats.written / cpu_s,
+		printf("%s to disk, one core: %.0f/s (goal %d), %.0f per CPU second, %.0f bytes each, %.0f MB/s\n",
+		       what, (double)stats.written / wall_s, GOAL, (double)stats.written / cpu_s,
 		       (double)stats.written_bytes / (double)stats.written, (double)stats.written_bytes / wall_s / 1e6);
 	return r;
 }

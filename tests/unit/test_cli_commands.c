@@ -238,8 +238,8 @@ static void test_explain(void **state)
 	assert_has(deny.out, "do this");
 	RUN(&name, "explain app-x sheets.googleapis.com:443",
 	    OK("{\"verdict\":\"allow\",\"reason\":\"allowed\",\"sentence\":\"s\",\"rule\":\"sheets\",\"grant\":null,"
-	       "\"notes\":[\"verify-sni: m\"],\"grants\":[{\"name\":\"sheets.googleapis.com\",\"address\":\"192.0.2.7\","
-	       "\"age_s\":5,\"rest_s\":295,\"expired\":false}]}"));
+	       "\"notes\":[\"verify-sni: m\"],\"grants\":[{\"name\":\"sheets.googleapis.com\","
+	       "\"address\":\"192.0.2.7\",\"age_s\":5,\"rest_s\":295,\"expired\":false}]}"));
 	assert_int_equal(name.status, EG_EXIT_OK);
 	assert_has(name.fake.requests[0], "dest=sheets.googleapis.com:443&");
 	assert_has(name.out, "verify-sni: m");
@@ -263,15 +263,16 @@ static void test_explain(void **state)
 static void test_grants(void **state)
 {
 	static char many[16384];
-	size_t used = (size_t)sprintf(many, "{\"app\":\"a\",\"names\":true,\"grants\":{\"used\":40,\"max\":512,\"evicted\":3,"
-						    "\"list\":[");
+	size_t used = (size_t)sprintf(many, "{\"app\":\"a\",\"names\":true,\"grants\":{\"used\":40,\"max\":512,"
+					    "\"evicted\":3,\"list\":[");
 	EG_JSON json_t *json = NULL, *want = NULL;
 	OUTCOME o, programs, none;
 
 	(void)state;
 	for (int i = 0; i < 40; i++)
-		used += (size_t)sprintf(many + used, "%s{\"name\":\"n%d.example\",\"address\":\"192.0.2.%d\",\"age_s\":%d,"
-						     "\"rest_s\":60,\"expired\":%s}", i ? "," : "", i, i, i, i == 1 ? "true" : "false");
+		used += (size_t)sprintf(many + used, "%s{\"name\":\"n%d.example\",\"address\":\"192.0.2.%d\","
+						     "\"age_s\":%d,\"rest_s\":60,\"expired\":%s}", i ? "," : "", i, i,
+					i, i == 1 ? "true" : "false");
 	strcpy(many + used, "]}}");
 	RUN(&o, "app a", OK(many));
 	assert_has(o.fake.requests[0], "GET /v1/apps/a?grants=1 HTTP/1.1");
@@ -286,7 +287,8 @@ static void test_grants(void **state)
 	json = json_loads(programs.out, 0, NULL);
 	want = json_loads(many, 0, NULL);
 	assert_true(json_equal(json, want));
-	RUN(&none, "app a", OK("{\"app\":\"a\",\"names\":false,\"grants\":{\"used\":0,\"max\":512,\"evicted\":0,\"list\":[]}}"));
+	RUN(&none, "app a", OK("{\"app\":\"a\",\"names\":false,\"grants\":{\"used\":0,\"max\":512,\"evicted\":0,"
+			       "\"list\":[]}}"));
 	assert_lacks(none.out, "DNS");
 }
 
@@ -304,20 +306,23 @@ static void test_names_in_events(void **state)
 
 	(void)state;
 #define DNS "{\"ts\":\"2027-01-31T12:00:05Z\",\"type\":\"dns\",\"app\":\"a\",\"proto\":\"udp\","
-	assert_line(DNS "\"direction\":\"ingress\",\"src\":\"10.0.0.2\",\"src_port\":53,\"dst\":\"10.0.0.5\",\"dst_port\":4,"
-		    "\"action\":\"learned\",\"name\":\"a.example\",\"qtype\":\"A\",\"addresses\":[\"192.0.2.1\",\"192.0.2.2\"],"
+	assert_line(DNS "\"direction\":\"ingress\",\"src\":\"10.0.0.2\",\"src_port\":53,\"dst\":\"10.0.0.5\","
+		    "\"dst_port\":4,\"action\":\"learned\",\"name\":\"a.example\",\"qtype\":\"A\","
+		    "\"addresses\":[\"192.0.2.1\",\"192.0.2.2\"],"
 		    "\"address_count\":17,\"ttl\":60,\"verdict\":\"allow\",\"pid\":3,\"uid\":4,\"comm\":\"curl\"}\n",
-		    "learned a.example A 192.0.2.1, 192.0.2.2 (17 in all) for 1m, udp from 10.0.0.2:53 to 10.0.0.5:4 by "
-		    "curl[3] uid 4\n");
+		    "learned a.example A 192.0.2.1, 192.0.2.2 (17 in all) for 1m, udp from 10.0.0.2:53 to 10.0.0.5:4 "
+		    "by curl[3] uid 4\n");
 	assert_line(DNS "\"direction\":\"egress\",\"dst\":\"10.0.0.2\",\"dst_port\":53,\"action\":\"refused\","
-		    "\"name\":\"evil\\u001b.example\",\"qtype\":\"TYPE99\",\"reason\":\"dns_name\",\"verdict\":\"audit\"}\n",
+		    "\"name\":\"evil\\u001b.example\",\"qtype\":\"TYPE99\",\"reason\":\"dns_name\","
+		    "\"verdict\":\"audit\"}\n",
 		    "refused evil?.example TYPE99 dns_name, udp to 10.0.0.2:53 (let through: audit)\n");
 	assert_line("{\"type\":\"dns\"}\n", "- ?, - to ?\n");
 #define FLOW "{\"ts\":\"2027-01-31T12:00:05Z\",\"type\":\"flow\",\"phase\":\"start\",\"app\":\"a\",\"flow_id\":\"1\"," \
 	     "\"proto\":\"tcp\",\"dst\":\"192.0.2.1\",\"dst_port\":443,"
 	assert_line(FLOW "\"name\":\"a.example\",\"sni\":\"a.example\",\"verified\":true}\n",
 		    "192.0.2.1:443 (a.example, verified)");
-	assert_line(FLOW "\"name\":\"a.example\",\"sni\":\"b.example\"}\n", "192.0.2.1:443 (a.example, asked for b.example)");
+	assert_line(FLOW "\"name\":\"a.example\",\"sni\":\"b.example\"}\n",
+		    "192.0.2.1:443 (a.example, asked for b.example)");
 	RUN(&flows, "flows a", OK(FLOW "\"sni\":\"b.example\",\"verified\":false}\n"));
 	assert_has(flows.out, "192.0.2.1:443 (b.example)");
 }

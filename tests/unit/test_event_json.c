@@ -276,8 +276,10 @@ static void dns_learned(void **state)
 	n.dns.addr[0] = n.e.dst;
 	assert_int_equal(inet_pton(AF_INET6, "2001:db8::1", n.dns.addr[1].b), 1);
 	same(render_named(&n.e, &n),
-	     "{\"schema\":1,\"ts\":\"2026-01-31T00:00:00.000000000Z\",\"type\":\"dns\",\"event_id\":\"host-1.example-17-5\","
-	     "\"host\":\"host-1.example\",\"app\":\"a-1\",\"owner\":\"o\",\"seq\":7,\"pid\":4321,\"uid\":1000,"
+	     "{\"schema\":1,\"ts\":\"2026-01-31T00:00:00.000000000Z\",\"type\":\"dns\","
+	     "\"event_id\":\"host-1.example-17-5\","
+	     "\"host\":\"host-1.example\",\"app\":\"a-1\",\"owner\":\"o\",\"seq\":7,"
+	     "\"pid\":4321,\"uid\":1000,"
 	     "\"comm\":\"curl\",\"direction\":\"ingress\",\"proto\":\"udp\",\"dst\":\"10.20.0.15\",\"dst_port\":53,"
 	     "\"action\":\"learned\",\"name\":\"a.example.com\",\"qtype\":\"A\","
 	     "\"addresses\":[\"10.20.0.15\",\"2001:db8::1\"],\"address_count\":2,\"ttl\":300,\"verdict\":\"allow\"}");
@@ -329,7 +331,10 @@ static void dns_types(void **state)
 	static const struct {
 		uint16_t number;
 		const char *text;
-	} cases[] = {{1, "A"}, {28, "AAAA"}, {65, "HTTPS"}, {64, "SVCB"}, {257, "CAA"}, {123, "TYPE123"}, {65535, "TYPE65535"}};
+	} cases[] = {
+		{1, "A"}, {28, "AAAA"}, {65, "HTTPS"}, {64, "SVCB"}, {257, "CAA"}, {123, "TYPE123"},
+		{65535, "TYPE65535"},
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -381,7 +386,9 @@ static void hostile_names(void **state)
 static void names_both_ways(void **state)
 {
 	static const char *const good[] = {"a", "sheets.googleapis.com", "_x._tcp.a-b.c9", "1.2.3.4a"};
-	static const char *const bad[] = {"", ".", "a..b", ".a", "a b", "*.a", "10.0.0.1", "7", "a.7", "fd00::1", "\xc3\xa9.de"};
+	static const char *const bad[] = {
+		"", ".", "a..b", ".a", "a b", "*.a", "10.0.0.1", "7", "a.7", "fd00::1", "\xc3\xa9.de",
+	};
 	char rev[EG_NAME_SIZE], text[EG_NAME_SIZE + 1], name[EG_NAME_MAX + 2];
 
 	(void)state;

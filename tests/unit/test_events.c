@@ -467,7 +467,9 @@ static void through_the_rings(void **state)
 /* Both forms of a record come through both rings, in their order. */
 static void names_through_the_rings(void **state)
 {
-	struct eg_event_named flow = {.e = sample_flow(EG_EVENT_FLOW_START), .name = "moc.elpmaxe.a", .sni = "moc.elpmaxe.b"};
+	struct eg_event_named flow = {
+		.e = sample_flow(EG_EVENT_FLOW_START), .name = "moc.elpmaxe.a", .sni = "moc.elpmaxe.b",
+	};
 	struct eg_event_named dns = {.e = sample_deny(), .name = "moc.live", .dns.qtype = 28};
 	struct eg_event plain_flow = sample_flow(EG_EVENT_FLOW_END), deny = sample_deny();
 	int fds[2][2], named = 0;

@@ -50,7 +50,8 @@ static void rules_to_paste(void **state)
 
 		for (size_t p = 0; p < sizeof(protos); p++) {
 			json_t *json, *rule;
-			const char *text = fix_of(reasons[i], name, protos[p], &json), *at = strstr(text, "add to \"egress\": {");
+			const char *text = fix_of(reasons[i], name, protos[p], &json);
+			const char *at = strstr(text, "add to \"egress\": {");
 
 			assert_non_null(at);
 			rule = json_loads(strchr(at, '{'), 0, NULL);
