@@ -10,6 +10,7 @@
 #include "which.h"
 
 #define GUARDS_SHOWN 8
+#define GRANTS_SHOWN 30
 
 /* ---- apps --------------------------------------------------------------------------- */
 
@@ -126,6 +127,19 @@ static void traffic_rows(struct eg_table *table, const json_t *app)
 		       eg_json_u64(app, "denied"), eg_json_u64(app, "audited"));
 }
 
+static void learned_row(struct eg_table *table, const json_t *app)
+{
+	const json_t *grants = json_object_get(app, "grants");
+	uint64_t used = eg_json_u64(grants, "used"), evicted = eg_json_u64(grants, "evicted");
+
+	if (!used && !evicted && !eg_json_true(app, "names"))
+		return;
+	eg_table_cell(table, EG_STYLE_BOLD, "learned");
+	eg_table_cellf(table, evicted ? EG_STYLE_WARN : EG_STYLE_NONE,
+		       "%" PRIu64 " of at most %" PRIu64 " addresses from DNS; %" PRIu64
+		       " made room while they were good", used, eg_json_u64(grants, "max"), evicted);
+}
+
 static void print_rules(const struct eg_cli *cli, const json_t *rules)
 {
 	EG_TABLE struct eg_table *table = NULL;
@@ -171,13 +185,17 @@ static void print_reasons(const struct eg_cli *cli, const json_t *reasons)
 int eg_cmd_app(struct eg_cli *cli)
 {
 	EG_TABLE struct eg_table *table = NULL;
+	EG_FREE char *base = NULL, *path = NULL;
 	EG_JSON json_t *app = NULL;
-	EG_FREE char *path = NULL;
 	const char *name;
 	int r = eg_cli_app(cli, 0, &name);
 
 	if (!r)
-		r = eg_cli_get(cli, path = eg_which_path(name, NULL), &app);
+		base = eg_which_path(name, NULL);
+	if (!r && !base)
+		return eg_cli_no_memory(cli);
+	if (!r)
+		r = eg_cli_get(cli, path = eg_client_path(base, "grants", "1", NULL), &app);
 	if (r || eg_cli_json(cli, app))
 		return r;
 	table = eg_table_new("|");
@@ -185,9 +203,11 @@ int eg_cmd_app(struct eg_cli *cli)
 		return eg_cli_no_memory(cli);
 	head_rows(table, app);
 	traffic_rows(table, app);
+	learned_row(table, app);
 	eg_table_print(table, cli->out, cli->color, "");
 	eg_show_holds(cli, "Kills in force:", json_object_get(app, "holds"));
 	print_rules(cli, json_object_get(app, "rules"));
+	eg_show_grants(cli, "Learned from DNS:", json_object_get(json_object_get(app, "grants"), "list"), GRANTS_SHOWN);
 	eg_show_caps(cli, "Caps:", json_object_get(app, "caps"));
 	print_reasons(cli, json_object_get(app, "reasons"));
 	return EG_EXIT_OK;

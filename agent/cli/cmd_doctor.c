@@ -23,9 +23,8 @@ static int ask(struct eg_cli *cli, struct eg_doctor *doctor, const char *path, j
 	return r;
 }
 
-static void ask_agent(struct eg_cli *cli, struct eg_doctor *doctor, json_t **ret_status)
+static void ask_agent(struct eg_cli *cli, struct eg_doctor *doctor, json_t **ret_status, json_t **ret_apps)
 {
-	EG_JSON json_t *apps = NULL;
 	const json_t *status;
 	const char *version;
 
@@ -38,8 +37,8 @@ static void ask_agent(struct eg_cli *cli, struct eg_doctor *doctor, json_t **ret
 		eg_doctor_warn(doctor, "agent", "Restart egretd after an upgrade", "egretd is %s, and egret " EG_VERSION,
 			       version);
 	eg_doctor_status(doctor, status, eg_show_now_ns());
-	if (!ask(cli, doctor, "/v1/apps", &apps))
-		eg_doctor_apps(doctor, apps, eg_show_now_ns());
+	if (!ask(cli, doctor, "/v1/apps", ret_apps))
+		eg_doctor_apps(doctor, *ret_apps, eg_show_now_ns());
 }
 
 static void print_findings(const struct eg_cli *cli, const struct eg_doctor *doctor)
@@ -68,18 +67,19 @@ static void print_findings(const struct eg_cli *cli, const struct eg_doctor *doc
 
 int eg_cmd_doctor(struct eg_cli *cli)
 {
-	EG_JSON json_t *findings = json_array(), *status = NULL, *answer = NULL;
+	EG_JSON json_t *findings = json_array(), *status = NULL, *apps = NULL, *answer = NULL;
 	struct eg_doctor doctor = {.findings = findings};
 	const char *bpffs = eg_cli_option(cli, "bpffs"), *state_dir = eg_cli_option(cli, "state-dir");
 
 	if (!findings)
 		return eg_cli_no_memory(cli);
-	ask_agent(cli, &doctor, &status);
+	ask_agent(cli, &doctor, &status, &apps);
 	if (!state_dir)
 		state_dir = eg_json_text(status, "state_dir"); /* where this agent has its own */
 	if (!bpffs)
 		bpffs = eg_json_text(status, "bpffs");
 	eg_doctor_files(&doctor, cli->socket, bpffs ? bpffs : EG_BPFFS, state_dir ? state_dir : EG_STATE_DIR);
+	eg_doctor_lookups(&doctor, eg_cli_option(cli, "root"), apps);
 	eg_doctor_clock(&doctor);
 	answer = json_pack("{s:b,s:i,s:i,s:O}", "ok", doctor.failures == 0, "failures", (int)doctor.failures, "warnings",
 			   (int)doctor.warnings, "findings", findings);

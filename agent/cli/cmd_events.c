@@ -137,7 +137,7 @@ int eg_cmd_events(struct eg_cli *cli)
 static void flow_row(struct eg_table *table, const json_t *flow)
 {
 	const char *phase = eg_json_text(flow, "phase"), *direction = eg_json_text(flow, "direction");
-	const char *verdict = eg_json_text(flow, "verdict");
+	const char *verdict = eg_json_text(flow, "verdict"), *name = eg_event_peer_name(flow);
 	bool ingress = direction && strcmp(direction, "ingress") == 0;
 	EG_FREE char *peer = eg_event_end(flow, ingress ? "src" : "dst", ingress ? "src_port" : "dst_port");
 	bool ended = phase && strcmp(phase, "end") == 0;
@@ -147,7 +147,8 @@ static void flow_row(struct eg_table *table, const json_t *flow)
 	eg_table_cell(table, EG_STYLE_NONE, eg_json_text(flow, "app"));
 	eg_table_cell(table, ended ? EG_STYLE_DIM : EG_STYLE_GOOD, ended ? "ended" : "open");
 	eg_table_cell(table, EG_STYLE_NONE, eg_json_text(flow, "proto"));
-	eg_table_cellf(table, EG_STYLE_NONE, "%s%s", ingress ? "from " : "", peer ? peer : "?");
+	eg_table_cellf(table, EG_STYLE_NONE, "%s%s%s%s%s", ingress ? "from " : "", peer ? peer : "?", name ? " (" : "",
+		       name ? name : "", name ? ")" : "");
 	eg_table_bytes(table, eg_json_u64(flow, "bytes_out"));
 	eg_table_bytes(table, eg_json_u64(flow, "bytes_in"));
 	eg_table_cell(table, EG_STYLE_NONE,

@@ -5,9 +5,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../lib/units.h"
 #include "cmd_explain.h"
 #include "commands.h"
 #include "show.h"
+
+#define SECOND       1000000000ull
+#define GRANTS_SHOWN 30
 
 /* ---- explain ---------------------------------------------------------------------------- */
 
@@ -36,6 +40,33 @@ static void print_nearest(const struct eg_cli *cli, const json_t *nearest)
 	eg_table_print(table, cli->out, cli->color, "  ");
 }
 
+static void grant_row(struct eg_table *table, const json_t *grant)
+{
+	const char *name = eg_json_text(grant, "name");
+	uint64_t rest = eg_json_u64(grant, "rest_s");
+	char text[64];
+
+	if (!name)
+		return;
+	eg_table_cell(table, EG_STYLE_BOLD, "granted for");
+	if (eg_json_true(grant, "expired") || rest > UINT64_MAX / SECOND)
+		eg_table_cell(table, EG_STYLE_NONE, name);
+	else
+		eg_table_cellf(table, EG_STYLE_NONE, "%s, for another %s", name,
+			       eg_units_span_text(rest * SECOND, text, sizeof(text)));
+}
+
+static void note_rows(struct eg_table *table, const json_t *notes)
+{
+	json_t *note;
+	size_t i;
+
+	json_array_foreach(notes, i, note) {
+		eg_table_cell(table, EG_STYLE_BOLD, "note");
+		eg_table_cell(table, EG_STYLE_NONE, json_string_value(note));
+	}
+}
+
 static void print_verdict(const struct eg_cli *cli, const json_t *answer)
 {
 	const char *verdict = eg_json_text(answer, "verdict"), *reason = eg_json_text(answer, "reason");
@@ -53,6 +84,8 @@ static void print_verdict(const struct eg_cli *cli, const json_t *answer)
 	}
 	eg_table_cell(table, EG_STYLE_BOLD, "because");
 	eg_table_cellf(table, EG_STYLE_NONE, "%s (%s)", sentence ? sentence : "?", reason ? reason : "?");
+	grant_row(table, json_object_get(answer, "grant"));
+	note_rows(table, json_object_get(answer, "notes"));
 	if (fix) {
 		eg_table_cell(table, EG_STYLE_BOLD, "fix");
 		eg_table_cell(table, EG_STYLE_NONE, fix);
@@ -65,6 +98,7 @@ static void print_verdict(const struct eg_cli *cli, const json_t *answer)
 	}
 	eg_table_print(table, cli->out, cli->color, "");
 	print_nearest(cli, json_object_get(answer, "nearest"));
+	eg_show_grants(cli, "Learned from DNS:", json_object_get(answer, "grants"), GRANTS_SHOWN);
 	eg_show_caps(cli, "Caps that count it:", json_object_get(answer, "caps"));
 }
 

@@ -82,7 +82,7 @@ static const struct eg_option flows_options[] = {FOLLOW, LAST("flows of the last
 static const struct eg_option events_options[] = {
 	FOLLOW,
 	{"type", 0, "TYPES", "only these, with commas: flow,deny,kill",
-	 "flow deny cap rate kill restore expire policy relax tag alert agent lost suppressed"},
+	 "flow deny dns cap rate kill restore expire policy relax tag alert agent lost suppressed"},
 	LAST("events of the last TIME"),
 	LIMIT,
 	END,
@@ -95,7 +95,12 @@ static const struct eg_option run_options[] = {
 	END,
 };
 
-static const struct eg_option doctor_options[] = {BPFFS, STATE_DIR, END};
+static const struct eg_option doctor_options[] = {
+	BPFFS,
+	STATE_DIR,
+	{"root", 0, "DIR", "how names are looked up below DIR, as in /proc/PID/root of an app", EG_WORDS_DIR},
+	END,
+};
 
 #define MANY UINT_MAX
 
@@ -121,8 +126,8 @@ const struct eg_command eg_commands[] = {
 	 "The app's tag stays, so it is not an unknown cgroup: it is denied everything. Holds stay in force.",
 	 delete_options, 1, 1, {EG_WORDS_APP}, eg_cmd_policy_delete, false, false, false},
 	{"explain", "APP DEST", "whether the app may reach DEST, and which rule says so",
-	 "DEST is ADDRESS:PORT, [ADDRESS]:PORT or, for icmp, ADDRESS. The loaded program itself is asked. Exits 1 when "
-	 "it would be denied.",
+	 "DEST is ADDRESS:PORT, [ADDRESS]:PORT, NAME:PORT or, for icmp, ADDRESS. The loaded program itself is asked. "
+	 "Exits 1 when it would be denied.",
 	 explain_options, 2, 2, {EG_WORDS_APP}, eg_cmd_explain, false, false, false},
 	{"denied", "[APP]", "what was denied lately, and what would allow it", 0, denied_options, 0, 1, {EG_WORDS_APP},
 	 eg_cmd_denied, false, false, false},

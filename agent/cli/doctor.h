@@ -35,6 +35,11 @@ void eg_doctor_apps(struct eg_doctor *doctor, const json_t *apps, uint64_t now_u
 
 /* bpffs and state directory, and the socket: who may open and change them. */
 void eg_doctor_files(struct eg_doctor *doctor, const char *socket, const char *bpffs, const char *state_dir);
+/*
+ * Whether look-ups are DNS queries of the apps' own. root: below which directory (NULL: /, and only
+ * if some app's policy has names). apps: GET /v1/apps, or NULL.
+ */
+void eg_doctor_lookups(struct eg_doctor *doctor, const char *root, const json_t *apps);
 /* Whether the clock is synchronised. */
 void eg_doctor_clock(struct eg_doctor *doctor);
 

@@ -8,6 +8,8 @@
 #include "cli.h"
 #include "text.h"
 
+#define ADDRESSES_SHOWN 4
+
 char *eg_event_end(const json_t *event, const char *address, const char *port)
 {
 	const char *text = eg_json_text(event, address);
@@ -25,10 +27,17 @@ char *eg_event_end(const json_t *event, const char *address, const char *port)
 	return n < 0 ? NULL : end;
 }
 
-static void put_ends(FILE *out, const json_t *event)
+const char *eg_event_peer_name(const json_t *event)
+{
+	const char *name = eg_json_text(event, "name");
+
+	return name ? name : eg_json_text(event, "sni");
+}
+
+static void put_route(FILE *out, const json_t *event)
 {
 	EG_FREE char *from = eg_event_end(event, "src", "src_port"), *to = eg_event_end(event, "dst", "dst_port");
-	const char *proto = eg_json_text(event, "proto"), *name = eg_json_text(event, "name");
+	const char *proto = eg_json_text(event, "proto");
 	const char *direction = eg_json_text(event, "direction");
 
 	fprintf(out, "%s ", proto ? proto : "-");
@@ -36,8 +45,17 @@ static void put_ends(FILE *out, const json_t *event)
 		fprintf(out, "from %s to %s", from ? from : "?", to ? to : "?");
 	else
 		fprintf(out, "to %s", to ? to : "?");
-	if (name)
-		fprintf(out, " (%s)", name);
+}
+
+static void put_ends(FILE *out, const json_t *event)
+{
+	const char *name = eg_event_peer_name(event), *sni = eg_json_text(event, "sni");
+
+	put_route(out, event);
+	if (name && sni && strcmp(name, sni) != 0)
+		fprintf(out, " (%s, asked for %s)", name, sni);
+	else if (name)
+		fprintf(out, " (%s%s)", name, eg_json_true(event, "verified") ? ", verified" : "");
 }
 
 static void put_member(FILE *out, const json_t *event, const char *key)
@@ -90,6 +108,38 @@ static void put_deny(FILE *out, const json_t *event)
 	put_process(out, event);
 }
 
+static void put_addresses(FILE *out, const json_t *event)
+{
+	const json_t *addresses = json_object_get(event, "addresses");
+	uint64_t count = eg_json_u64(event, "address_count");
+	EG_FREE char *list = eg_json_list(addresses, ADDRESSES_SHOWN);
+	char span[48];
+
+	if (!json_array_size(addresses) || !list)
+		return;
+	fprintf(out, " %s", list);
+	if (count > json_array_size(addresses))
+		fprintf(out, " (%" PRIu64 " in all)", count);
+	fprintf(out, " for %s", eg_units_span_text(eg_json_u64(event, "ttl") * 1000000000, span, sizeof(span)));
+}
+
+static void put_dns(FILE *out, const json_t *event)
+{
+	const char *action = eg_json_text(event, "action"), *name = eg_json_text(event, "name");
+	const char *qtype = eg_json_text(event, "qtype"), *reason = eg_json_text(event, "reason");
+	const char *verdict = eg_json_text(event, "verdict");
+
+	fprintf(out, "%s %s%s%s", action ? action : "-", name ? name : "?", qtype ? " " : "", qtype ? qtype : "");
+	put_addresses(out, event);
+	if (reason)
+		fprintf(out, " %s", reason);
+	fprintf(out, ", ");
+	put_route(out, event);
+	if (verdict && strcmp(verdict, "audit") == 0)
+		fprintf(out, " (let through: audit)");
+	put_process(out, event);
+}
+
 /* Whatever it has, as key=value: kinds that this program doesn't know are shown, too. */
 static void put_rest(FILE *out, const json_t *event)
 {
@@ -129,6 +179,8 @@ char *eg_event_line(const json_t *event)
 		put_flow(out, event);
 	else if (type && strcmp(type, "deny") == 0)
 		put_deny(out, event);
+	else if (type && strcmp(type, "dns") == 0)
+		put_dns(out, event);
 	else
 		put_rest(out, event);
 	if (fclose(out)) {

@@ -147,6 +147,42 @@ void eg_show_caps(const struct eg_cli *cli, const char *heading, const json_t *c
 	eg_table_print(table, cli->out, cli->color, "  ");
 }
 
+static const char *seconds_text(const json_t *object, const char *key, char *ret, size_t size)
+{
+	uint64_t s = eg_json_u64(object, key);
+
+	if (!s)
+		return "0s";
+	return eg_units_span_text(s < UINT64_MAX / SECOND ? s * SECOND : UINT64_MAX, ret, size);
+}
+
+void eg_show_grants(const struct eg_cli *cli, const char *heading, const json_t *grants, size_t most)
+{
+	EG_TABLE struct eg_table *table = NULL;
+	size_t count = json_array_size(grants), i;
+	json_t *grant;
+	char text[64];
+
+	if (!count || !(table = eg_table_new("NAME|ADDRESS|>AGE|>REST")))
+		return;
+	json_array_foreach(grants, i, grant) {
+		bool expired = eg_json_true(grant, "expired");
+
+		if (i == most)
+			break;
+		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(grant, "name"));
+		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(grant, "address"));
+		eg_table_cell(table, EG_STYLE_NONE, seconds_text(grant, "age_s", text, sizeof(text)));
+		eg_table_cell(table, expired ? EG_STYLE_DIM : EG_STYLE_NONE,
+			      expired ? "expired" : seconds_text(grant, "rest_s", text, sizeof(text)));
+	}
+	eg_cli_say(cli, "%s", "");
+	eg_cli_say(cli, "%s", heading);
+	eg_table_print(table, cli->out, cli->color, "  ");
+	if (count > most)
+		eg_cli_say(cli, "  and %zu more (-o json has them all)", count - most);
+}
+
 const char *eg_show_reason(const char *wire)
 {
 	static const struct {

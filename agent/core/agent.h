@@ -57,8 +57,8 @@ struct eg_policy_put {
 int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err);
 /* GET /v1/apps; labels may be NULL */
 int eg_agent_apps(struct eg_agent *agent, const char *labels, json_t **ret, struct eg_error *err);
-/* GET /v1/apps/APP */
-int eg_agent_app(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err);
+/* GET /v1/apps/APP; with_grants: with the list of addresses that it learned from DNS */
+int eg_agent_app(struct eg_agent *agent, const char *app, bool with_grants, json_t **ret, struct eg_error *err);
 /* GET /v1/policies/APP: {"policy": {...}, "policy_rev": "...", "source": "..."} */
 int eg_agent_policy_get(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err);
 /* PUT /v1/policies/APP */
@@ -82,7 +82,10 @@ int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, con
 /* POST /v1/tags: path below the cgroup2 mount, or absolute. When it returns, enforcement is on */
 int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, const struct eg_actor *actor,
 		 json_t **ret, struct eg_error *err);
-/* GET /v1/explain: dest is ADDR, ADDR:PORT, [ADDR]:PORT; proto "tcp" "udp" "icmp"; dir "egress" "ingress" */
+/*
+ * GET /v1/explain: dest is ADDR, ADDR:PORT, [ADDR]:PORT, NAME, NAME:PORT; proto "tcp" "udp" "icmp";
+ * dir "egress" "ingress"
+ */
 int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, const char *proto,
 		     const char *dir, json_t **ret, struct eg_error *err);
 /* GET /v1/denied: app may be NULL (all); since_ns 0: everything kept */

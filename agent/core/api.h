@@ -25,7 +25,7 @@ struct eg_api;
 struct eg_api_ops {
 	int (*status)(struct eg_agent *, json_t **ret, struct eg_error *);
 	int (*apps)(struct eg_agent *, const char *labels, json_t **ret, struct eg_error *);
-	int (*app)(struct eg_agent *, const char *app, json_t **ret, struct eg_error *);
+	int (*app)(struct eg_agent *, const char *app, bool with_grants, json_t **ret, struct eg_error *);
 	int (*policy_get)(struct eg_agent *, const char *app, json_t **ret, struct eg_error *);
 	int (*policy_put)(struct eg_agent *, const char *app, const struct eg_policy_put *, const struct eg_actor *,
 			  json_t **ret, struct eg_error *);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api_impl.h"
 
+#include <errno.h>
 #include <string.h>
 
 int eg_api_get_status(struct eg_api_request *rq, struct eg_api_reply *reply)
@@ -15,7 +16,11 @@ int eg_api_get_apps(struct eg_api_request *rq, struct eg_api_reply *reply)
 
 int eg_api_get_app(struct eg_api_request *rq, struct eg_api_reply *reply)
 {
-	return rq->api->ops->app(rq->api->agent, rq->app, &reply->json, &rq->err);
+	bool grants = false;
+
+	if (eg_api_query_bool(rq, "grants", &grants) < 0)
+		return -EINVAL;
+	return rq->api->ops->app(rq->api->agent, rq->app, grants, &reply->json, &rq->err);
 }
 
 static int one_of(struct eg_api_request *rq, const char *name, const char *const *words, const char **value)

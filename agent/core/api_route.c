@@ -8,7 +8,7 @@
 static const struct eg_api_route routes[] = {
 	{"GET", "/v1/status", EG_ROLE_VIEWER, eg_api_get_status, NULL, EG_API_BODY_MAX},
 	{"GET", "/v1/apps", EG_ROLE_VIEWER, eg_api_get_apps, "labels", EG_API_BODY_MAX},
-	{"GET", "/v1/apps/{app}", EG_ROLE_VIEWER, eg_api_get_app, NULL, EG_API_BODY_MAX},
+	{"GET", "/v1/apps/{app}", EG_ROLE_VIEWER, eg_api_get_app, "grants", EG_API_BODY_MAX},
 	{"POST", "/v1/apps/{app}/kill", EG_ROLE_RESPONDER, eg_api_post_kill, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/apps/{app}/restore", EG_ROLE_RESPONDER, eg_api_post_restore, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/apps/{app}/relax", EG_ROLE_ADMIN, eg_api_post_relax, NULL, EG_API_BODY_MAX},

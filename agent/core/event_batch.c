@@ -47,12 +47,12 @@ static void line_added(struct eg_batch *b, const char *end)
 	b->used = (size_t)(end - b->text);
 }
 
-void eg_batch_add(struct eg_batch *b, const struct eg_event *e)
+void eg_batch_add(struct eg_batch *b, const struct eg_event *e, const struct eg_event_named *named)
 {
 	size_t meta_len;
 	const char *meta = eg_meta_cache_get(b->meta, e, &meta_len);
 
-	line_added(b, eg_event_json(next_line(b), &b->stamp, e, meta, meta_len));
+	line_added(b, eg_event_json(next_line(b), &b->stamp, e, named, meta, meta_len));
 }
 
 static void add_members(struct eg_batch *b, uint64_t utc_ns, const char *type, const char *members, size_t len)
@@ -64,7 +64,8 @@ void eg_batch_add_item(struct eg_batch *b, struct eg_queue_item *item)
 {
 	b->items++;
 	if (!item->post) {
-		eg_batch_add(b, &item->event);
+		eg_batch_add(b, &item->event, item->named);
+		free(EG_TAKE_PTR(item->named));
 		return;
 	}
 	add_members(b, item->event.boot_ns + (uint64_t)b->stamp.utc_offset_ns, item->post,

@@ -37,8 +37,9 @@ static inline bool eg_batch_full(const struct eg_batch *b)
 /* Written: forget the lines, and number the next ones so. */
 void eg_batch_clear(struct eg_batch *b, const struct eg_evlog_key *number);
 
-void eg_batch_add(struct eg_batch *b, const struct eg_event *e);
-/* Frees item->post. */
+/* As eg_event_json. */
+void eg_batch_add(struct eg_batch *b, const struct eg_event *e, const struct eg_event_named *named);
+/* Frees what the item owns. */
 void eg_batch_add_item(struct eg_batch *b, struct eg_queue_item *item);
 void eg_batch_add_loss(struct eg_batch *b, uint64_t utc_ns, uint32_t slot, enum eg_losses_cause cause,
 		       const struct eg_loss *sum);

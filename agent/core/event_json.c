@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "event_names.h"
+
 /* A string with its length, so that writing it is one memcpy. */
 struct text {
 	const char *s;
@@ -19,7 +21,7 @@ static const struct text type_texts[EG_EVENT_COUNT_] = {
 	[EG_EVENT_FLOW_UPDATE] = TEXT("flow"),	  [EG_EVENT_FLOW_END] = TEXT("flow"),
 	[EG_EVENT_DENY] = TEXT("deny"),		  [EG_EVENT_CAP] = TEXT("cap"),
 	[EG_EVENT_RATE] = TEXT("rate"),		  [EG_EVENT_KILL] = TEXT("kill"),
-	[EG_EVENT_EXPIRE] = TEXT("expire"),
+	[EG_EVENT_EXPIRE] = TEXT("expire"),	  [EG_EVENT_DNS] = TEXT("dns"),
 };
 
 static const struct text reason_texts[EG_REASON_COUNT_] = {
@@ -36,9 +38,8 @@ static const struct text hook_texts[EG_HOOK_COUNT_] = {
 
 /* Types that the agent itself posts or writes, beside those of the kernel. */
 static const struct text other_types[] = {
-	TEXT("restore"), TEXT("policy"), TEXT("dns"),  TEXT("alert"),
-	TEXT("agent"),	 TEXT("relax"),	 TEXT("tag"),  TEXT("lost"),
-	TEXT("suppressed"),
+	TEXT("restore"), TEXT("policy"), TEXT("alert"), TEXT("agent"),
+	TEXT("relax"),	 TEXT("tag"),	 TEXT("lost"),	TEXT("suppressed"),
 };
 
 static char *put_text(char *p, const struct text *text)
@@ -232,7 +233,8 @@ static char *put_flow_id(char *p, const struct eg_event *e)
 	return p;
 }
 
-static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_event *e)
+static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_event *e,
+		      const struct eg_event_named *named)
 {
 	uint64_t start_utc_ns = e->start_boot_ns + (uint64_t)stamp->utc_offset_ns;
 
@@ -243,6 +245,7 @@ static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_eve
 	else
 		p = eg_out_lit(p, ",\"phase\":\"end\"");
 	p = put_flow_id(p, e);
+	p = eg_event_names_json(p, e, named);
 	p = put_verdict(p, e->audited ? "audit" : "allow", e);
 	p = put_volume(p, &e->seen);
 	if (e->start_boot_ns) {
@@ -265,12 +268,9 @@ static char *put_flow(char *p, struct eg_event_stamp *stamp, const struct eg_eve
 	return p;
 }
 
-static char *put_deny(char *p, const struct eg_event *e)
+/* Of one packet. */
+static char *put_packet(char *p, const struct eg_event *e)
 {
-	p = put_verdict(p, e->audited ? "audit" : "deny", e);
-	p = eg_out_lit(p, ",\"hook\":\"");
-	p = put_enum(p, hook_texts, EG_HOOK_COUNT_, e->hook);
-	*p++ = '"';
 	if (e->seen.packets_out || e->seen.bytes_out) {
 		p = NUMBER(p, "bytes_out", e->seen.bytes_out);
 		p = NUMBER(p, "packets_out", e->seen.packets_out);
@@ -282,12 +282,33 @@ static char *put_deny(char *p, const struct eg_event *e)
 	return p;
 }
 
+static char *put_deny(char *p, const struct eg_event *e, const struct eg_event_named *named)
+{
+	p = eg_event_names_json(p, e, named);
+	p = put_verdict(p, e->audited ? "audit" : "deny", e);
+	p = eg_out_lit(p, ",\"hook\":\"");
+	p = put_enum(p, hook_texts, EG_HOOK_COUNT_, e->hook);
+	*p++ = '"';
+	return put_packet(p, e);
+}
+
+static char *put_dns(char *p, const struct eg_event *e, const struct eg_event_named *named)
+{
+	const char *verdict = e->reason == EG_REASON_NONE ? "allow" : e->audited ? "audit" : "deny";
+
+	p = eg_event_dns_json(p, e, named);
+	p = put_verdict(p, verdict, e);
+	return put_packet(p, e);
+}
+
 static char *put_rate(char *p, const struct eg_event *e)
 {
 	if (!e->limit)
 		return p;
 	if (e->reason == EG_REASON_NEW_FLOWS)
 		return NUMBER(p, "limit_flows_per_min", 60000000000u / e->limit);
+	if (e->reason == EG_REASON_DNS_RATE)
+		return NUMBER(p, "limit_queries_per_min", 60000000000u / e->limit);
 	return NUMBER(p, "limit_bits_per_s", 65536ull * 8 * 1000000000 / e->limit);
 }
 
@@ -319,8 +340,8 @@ static char *put_notice(char *p, struct eg_event_stamp *stamp, const struct eg_e
 	return p;
 }
 
-char *eg_event_json(char *p, struct eg_event_stamp *stamp, const struct eg_event *e, const char *meta,
-		    size_t meta_len)
+char *eg_event_json(char *p, struct eg_event_stamp *stamp, const struct eg_event *e,
+		    const struct eg_event_named *named, const char *meta, size_t meta_len)
 {
 	const struct text *type = &type_texts[e->type < EG_EVENT_COUNT_ ? e->type : EG_EVENT_NONE];
 
@@ -339,10 +360,13 @@ char *eg_event_json(char *p, struct eg_event_stamp *stamp, const struct eg_event
 	case EG_EVENT_FLOW_START:
 	case EG_EVENT_FLOW_UPDATE:
 	case EG_EVENT_FLOW_END:
-		p = put_flow(p, stamp, e);
+		p = put_flow(p, stamp, e, named);
 		break;
 	case EG_EVENT_DENY:
-		p = put_deny(p, e);
+		p = put_deny(p, e, named);
+		break;
+	case EG_EVENT_DNS:
+		p = put_dns(p, e, named);
 		break;
 	default:
 		p = put_notice(p, stamp, e);

@@ -26,7 +26,7 @@
 #define EG_EVENT_TYPE_LEN  24
 #define EG_EVENT_POST_MAX  65536 /* members of one of the agent's own events, as text */
 #define EG_EVENT_LINE_MAX  (2048 + EG_EVENT_POST_MAX) /* any line, with '\n' */
-#define EG_EVENT_FIXED_MAX 2048 /* a line without its eg_event_meta text or posted members */
+#define EG_EVENT_FIXED_MAX 3072 /* a line without its eg_event_meta text or posted members */
 
 /* Upper bound of eg_event_meta_json's output. */
 #define EG_EVENT_META_MAX                                                                         \
@@ -54,9 +54,18 @@ void eg_event_stamp_number(struct eg_event_stamp *stamp, uint64_t epoch, uint64_
 /* The members that come from meta, each with a comma before it: `,"app":"x","owner":...`. */
 char *eg_event_meta_json(char *p, const struct eg_event_meta *meta);
 
-/* A kernel event as a line with '\n'; any bytes in *e give valid JSON. Uses up a number. */
-char *eg_event_json(char *p, struct eg_event_stamp *stamp, const struct eg_event *e, const char *meta,
-		    size_t meta_len);
+/* The longer form of a record of `size` bytes in a ring, or NULL if it is the shorter one. */
+static inline const struct eg_event_named *eg_event_named_of(const struct eg_event *e, size_t size)
+{
+	return size >= sizeof(struct eg_event_named) ? (const struct eg_event_named *)e : NULL;
+}
+
+/*
+ * A kernel event as a line with '\n'; any bytes in it give valid JSON. named: NULL, or the longer
+ * record that e is the beginning of. Uses up a number.
+ */
+char *eg_event_json(char *p, struct eg_event_stamp *stamp, const struct eg_event *e,
+		    const struct eg_event_named *named, const char *meta, size_t meta_len);
 
 /* An event of another maker: members is text such as `,"app":"x","k":1`, or "". Uses up a number. */
 char *eg_event_json_members(char *p, struct eg_event_stamp *stamp, uint64_t utc_ns, const char *type,

@@ -50,8 +50,10 @@ void eg_queue_free(struct eg_queue *q)
 {
 	if (!q)
 		return;
-	for (uint32_t i = 0; i < q->count; i++)
+	for (uint32_t i = 0; i < q->count; i++) {
 		free(q->items[(q->head + i) % q->capacity].post);
+		free(q->items[(q->head + i) % q->capacity].named);
+	}
 	free(q->items);
 	if (q->fd >= 0)
 		close(q->fd);

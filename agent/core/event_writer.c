@@ -153,13 +153,12 @@ static bool take_queue(struct eg_writer *w)
 /* libbpf stops when this is negative; the record that it was called with is consumed. */
 static int on_flow(void *ctx, void *data, size_t size)
 {
+	const struct eg_event *e = data; /* whole, at a multiple of 8, and ours until we return */
 	struct eg_writer *w = ctx;
-	struct eg_event e;
 
-	if (size < sizeof(e))
+	if (size < sizeof(*e))
 		return 0; /* of an older ABI: can't be, within one major */
-	memcpy(&e, data, sizeof(e));
-	eg_batch_add(&w->batch, &e);
+	eg_batch_add(&w->batch, e, eg_event_named_of(e, size));
 	return w->batch.used >= BATCH_BYTES ? -EAGAIN : 0;
 }
 

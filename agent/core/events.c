@@ -60,24 +60,35 @@ EG_DEFINE_CLEANUP(events, struct eg_events *, eg_events_stop);
 
 /* ---- In ---------------------------------------------------------------------------- */
 
-void eg_events_feed(struct eg_events *ev, const struct eg_event *e)
+static int queue_record(struct eg_events *ev, const struct eg_event *e, const struct eg_event_named *named)
 {
 	struct eg_queue_item item = {.event = *e};
+	int r;
 
+	if (named) {
+		item.named = malloc(sizeof(*named));
+		if (!item.named)
+			return -ENOMEM;
+		*item.named = *named;
+	}
+	r = eg_queue_push(ev->queue, eg_queue_class_of(e), &item);
+	if (r < 0)
+		free(item.named);
+	return r;
+}
+
+void eg_events_feed(struct eg_events *ev, const struct eg_event *e, size_t size)
+{
 	if (ev->config.observe)
 		ev->config.observe(ev->config.ctx, e);
-	if (eg_queue_push(ev->queue, eg_queue_class_of(e), &item) < 0)
+	if (queue_record(ev, e, eg_event_named_of(e, size)) < 0)
 		eg_losses_drop(ev->losses, e);
 }
 
 static int on_record(void *ctx, void *data, size_t size)
 {
-	struct eg_event e;
-
-	if (size < sizeof(e))
-		return 0; /* can't be within one ABI major */
-	memcpy(&e, data, sizeof(e));
-	eg_events_feed(ctx, &e);
+	if (size >= sizeof(struct eg_event)) /* less can't be within one ABI major */
+		eg_events_feed(ctx, data, size);
 	return 0;
 }
 

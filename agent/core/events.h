@@ -63,7 +63,7 @@ struct eg_events_config {
 	 */
 	bool (*resolve)(void *ctx, const struct eg_event *e, struct eg_event_meta *ret);
 	/*
-	 * May be NULL. Sees each record of ring `events` (deny, cap, rate, kill, expire) when it is
+	 * May be NULL. Sees each record of ring `events` (deny, dns, cap, rate, kill, expire) when it is
 	 * drained, before it is logged and also when the log is stuck: the place to reset the
 	 * sockets of an app that the kernel killed or capped. Must be quick: a deny flood comes here.
 	 */
@@ -92,8 +92,11 @@ void eg_events_meta_changed(struct eg_events *ev);
  */
 int eg_events_post(struct eg_events *ev, const char *type, const char *app, json_t *fields);
 
-/* A raw record as from the ring `events`, observe included. For tests, and for records of other makers. */
-void eg_events_feed(struct eg_events *ev, const struct eg_event *e);
+/*
+ * A raw record as from the ring `events`, observe included; size: that of struct eg_event, or of the
+ * struct eg_event_named that it is the beginning of. For tests, and for records of other makers.
+ */
+void eg_events_feed(struct eg_events *ev, const struct eg_event *e, size_t size);
 
 /* Waits until everything posted or fed before is on disk: 0, or -ETIMEDOUT. For tests and shutdown. */
 int eg_events_sync(struct eg_events *ev, unsigned timeout_ms);

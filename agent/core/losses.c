@@ -111,6 +111,10 @@ void eg_losses_drop(struct eg_loss_ledger *l, const struct eg_event *e)
 	l->any_dropped = true;
 	loss->events++;
 	switch (e->type) {
+	case EG_EVENT_DNS:
+		if (e->reason == EG_REASON_NONE)
+			break;
+		/* fallthrough */
 	case EG_EVENT_DENY:
 		loss->deny_events++;
 		if (!e->audited)

@@ -154,6 +154,8 @@ const char *eg_meta_cache_get(struct eg_meta_cache *cache, const struct eg_event
 		return unknown(cache, e, ret_len);
 	if (e->rule == EG_RULE_SELF)
 		memcpy(cache->meta.rule_id, "self", sizeof("self"));
+	if (e->rule == EG_RULE_DNS)
+		memcpy(cache->meta.rule_id, "dns", sizeof("dns"));
 	*ret_len = (size_t)(eg_event_meta_json(cache->text, &cache->meta) - cache->text);
 	remember(cache, set, e, *ret_len);
 	return cache->text;

@@ -22,6 +22,7 @@ struct row {
 	uint64_t denied;
 	uint64_t audited;
 	uint64_t sockets;
+	struct eg_grants grants;
 };
 
 struct rows {
@@ -53,6 +54,7 @@ static void add_row(void *ctx, struct eg_entry *entry)
 	memcpy(row->name, entry->name, sizeof(row->name));
 	eg_kern_counters(rows->agent->kern, entry->slot, &row->counters);
 	eg_slot_denied(rows->agent, entry->slot, &row->denied, &row->audited);
+	eg_grants_of(rows->agent, entry, &row->grants);
 }
 
 static int by_traffic(const void *a, const void *b)
@@ -84,6 +86,9 @@ static void fold(struct rows *rows)
 		other->denied += row->denied;
 		other->audited += row->audited;
 		other->sockets += row->sockets;
+		other->grants.used += row->grants.used;
+		other->grants.evicted += row->grants.evicted;
+		other->grants.learned += row->grants.learned;
 	}
 	rows->count = METRICS_APPS + 1;
 }
@@ -136,6 +141,21 @@ static void print_apps(FILE *out, const struct rows *rows)
 	head(out, "egret_app_sockets", "gauge", "Live sockets of an app.");
 	for (size_t i = 0; i < rows->count; i++)
 		fprintf(out, "egret_app_sockets{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name, rows->items[i].sockets);
+}
+
+static void print_names(FILE *out, const struct rows *rows)
+{
+	head(out, "egret_dns_learned_total", "counter", "DNS answers that granted an app addresses.");
+	for (size_t i = 0; i < rows->count; i++)
+		fprintf(out, "egret_dns_learned_total{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name,
+			rows->items[i].grants.learned);
+	head(out, "egret_grants", "gauge", "Addresses that an app learned from DNS.");
+	for (size_t i = 0; i < rows->count; i++)
+		fprintf(out, "egret_grants{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name, rows->items[i].grants.used);
+	head(out, "egret_grants_evicted_total", "counter", "Those that made room for newer ones while they were good.");
+	for (size_t i = 0; i < rows->count; i++)
+		fprintf(out, "egret_grants_evicted_total{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name,
+			rows->items[i].grants.evicted);
 }
 
 static void print_states(struct eg_agent *agent, FILE *out)
@@ -231,6 +251,7 @@ int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err)
 	print_fills(agent, out);
 	print_events(agent, out);
 	print_apps(out, &rows);
+	print_names(out, &rows);
 	free(rows.items);
 	if (fclose(out) || rows.failed) {
 		free(text);

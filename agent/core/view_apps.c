@@ -128,17 +128,28 @@ static void add_numbers(struct eg_agent *agent, const struct eg_entry *entry, js
 	json_decref(numbers);
 }
 
+bool eg_entry_names(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	uint64_t word = __atomic_load_n(&eg_entry_ctl(agent, entry)->ruleset, __ATOMIC_ACQUIRE);
+
+	const struct eg_ruleset *ruleset = word ? eg_kern_ruleset(agent->kern, (uint32_t)word) : NULL;
+
+	return ruleset && ruleset->flags & EG_RULESET_NAMES;
+}
+
 static json_t *app_json(struct eg_agent *agent, const struct eg_entry *entry)
 {
 	const struct eg_applied *now = entry->now;
 	const char *state = eg_registry_state(agent, entry);
-	json_t *app = json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "app", entry->name, "state", state, "owner",
-				text_or_null(now ? now->owner : NULL), "ticket", text_or_null(now ? now->ticket : NULL),
-				"labels", now ? json_deep_copy(now->labels) : json_object(), "policy_rev",
+	json_t *app = json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b}", "app", entry->name, "state", state,
+				"owner", text_or_null(now ? now->owner : NULL), "ticket",
+				text_or_null(now ? now->ticket : NULL), "labels",
+				now ? json_deep_copy(now->labels) : json_object(), "policy_rev",
 				text_or_null(now ? now->rev : NULL), "source",
 				text_or_null(now ? eg_source_name(now->source) : NULL), "expires",
 				now ? eg_time_json(now->expires_utc_ns) : json_null(), "cgroups",
-				cgroups_json(agent, entry, false), "killed", strcmp(state, "killed") == 0);
+				cgroups_json(agent, entry, false), "killed", strcmp(state, "killed") == 0, "names",
+				eg_entry_names(agent, entry));
 
 	if (!app)
 		return NULL;
@@ -234,14 +245,15 @@ static json_t *dns_json(const struct eg_applied *now)
 static void add_details(struct eg_agent *agent, const struct eg_entry *entry, json_t *app)
 {
 	uint64_t relax = eg_entry_ctl(agent, entry)->relax_until_boot_ns;
-	json_t *more = json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i}", "holds", eg_holds_json(agent, entry->name),
-				 "relax_until",
+	json_t *more = json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i}", "holds",
+				 eg_holds_json(agent, entry->name), "relax_until",
 				 relax > eg_clock_boot_ns() ? eg_time_json(relax + (uint64_t)eg_clock_utc_offset_ns()) :
 							      json_null(),
 				 "purpose", text_or_null(entry->now ? entry->now->purpose : NULL), "rules",
 				 eg_rules_json(entry->now), "caps", eg_caps_json(agent, entry), "reasons",
 				 reasons_json(agent, entry), "cgroup_ids", cgroups_json(agent, entry, true), "losses",
-				 losses_json(agent, entry), "slot", (int)entry->slot, "gen", (int)entry->gen);
+				 losses_json(agent, entry), "grants", eg_grants_json(agent, entry), "slot",
+				 (int)entry->slot, "gen", (int)entry->gen);
 
 	json_object_update(app, more);
 	json_object_set_new(app, "dns", dns_json(entry->now));
@@ -250,19 +262,42 @@ static void add_details(struct eg_agent *agent, const struct eg_entry *entry, js
 	json_decref(more);
 }
 
-int eg_agent_app(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err)
+static int add_grants(struct eg_agent *agent, uint32_t slot, uint32_t gen, json_t *app, struct eg_error *err)
+{
+	json_t *list;
+	int r = eg_grants_list(agent, slot, gen, NULL, &list);
+
+	if (r < 0)
+		return eg_error_set(err, 500, "kernel", "The table of grants could not be read: %s.", strerror(-r));
+	json_object_set_new(json_object_get(app, "grants"), "list", list);
+	return 0;
+}
+
+int eg_agent_app(struct eg_agent *agent, const char *app, bool with_grants, json_t **ret, struct eg_error *err)
 {
 	const struct eg_entry *entry;
+	uint32_t slot = 0, gen = 0;
+	json_t *answer = NULL;
+	int r = 0;
 
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, app);
 	if (entry) {
-		*ret = app_json(agent, entry);
-		if (*ret)
-			add_details(agent, entry, *ret);
+		slot = entry->slot;
+		gen = entry->gen;
+		answer = app_json(agent, entry);
+		add_details(agent, entry, answer);
 	}
 	pthread_mutex_unlock(&agent->lock);
-	return entry ? 0 : eg_error_set(err, 404, "not_found", "There is no app %s on this host.", app);
+	if (!entry)
+		return eg_error_set(err, 404, "not_found", "There is no app %s on this host.", app);
+	if (answer && with_grants)
+		r = add_grants(agent, slot, gen, answer, err);
+	if (r < 0)
+		json_decref(answer);
+	else
+		*ret = answer;
+	return r;
 }
 
 /* ---- Many -------------------------------------------------------------------------------------- */

@@ -1,65 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * view_verdict.c - why a destination is allowed or refused, and what was refused lately
+ * view_verdict.c - why a destination is allowed or refused
  *
  * The verdict is the loaded program's own; only the hints around it (which rule comes near,
  * what to write) are found here, in the policy's text.
  */
-#include <bpf/bpf.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../lib/addr.h"
-#include "../lib/units.h"
+#include "../lib/cleanup.h"
+#include "../lib/revname.h"
 #include "agent_impl.h"
 #include "clock.h"
 
-static const struct {
-	const char *name;
-	uint8_t number;
-} protos[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"icmp", IPPROTO_ICMP}};
-
-static const char *proto_name(uint8_t number, char fallback[16])
-{
-	for (size_t i = 0; i < sizeof(protos) / sizeof(protos[0]); i++) {
-		if (protos[i].number == number)
-			return protos[i].name;
-	}
-	if (number == IPPROTO_ICMPV6)
-		return "icmp";
-	snprintf(fallback, 16, "%u", number);
-	return fallback;
-}
-
-/* The rule that would allow it, as text to paste. NULL where no rule can. */
-static json_t *fix_json(uint32_t reason, const char *peer, uint16_t port, uint8_t proto, enum eg_dir dir)
-{
-	char fallback[16], text[256];
-	const char *name = proto_name(proto, fallback);
-
-	if (reason == EG_REASON_BIND_PORT) {
-		snprintf(text, sizeof(text), "add to \"ingress\": {\"from\": [...], \"proto\": \"tcp\", \"ports\": [%u]}", port);
-		return json_string(text);
-	}
-	if (reason != EG_REASON_NO_RULE && reason != EG_REASON_NO_RULE_PORT && reason != EG_REASON_NO_INGRESS_RULE &&
-	    reason != EG_REASON_NETNS_GUARD)
-		return json_null();
-	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP)
-		snprintf(text, sizeof(text), "add to \"%s\": {\"%s\": [\"%s\"], \"proto\": \"%s\", \"ports\": [%u]}",
-			 dir == EG_DIR_EGRESS ? "egress" : "ingress", dir == EG_DIR_EGRESS ? "to" : "from", peer, name,
-			 port);
-	else if (strcmp(name, "icmp") == 0)
-		snprintf(text, sizeof(text), "add to \"%s\": {\"%s\": [\"%s\"], \"proto\": \"icmp\"}",
-			 dir == EG_DIR_EGRESS ? "egress" : "ingress", dir == EG_DIR_EGRESS ? "to" : "from", peer);
-	else
-		return json_null();
-	return json_string(text);
-}
-
-/* ---- Explain ----------------------------------------------------------------------------------- */
-
 struct query {
 	const char *dest;
+	bool by_name;
+	char name[EG_NAME_SIZE]; /* as in eg_name_key.text */
 	struct eg_addr addr;
 	uint16_t port;
 	uint8_t proto;
@@ -67,46 +27,114 @@ struct query {
 	const char *proto_text;
 };
 
+/* NAME:PORT, or NAME. */
+static bool parse_name(const char *dest, struct query *ret)
+{
+	const char *colon = strrchr(dest, ':');
+	size_t len = colon ? (size_t)(colon - dest) : strlen(dest);
+	unsigned long port = 0;
+	char *end;
+
+	if (colon) {
+		port = colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 0;
+		if (!port || port > UINT16_MAX || *end)
+			return false;
+	}
+	ret->port = (uint16_t)port;
+	ret->by_name = true;
+	return eg_revname_from_text(dest, len, ret->name) == 0;
+}
+
 static int query_parse(const char *dest, const char *proto, const char *dir, struct query *ret, struct eg_error *err)
 {
 	*ret = (struct query){.dest = dest, .proto_text = proto ? proto : "tcp"};
-	for (size_t i = 0; i < sizeof(protos) / sizeof(protos[0]); i++) {
-		if (strcmp(ret->proto_text, protos[i].name) == 0)
-			ret->proto = protos[i].number;
-	}
-	if (!ret->proto)
+	if (!eg_proto_number(ret->proto_text, &ret->proto))
 		return eg_error_set(err, 400, "bad_query", "proto is tcp, udp or icmp, not \"%s\".", proto);
 	if (dir && strcmp(dir, "egress") != 0 && strcmp(dir, "ingress") != 0)
 		return eg_error_set(err, 400, "bad_query", "direction is egress or ingress, not \"%s\".", dir);
 	ret->dir = dir && strcmp(dir, "ingress") == 0 ? EG_DIR_INGRESS : EG_DIR_EGRESS;
-	if (!dest || eg_addr_port_from_text(dest, &ret->addr, &ret->port) < 0)
+	if (!dest || (eg_addr_port_from_text(dest, &ret->addr, &ret->port) < 0 && !parse_name(dest, ret)))
 		return eg_error_set(err, 400, "bad_query",
-				    "dest is ADDRESS:PORT, [ADDRESS]:PORT or (for icmp) ADDRESS, not \"%s\"; this version "
-				    "does not look up names.",
-				    dest ? dest : "");
+				    "dest is ADDRESS:PORT, [ADDRESS]:PORT, NAME:PORT or (for icmp) ADDRESS or NAME, "
+				    "not \"%s\".", dest ? dest : "");
+	if (ret->by_name && ret->dir == EG_DIR_INGRESS)
+		return eg_error_set(err, 400, "bad_query",
+				    "Who reaches the app is known by address, not by name: \"%s\".", dest);
 	if (ret->proto != IPPROTO_ICMP && !ret->port)
 		return eg_error_set(err, 400, "bad_query", "Say which port: %s:PORT.", dest);
 	if (ret->proto == IPPROTO_ICMP) {
-		ret->port = eg_addr_v4mapped(&ret->addr) ? 8 : 128; /* echo request */
-		ret->proto = eg_addr_v4mapped(&ret->addr) ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+		bool v4 = ret->by_name || eg_addr_v4mapped(&ret->addr);
+
+		ret->port = v4 ? 8 : 128; /* echo request */
+		ret->proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	}
 	return 0;
 }
 
-static bool rule_names(const json_t *rule, const char *key, const struct eg_addr *addr)
+/* Whether a name as a policy writes it covers the one asked. */
+static bool name_covers(const char *text, const char *asked)
 {
-	const struct eg_cidr wanted = {.addr = *addr, .bits = 128};
+	bool wildcard = strncmp(text, "*.", 2) == 0;
+	char rev[EG_NAME_SIZE];
+	size_t len;
+
+	if (wildcard)
+		text += 2;
+	if (eg_revname_from_text(text, strlen(text), rev) < 0)
+		return false;
+	len = strlen(rev);
+	return strncmp(rev, asked, len) == 0 && asked[len] == (wildcard ? '.' : '\0');
+}
+
+/* Whether the rule names what is asked about, whatever the service. */
+static bool rule_names(const json_t *rule, const char *key, const struct query *query)
+{
+	const struct eg_cidr wanted = {.addr = query->addr, .bits = 128};
 	json_t *item;
 	size_t i;
 
 	json_array_foreach(json_object_get(rule, key), i, item) {
+		const char *text = json_string_value(item);
 		struct eg_cidr cidr;
 
-		if (json_is_string(item) && eg_cidr_from_text(json_string_value(item), &cidr) == 0 &&
-		    eg_cidr_covers(&cidr, &wanted))
+		if (text && query->by_name && name_covers(text, query->name))
+			return true;
+		if (text && !query->by_name && eg_cidr_from_text(text, &cidr) == 0 && eg_cidr_covers(&cidr, &wanted))
 			return true;
 	}
 	return false;
+}
+
+#define NAMES_MAX 4
+
+/* "a.example, *.b.example ..." of a rule; "" if it has no names. */
+static void rule_name_list(const json_t *rule, char *ret, size_t size)
+{
+	size_t used = 0, count = 0, i;
+	json_t *item;
+
+	ret[0] = '\0';
+	json_array_foreach(json_object_get(rule, "to"), i, item) {
+		const char *text = json_string_value(item);
+		char rev[EG_NAME_SIZE];
+		int n;
+
+		if (!text || strcmp(text, "self") == 0)
+			continue;
+		if (strncmp(text, "*.", 2) == 0 ? eg_revname_from_text(text + 2, strlen(text + 2), rev) < 0 :
+						  eg_revname_from_text(text, strlen(text), rev) < 0)
+			continue;
+		if (count == NAMES_MAX)
+			text = "...";
+		n = snprintf(ret + used, size - used, "%s%s", used ? ", " : "", text);
+		if (n < 0 || (size_t)n >= size - used) {
+			ret[used] = '\0'; /* what there is is whole */
+			return;
+		}
+		used += (size_t)n;
+		if (count++ == NAMES_MAX)
+			return;
+	}
 }
 
 static bool rule_has_port(const json_t *rule, uint16_t port)
@@ -127,24 +155,39 @@ static bool rule_has_port(const json_t *rule, uint16_t port)
 
 #define NEAREST_MAX 3
 
-/* Rules that name the address for another service, or the service for other addresses. */
-static json_t *nearest_json(const struct eg_applied *now, const struct query *query)
+/* Why the rule comes near; false: it doesn't. */
+static bool near_text(const json_t *rule, const struct query *query, uint32_t reason, char *ret, size_t size)
 {
 	const char *direction = query->dir == EG_DIR_EGRESS ? "egress" : "ingress";
+	const char *proto = json_string_value(json_object_get(rule, "proto"));
+	bool port = proto && strcmp(proto, query->proto_text) == 0 && rule_has_port(rule, query->port);
+	bool peer = rule_names(rule, query->dir == EG_DIR_EGRESS ? "to" : "from", query);
+	char names[400];
+
+	if (strcmp(json_string_value(json_object_get(rule, "direction")), direction) != 0)
+		return false;
+	if (port && (reason == EG_REASON_NO_GRANT || reason == EG_REASON_GRANT_EXPIRED)) {
+		rule_name_list(rule, names, sizeof(names));
+		snprintf(ret, size, "allows this port for addresses that the app learns from DNS for %s", names);
+		return names[0] != '\0';
+	}
+	snprintf(ret, size, "%s", peer ? query->by_name ? "names it, for other ports or another protocol" :
+							  "names the address, for other ports or another protocol" :
+					 "names the port, for other addresses");
+	return peer != port;
+}
+
+/* Rules that name the address for another service, or the service for other addresses. */
+static json_t *nearest_json(const struct eg_applied *now, const struct query *query, uint32_t reason)
+{
 	json_t *rules = eg_rules_json(now), *list = json_array(), *rule;
+	char why[512];
 	size_t i;
 
 	json_array_foreach(rules, i, rule) {
-		bool same_proto = strcmp(json_string_value(json_object_get(rule, "proto")) ?: "", query->proto_text) == 0;
-		bool address = rule_names(rule, query->dir == EG_DIR_EGRESS ? "to" : "from", &query->addr);
-		bool port = same_proto && rule_has_port(rule, query->port);
-
-		if (strcmp(json_string_value(json_object_get(rule, "direction")), direction) != 0 ||
-		    json_array_size(list) >= NEAREST_MAX || address == port)
-			continue;
-		json_array_append_new(list, json_pack("{s:O,s:s}", "id", json_object_get(rule, "id"), "why",
-						      address ? "names the address, for other ports or another protocol" :
-								"names the port, for other addresses"));
+		if (json_array_size(list) < NEAREST_MAX && near_text(rule, query, reason, why, sizeof(why)))
+			json_array_append_new(list, json_pack("{s:O,s:s}", "id", json_object_get(rule, "id"), "why",
+							      why));
 	}
 	json_decref(rules);
 	return list;
@@ -165,133 +208,148 @@ static uint32_t used_up(struct eg_agent *agent, const struct eg_entry *entry, co
 	return EG_REASON_NONE;
 }
 
+#define CAUSES                                                                                                  \
+	". Likely causes: the app remembers an address for longer than it is good; or it was looked up "        \
+	"otherwise than by the app's own DNS query: through nscd, nss-resolve, /etc/hosts or DNS over HTTPS"
+
+static char *sentence(const struct eg_entry *entry, const struct query *query, const struct eg_question *answer,
+		      uint32_t reason, const char *rule)
+{
+	const char *verb = query->dir == EG_DIR_EGRESS ? "reach" : "be reached from";
+	char *text;
+	int n;
+
+	if (reason == EG_REASON_NONE)
+		n = asprintf(&text, "%s may %s %s over %s: rule \"%s\" allows it", entry->name, verb, query->dest,
+			     query->proto_text, rule ? rule : "?");
+	else
+		n = asprintf(&text, "%s %s %s %s over %s: %s%s", entry->name,
+			     answer->audited ? "may for now (audit)" : "may not", verb, query->dest, query->proto_text,
+			     eg_reason_sentence(reason),
+			     reason == EG_REASON_NO_GRANT || reason == EG_REASON_GRANT_EXPIRED ? CAUSES : "");
+	return n < 0 ? NULL : text;
+}
+
+/* What an allowed flow still has to do. */
+static const char *verify_name(uint32_t flags)
+{
+	return flags & EG_MATCH_SNI ? "verify-sni" : flags & EG_MATCH_CONNECT ? "verify-connect" : NULL;
+}
+
+static json_t *notes_json(const struct eg_question *answer)
+{
+	json_t *notes = json_array();
+
+	if (answer->flags & EG_MATCH_SNI)
+		json_array_append_new(notes, json_string("verify-sni: the ClientHello must name one of the rule's "
+							 "names"));
+	if (answer->flags & EG_MATCH_CONNECT)
+		json_array_append_new(notes, json_string("verify-connect: the HTTP CONNECT must name one of the rule's "
+							 "names"));
+	return notes;
+}
+
+/* The grant that allows an address; null: none was needed. */
+static json_t *way_json(struct eg_agent *agent, const struct eg_entry *entry, const struct query *query,
+			const struct eg_question *answer)
+{
+	const struct eg_grant_key key = {
+		.app = entry->slot, .gen = entry->gen, .addr = query->addr, .way = answer->way - 1,
+	};
+
+	return answer->way && !query->by_name ? eg_grant_json(agent, &key) : json_null();
+}
+
 static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry, const struct query *query,
 			    const struct eg_question *answer)
 {
 	const struct eg_applied *now = entry->now;
 	const char *rule = eg_applied_rule_id(now, answer->rule), *verdict;
 	uint32_t reason = answer->reason;
-	char peer[EG_ADDR_TEXT], sentence[400];
+	EG_FREE char *text = NULL;
+	char peer[EG_NAME_SIZE + 1];
+	struct eg_fix fix;
 
 	if (reason == EG_REASON_NONE)
 		reason = used_up(agent, entry, answer);
+	fix = (struct eg_fix){reason, peer, query->port, query->proto, query->dir};
 	verdict = reason == EG_REASON_NONE ? "allow" : answer->audited ? "audit" : "deny";
-	eg_addr_to_text(&query->addr, peer);
-	if (reason == EG_REASON_NONE)
-		snprintf(sentence, sizeof(sentence), "%s may %s %s over %s: rule \"%s\" allows it", entry->name,
-			 query->dir == EG_DIR_EGRESS ? "reach" : "be reached from", query->dest, query->proto_text,
-			 rule ? rule : "?");
+	if (query->by_name)
+		eg_revname_text(query->name, peer);
 	else
-		snprintf(sentence, sizeof(sentence), "%s %s %s %s over %s: %s", entry->name,
-			 answer->audited ? "may for now (audit)" : "may not",
-			 query->dir == EG_DIR_EGRESS ? "reach" : "be reached from", query->dest, query->proto_text,
-			 eg_reason_sentence(reason));
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:o,s:o}", "app", entry->name, "dest", query->dest,
-			 "proto", query->proto_text, "direction", query->dir == EG_DIR_EGRESS ? "egress" : "ingress",
-			 "verdict", verdict, "reason", eg_reason_name(reason), "sentence", sentence, "rule",
-			 rule ? json_string(rule) : json_null(), "state", eg_registry_state(agent, entry), "fix",
-			 fix_json(reason, peer, query->port, query->proto, query->dir), "caps",
+		eg_addr_to_text(&query->addr, peer);
+	text = sentence(entry, query, answer, reason, rule);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s?,s:s?,s:s,s:o,s:o,s:o,s:o,s:s?,s:o,s:o}", "app", entry->name,
+			 "dest", query->dest, "proto", query->proto_text, "direction",
+			 query->dir == EG_DIR_EGRESS ? "egress" : "ingress", "verdict", verdict, "reason",
+			 eg_reason_name(reason), "sentence", text, "rule", rule, "state",
+			 eg_registry_state(agent, entry), "fix", eg_fix_json(&fix), "caps",
 			 eg_caps_json(agent, entry), "expires", now ? eg_time_json(now->expires_utc_ns) : json_null(),
-			 "nearest", reason == EG_REASON_NONE ? json_array() : nearest_json(now, query));
+			 "nearest", reason == EG_REASON_NONE ? json_array() : nearest_json(now, query, reason),
+			 "verify", verify_name(answer->flags), "notes", notes_json(answer), "grant",
+			 way_json(agent, entry, query, answer));
+}
+
+/* What DNS has to say about it. Without lock: a name's grants are found among all of the app. */
+static int add_grants(struct eg_agent *agent, uint32_t slot, uint32_t gen, const struct query *query, json_t *answer)
+{
+	json_t *list;
+	const char *verdict = json_string_value(json_object_get(answer, "verdict"));
+	int r = 0;
+
+	if (query->by_name)
+		r = eg_grants_list(agent, slot, gen, query->name, &list);
+	else if (query->dir == EG_DIR_EGRESS)
+		list = eg_grants_of_address(agent, slot, gen, &query->addr);
+	else
+		list = json_array();
+	if (r < 0)
+		return r;
+	if (query->by_name && !json_array_size(list) && strcmp(verdict, "deny") != 0)
+		json_array_append_new(json_object_get(answer, "notes"),
+				      json_string("no address is granted for this name now: the answer to the app's "
+						  "own DNS query grants those that it has"));
+	json_object_set_new(answer, "grants", list);
+	return 0;
 }
 
 int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, const char *proto, const char *dir,
 		     json_t **ret, struct eg_error *err)
 {
-	struct eg_question question;
+	struct eg_question question = {0};
 	const struct eg_entry *entry;
+	json_t *answer = NULL;
 	struct query query;
+	uint32_t gen = 0;
 	int r = query_parse(dest, proto, dir, &query, err);
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, app);
-	if (!entry) {
-		pthread_mutex_unlock(&agent->lock);
-		return eg_error_set(err, 404, "not_found", "There is no app %s on this host.", app);
+	if (entry) {
+		gen = entry->gen;
+		question = (struct eg_question){
+			.app = entry->slot,
+			.dir = (uint8_t)query.dir,
+			.proto = query.proto,
+			.port = query.port,
+			.peer = query.addr,
+			.by_name = query.by_name,
+		};
+		memcpy(question.name, query.name, sizeof(question.name));
+		r = eg_kern_explain(agent->kern, &question);
+		answer = r < 0 ? NULL : explain_json(agent, entry, &query, &question);
 	}
-	question = (struct eg_question){
-		.app = entry->slot,
-		.dir = (uint8_t)query.dir,
-		.proto = query.proto,
-		.port = query.port,
-		.peer = query.addr,
-	};
-	r = eg_kern_explain(agent->kern, &question);
-	if (!r)
-		*ret = explain_json(agent, entry, &query, &question);
 	pthread_mutex_unlock(&agent->lock);
-	return r < 0 ? eg_error_set(err, 500, "kernel", "The loaded program could not be asked: %s.", strerror(-r)) : 0;
-}
-
-/* ---- Denied -------------------------------------------------------------------------------------- */
-
-struct denials {
-	struct eg_agent *agent;
-	uint64_t since_boot_ns;
-	json_t *list;
-};
-
-static json_t *denial_json(const struct eg_entry *entry, const struct eg_denied *d, uint64_t offset)
-{
-	char peer[EG_ADDR_TEXT], comm[EG_COMM_LEN + 1] = "", fallback[16];
-
-	memcpy(comm, d->comm, EG_COMM_LEN);
-	for (char *c = comm; *c; c++) {
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	if (!entry)
+		return eg_error_set(err, 404, "not_found", "There is no app %s on this host.", app);
+	if (answer)
+		r = add_grants(agent, question.app, gen, &query, answer);
+	if (r < 0) {
+		json_decref(answer);
+		return eg_error_set(err, 500, "kernel", "The kernel could not be asked: %s.", strerror(-r));
 	}
-	eg_addr_to_text(&d->peer, peer);
-	return json_pack("{s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:I,s:I,s:o,s:o,s:i,s:i,s:s,s:b,s:o}", "app",
-			 entry ? entry->name : "", "direction", d->dir == EG_DIR_EGRESS ? "egress" : "ingress", "peer",
-			 peer, "port", (int)d->port, "proto", proto_name(d->proto, fallback), "reason",
-			 eg_reason_name(d->reason), "sentence", eg_reason_sentence(d->reason), "count",
-			 (json_int_t)d->count, "bytes", (json_int_t)d->bytes, "first",
-			 eg_time_json(d->first_boot_ns + offset), "last", eg_time_json(d->last_boot_ns + offset), "pid",
-			 (int)d->pid, "uid", (int)d->uid, "comm", comm, "audited", d->audited, "fix",
-			 fix_json(d->reason, peer, d->port, d->proto, (enum eg_dir)d->dir));
-}
-
-static void add_denials(const struct denials *denials, uint32_t slot, const struct eg_entry *entry)
-{
-	struct eg_denied_tab tab;
-	uint64_t offset = (uint64_t)eg_clock_utc_offset_ns();
-
-	if (bpf_map_lookup_elem(eg_kern_map_fd(denials->agent->kern, EG_MAP_DENIED), &slot, &tab))
-		return;
-	for (size_t i = 0; i < EG_DENIED_SLOTS; i++) {
-		if (tab.e[i].count && tab.e[i].last_boot_ns >= denials->since_boot_ns)
-			json_array_append_new(denials->list, denial_json(entry, &tab.e[i], offset));
-	}
-}
-
-static void denials_of(void *ctx, struct eg_entry *entry)
-{
-	add_denials(ctx, entry->slot, entry);
-}
-
-int eg_agent_denied(struct eg_agent *agent, const char *app, uint64_t since_ns, json_t **ret, struct eg_error *err)
-{
-	uint64_t now = eg_clock_boot_ns();
-	struct denials denials = {.agent = agent, .since_boot_ns = since_ns && since_ns < now ? now - since_ns : 0};
-	const struct eg_entry *entry = NULL;
-
-	denials.list = json_array();
-	if (app) {
-		pthread_mutex_lock(&agent->lock);
-		entry = eg_registry_find(agent, app);
-		if (entry)
-			add_denials(&denials, entry->slot, entry);
-		pthread_mutex_unlock(&agent->lock);
-		if (!entry) {
-			json_decref(denials.list);
-			return eg_error_set(err, 404, "not_found", "There is no app %s on this host.", app);
-		}
-	} else {
-		add_denials(&denials, EG_APP_UNKNOWN, NULL);
-		eg_apps_each(agent, denials_of, &denials);
-	}
-	*ret = json_pack("{s:o}", "denied", denials.list);
+	*ret = answer;
 	return 0;
 }

@@ -24,7 +24,6 @@
 #include "../unit/events_rings.h"
 
 #define RING_BYTES (16u << 20)
-#define RING_ROOM  (RING_BYTES / (sizeof(struct eg_event) + 8))
 #define BATCH      200
 #define GOAL       300000
 
@@ -104,22 +103,25 @@ static uint64_t written(struct eg_events *ev)
 	return stats.written;
 }
 
-/* Wall-clock and CPU seconds that `count` events took. */
-static int measure(struct eg_events *ev, int program, uint64_t count, double *ret_wall_s, double *ret_cpu_s)
+/* Wall-clock and CPU seconds that `count` records of that size took. */
+static int measure(struct eg_events *ev, int program, size_t size, uint64_t count, double *ret_wall_s,
+		   double *ret_cpu_s)
 {
-	uint64_t sent = 0, wall = clock_ns(CLOCK_MONOTONIC), done;
+	uint64_t sent = 0, before = written(ev), wall = clock_ns(CLOCK_MONOTONIC), done, room = RING_BYTES / (size + 8);
 	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), own = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	while (sent < count) {
-		struct eg_event e = record(sent);
+		struct eg_event_named named = {
+			.e = record(sent), .name = "moc.sipaelgoog.steehs", .sni = "moc.sipaelgoog.steehs",
+		};
 
-		while (sent + BATCH > written(ev) + RING_ROOM)
+		while (sent + BATCH > written(ev) - before + room)
 			usleep(200);
-		if (ring_submit(program, &e, BATCH) != 0)
+		if (ring_submit(program, &named, size, BATCH) != 0)
 			return -EIO;
 		sent += BATCH;
 	}
-	while ((done = written(ev)) < sent)
+	while ((done = written(ev) - before) < sent)
 		usleep(200);
 	*ret_wall_s = (double)(clock_ns(CLOCK_MONOTONIC) - wall) / 1e9;
 	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
@@ -138,6 +140,34 @@ static void remove_log(const char *dir)
 	rmdir(dir);
 }
 
+/* Starts, measures and stops; says what it found. */
+static int bench(const struct eg_events_config *config, size_t size, uint64_t count, const char *what)
+{
+	int program = ring_program(config->flow_events_fd, size), r;
+	double wall_s = 0, cpu_s = 0;
+	struct eg_events_stats stats;
+	struct eg_events *ev;
+
+	if (program < 0)
+		return program;
+	run_on(0);
+	r = eg_events_start(config, &ev);
+	if (r < 0) {
+		close(program);
+		return r;
+	}
+	run_on(1);
+	r = measure(ev, program, size, count / BATCH * BATCH, &wall_s, &cpu_s);
+	eg_events_stats(ev, &stats);
+	eg_events_stop(ev);
+	close(program);
+	if (r == 0)
+		printf("%s to disk, one core: %.0f/s (goal %d), %.0f per CPU second, %.0f bytes each, %.0f MB/s\n",
+		       what, (double)stats.written / wall_s, GOAL, (double)stats.written / cpu_s,
+		       (double)stats.written_bytes / (double)stats.written, (double)stats.written_bytes / wall_s / 1e6);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
@@ -147,36 +177,19 @@ int main(int argc, char **argv)
 		.quota_bytes = 1ull << 40,
 		.utc_offset_ns = utc_offset, .slots_used = slots_used, .resolve = resolve,
 	};
-	struct eg_events_stats stats;
-	struct eg_events *ev;
-	double wall_s = 0, cpu_s = 0;
-	int program, r;
+	int r;
 
 	snprintf(dir, sizeof(dir), "%s/egret-bench-XXXXXX", argc > 2 ? argv[2] : "/var/tmp");
 	config.flow_events_fd = ring_map(RING_BYTES);
-	program = config.flow_events_fd < 0 ? -1 : ring_program(config.flow_events_fd);
-	if (program < 0 || !mkdtemp(dir)) {
+	if (config.flow_events_fd < 0 || !mkdtemp(dir)) {
 		fprintf(stderr, "bench_events: %s\n", strerror(errno));
 		return 1;
 	}
-	run_on(0);
-	r = eg_events_start(&config, &ev);
-	if (r < 0) {
-		fprintf(stderr, "bench_events: %s\n", strerror(-r));
-		remove_log(dir);
-		return 1;
-	}
-	run_on(1);
-	r = measure(ev, program, count / BATCH * BATCH, &wall_s, &cpu_s);
-	eg_events_stats(ev, &stats);
-	eg_events_stop(ev);
+	r = bench(&config, sizeof(struct eg_event), count, "flow events");
+	if (r == 0)
+		r = bench(&config, sizeof(struct eg_event_named), count, "flow events with names");
 	remove_log(dir);
-	if (r < 0) {
-		fprintf(stderr, "bench_events: events were lost\n");
-		return 1;
-	}
-	printf("flow events to disk, one core: %.0f/s (goal %d), %.0f per CPU second, %.0f bytes each, %.0f MB/s\n",
-	       (double)stats.written / wall_s, GOAL, (double)stats.written / cpu_s,
-	       (double)stats.written_bytes / (double)stats.written, (double)stats.written_bytes / wall_s / 1e6);
-	return 0;
+	if (r < 0)
+		fprintf(stderr, "bench_events: %s\n", strerror(-r));
+	return r < 0;
 }

@@ -131,7 +131,7 @@ def test_nothing_of_the_agents_is_open_to_others(host, agent, web):
     ("GET", "/v1/events?type=nothing", None, 400, "bad_query"),
     ("GET", "/v1/denied?last=soon", None, 400, "bad_query"),
     ("GET", "/v1/explain?app=web", None, 400, "bad_query"),
-    ("GET", "/v1/explain?app=web&dest=example.com:443", None, 400, "bad_query"),
+    ("GET", "/v1/explain?app=web&dest=example..com:443", None, 400, "bad_query"),
     ("GET", "/v1/explain?app=web&dest=10.0.0.1:70000", None, 400, "bad_query"),
 ])
 def test_wrong_requests(agent, web, method, path, body, status, code):

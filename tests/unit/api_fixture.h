@@ -85,9 +85,10 @@ static inline int fake_apps(struct eg_agent *a, const char *labels, json_t **ret
 	return fake_answer(a, NULL, NULL, json, ret, err);
 }
 
-static inline int fake_app(struct eg_agent *a, const char *app, json_t **ret, struct eg_error *err)
+static inline int fake_app(struct eg_agent *a, const char *app, bool with_grants, json_t **ret, struct eg_error *err)
 {
-	return fake_answer(a, app, NULL, json_pack("{s:s, s:s}", "op", "app", "app", app), ret, err);
+	return fake_answer(a, app, NULL, json_pack("{s:s, s:s, s:b}", "op", "app", "app", app, "grants", with_grants),
+			   ret, err);
 }
 
 static inline int fake_policy_get(struct eg_agent *a, const char *app, json_t **ret, struct eg_error *err)

@@ -15,27 +15,34 @@
 #include <egret/abi.h>
 
 /*
- * A classifier whose "packet" is the record: it copies the packet to its stack and the stack
- * to the ring. (A syscall program's context can't be passed to bpf_ringbuf_output.)
+ * A classifier whose "packet" is a record of that size: it copies the packet into the ring. (A
+ * syscall program's context can't be passed to the ring, and the longer record is no stack's.)
  */
-static inline int ring_program(int ring_fd)
+static inline int ring_program(int ring_fd, size_t size)
 {
-	const __s32 size = sizeof(struct eg_event);
 	const struct bpf_insn code[] = {
-		/* bpf_skb_load_bytes(ctx, 0, stack, size) */
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_10},
-		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_3, .imm = -size},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4, .imm = size},
-		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_load_bytes},
-		/* return bpf_ringbuf_output(ring, stack, size, 0) */
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1},
+		/* r7 = bpf_ringbuf_reserve(ring, size, 0), or return -EAGAIN */
 		{.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = ring_fd},
 		{.code = 0},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10},
-		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -size},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = size},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4},
-		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_ringbuf_output},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = (__s32)size},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_ringbuf_reserve},
+		{.code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = BPF_REG_0, .off = 2},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -EAGAIN},
+		{.code = BPF_JMP | BPF_EXIT},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_7, .src_reg = BPF_REG_0},
+		/* bpf_skb_load_bytes(ctx, 0, r7, size) */
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_6},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_7},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4, .imm = (__s32)size},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_load_bytes},
+		/* bpf_ringbuf_submit(r7, 0); return 0 */
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_7},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_ringbuf_submit},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
 
@@ -43,10 +50,13 @@ static inline int ring_program(int ring_fd)
 			     NULL);
 }
 
-/* Submits *e `times` times. What the last one returned: 0, or -EAGAIN if the ring was full; or -errno. */
-static inline int ring_submit(int prog_fd, const struct eg_event *e, int times)
+/*
+ * Submits a record of the program's size `times` times. What the last one returned: 0, or -EAGAIN if
+ * the ring was full; or -errno.
+ */
+static inline int ring_submit(int prog_fd, const void *record, size_t size, int times)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = e, .data_size_in = sizeof(*e), .repeat = times);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = record, .data_size_in = (__u32)size, .repeat = times);
 
 	if (bpf_prog_test_run_opts(prog_fd, &opts) < 0)
 		return -errno;

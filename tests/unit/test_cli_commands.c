@@ -87,6 +87,7 @@ static void test_odd_answers(void **state)
 		"{}", "[]",
 		"{\"agent\":null,\"enforcement\":{},\"apps\":[null,3,{\"labels\":[],\"cgroups\":{},\"bytes_out\":-1}],"
 		"\"holds\":[null],\"maps\":[{\"max\":0}],\"policy_errors\":[1],\"alarms\":[{}],\"denied\":[1],\"usage\":[[]],"
+		"\"notes\":[1],\"grant\":{\"name\":\"x\",\"rest_s\":-1},\"grants\":[null,{\"rest_s\":9e9}],"
 		"\"rules\":[null],\"caps\":[{\"limit\":0}],\"reasons\":{\"x\":1},\"lifted\":7,\"policy\":3,\"verdict\":{}}"};
 
 	(void)state;
@@ -226,7 +227,7 @@ static void test_relax(void **state)
 
 static void test_explain(void **state)
 {
-	OUTCOME deny, audit, in;
+	OUTCOME deny, audit, in, name, grant;
 
 	(void)state;
 	RUN(&deny, "explain app-x [fd00::1]:443 --proto udp",
@@ -235,6 +236,19 @@ static void test_explain(void **state)
 	assert_has(deny.fake.requests[0],
 		   "GET /v1/explain?app=app-x&dest=%5Bfd00::1%5D:443&proto=udp&direction=egress HTTP/1.1");
 	assert_has(deny.out, "do this");
+	RUN(&name, "explain app-x sheets.googleapis.com:443",
+	    OK("{\"verdict\":\"allow\",\"reason\":\"allowed\",\"sentence\":\"s\",\"rule\":\"sheets\",\"grant\":null,"
+	       "\"notes\":[\"verify-sni: m\"],\"grants\":[{\"name\":\"sheets.googleapis.com\","
+	       "\"address\":\"192.0.2.7\",\"age_s\":5,\"rest_s\":295,\"expired\":false}]}"));
+	assert_int_equal(name.status, EG_EXIT_OK);
+	assert_has(name.fake.requests[0], "dest=sheets.googleapis.com:443&");
+	assert_has(name.out, "verify-sni: m");
+	assert_has(name.out, "sheets.googleapis.com  192.0.2.7");
+	assert_has(name.out, "4m 55s");
+	RUN(&grant, "explain app-x 192.0.2.7:443",
+	    OK("{\"verdict\":\"allow\",\"grant\":{\"name\":\"a\\u001b.example\",\"rest_s\":60,\"expired\":false}}"));
+	assert_has(grant.out, "a?.example, for another 1m");
+	assert_usage("explain x a.example", "tcp needs a port: a.example:443");
 	RUN(&audit, "explain app-x 10.0.0.1 -p icmp", OK("{\"verdict\":\"audit\",\"reason\":\"no_rule\"}"));
 	assert_int_equal(audit.status, EG_EXIT_OK); /* it would pass */
 	RUN(&in, "explain app-x 10.0.0.1:80 --ingress", OK("{\"verdict\":\"allow\"}"));
@@ -243,6 +257,74 @@ static void test_explain(void **state)
 	assert_usage("explain x fd00::1", "tcp needs a port: [fd00::1]:443");
 	assert_usage("explain x 10.0.0.1: --proto udp", "needs a port");
 	assert_usage("explain x 10.0.0.1:1 --proto sctp", "'sctp'");
+}
+
+/* The newest of many, and all of them for programs. */
+static void test_grants(void **state)
+{
+	static char many[16384];
+	size_t used = (size_t)sprintf(many, "{\"app\":\"a\",\"names\":true,\"grants\":{\"used\":40,\"max\":512,"
+					    "\"evicted\":3,\"list\":[");
+	EG_JSON json_t *json = NULL, *want = NULL;
+	OUTCOME o, programs, none;
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		used += (size_t)sprintf(many + used, "%s{\"name\":\"n%d.example\",\"address\":\"192.0.2.%d\","
+						     "\"age_s\":%d,\"rest_s\":60,\"expired\":%s}", i ? "," : "", i, i,
+					i, i == 1 ? "true" : "false");
+	strcpy(many + used, "]}}");
+	RUN(&o, "app a", OK(many));
+	assert_has(o.fake.requests[0], "GET /v1/apps/a?grants=1 HTTP/1.1");
+	assert_has(o.out, "40 of at most 512 addresses from DNS; 3 made room while they were good");
+	assert_has(o.out, "NAME         ADDRESS     AGE     REST\n");
+	assert_has(o.out, "n0.example   192.0.2.0    0s       1m\n");
+	assert_has(o.out, "n1.example   192.0.2.1    1s  expired\n");
+	assert_has(o.out, "n29.example");
+	assert_lacks(o.out, "n30.example");
+	assert_has(o.out, "and 10 more");
+	RUN(&programs, "app a -o json", OK(many));
+	json = json_loads(programs.out, 0, NULL);
+	want = json_loads(many, 0, NULL);
+	assert_true(json_equal(json, want));
+	RUN(&none, "app a", OK("{\"app\":\"a\",\"names\":false,\"grants\":{\"used\":0,\"max\":512,\"evicted\":0,"
+			       "\"list\":[]}}"));
+	assert_lacks(none.out, "DNS");
+}
+
+static void assert_line(const char *event, const char *end)
+{
+	OUTCOME o;
+
+	RUN(&o, "events", OK(event));
+	assert_has(o.out, end);
+}
+
+static void test_names_in_events(void **state)
+{
+	OUTCOME flows;
+
+	(void)state;
+#define DNS "{\"ts\":\"2027-01-31T12:00:05Z\",\"type\":\"dns\",\"app\":\"a\",\"proto\":\"udp\","
+	assert_line(DNS "\"direction\":\"ingress\",\"src\":\"10.0.0.2\",\"src_port\":53,\"dst\":\"10.0.0.5\","
+		    "\"dst_port\":4,\"action\":\"learned\",\"name\":\"a.example\",\"qtype\":\"A\","
+		    "\"addresses\":[\"192.0.2.1\",\"192.0.2.2\"],"
+		    "\"address_count\":17,\"ttl\":60,\"verdict\":\"allow\",\"pid\":3,\"uid\":4,\"comm\":\"curl\"}\n",
+		    "learned a.example A 192.0.2.1, 192.0.2.2 (17 in all) for 1m, udp from 10.0.0.2:53 to 10.0.0.5:4 "
+		    "by curl[3] uid 4\n");
+	assert_line(DNS "\"direction\":\"egress\",\"dst\":\"10.0.0.2\",\"dst_port\":53,\"action\":\"refused\","
+		    "\"name\":\"evil\\u001b.example\",\"qtype\":\"TYPE99\",\"reason\":\"dns_name\","
+		    "\"verdict\":\"audit\"}\n",
+		    "refused evil?.example TYPE99 dns_name, udp to 10.0.0.2:53 (let through: audit)\n");
+	assert_line("{\"type\":\"dns\"}\n", "- ?, - to ?\n");
+#define FLOW "{\"ts\":\"2027-01-31T12:00:05Z\",\"type\":\"flow\",\"phase\":\"start\",\"app\":\"a\",\"flow_id\":\"1\"," \
+	     "\"proto\":\"tcp\",\"dst\":\"192.0.2.1\",\"dst_port\":443,"
+	assert_line(FLOW "\"name\":\"a.example\",\"sni\":\"a.example\",\"verified\":true}\n",
+		    "192.0.2.1:443 (a.example, verified)");
+	assert_line(FLOW "\"name\":\"a.example\",\"sni\":\"b.example\"}\n",
+		    "192.0.2.1:443 (a.example, asked for b.example)");
+	RUN(&flows, "flows a", OK(FLOW "\"sni\":\"b.example\",\"verified\":false}\n"));
+	assert_has(flows.out, "192.0.2.1:443 (b.example)");
 }
 
 static void test_denied(void **state)
@@ -312,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_kill_usage),	 cmocka_unit_test(test_kill_without_terminal),
 		cmocka_unit_test(test_restore),		 cmocka_unit_test(test_relax),
 		cmocka_unit_test(test_explain),		 cmocka_unit_test(test_denied),
+		cmocka_unit_test(test_grants),		 cmocka_unit_test(test_names_in_events),
 		cmocka_unit_test(test_flows),		 cmocka_unit_test(test_events),
 	};
 

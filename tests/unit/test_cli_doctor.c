@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * test_cli_doctor.c - findings from what the agent says
+ * test_cli_doctor.c - findings from what the agent says, and from how this host looks names up
  */
+#include <sys/stat.h>
+
 #include "../../agent/cli/doctor.h"
 #include "test_cli_fixture.h"
 
@@ -153,6 +155,158 @@ static void test_namespaces(void **state)
 	assert_int_equal(doctor.warnings, 1);
 }
 
+/* ---- Look-ups --------------------------------------------------------------------------- */
+
+#define NAMED "{\"apps\":[{\"app\":\"a\",\"names\":true},{\"app\":\"b\",\"names\":false}]}"
+
+static char root[64];
+
+static void put_file(const char *path, const char *text)
+{
+	char whole[128];
+	FILE *file;
+
+	snprintf(whole, sizeof(whole), "%s/%s", root, path);
+	unlink(whole);
+	if (!text)
+		return;
+	file = fopen(whole, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static int root_setup(void **state)
+{
+	char command[160];
+
+	(void)state;
+	strcpy(root, "/tmp/egret-test-XXXXXX");
+	assert_non_null(mkdtemp(root));
+	snprintf(command, sizeof(command), "mkdir -p %s/etc %s/run/nscd && ln -s /run %s/var", root, root, root);
+	return system(command);
+}
+
+static int root_teardown(void **state)
+{
+	char command[96];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	return system(command);
+}
+
+static void look(struct eg_doctor *doctor, const char *where, const char *text)
+{
+	EG_JSON json_t *apps = text ? json_loads(text, 0, NULL) : NULL;
+
+	*doctor = (struct eg_doctor){.findings = json_array()};
+	eg_doctor_lookups(doctor, where, apps);
+}
+
+static void test_nsswitch(void **state)
+{
+	static const struct {
+		const char *text; /* NULL: no file */
+		const char *warning; /* NULL: all is well */
+	} cases[] = {
+		{"hosts: files dns\n", NULL},
+		{"passwd: sss\n\t hosts:\tfiles myhostname mdns4_minimal [NOTFOUND=return] dns # resolve\n", NULL},
+		{"hosts: files dns resolve\n", NULL},
+		{"# hosts: resolve dns\n", NULL},
+		{NULL, NULL},
+		{"hosts: files mymachines resolve [!UNAVAIL=return] dns\n", "has \"resolve\" before dns"},
+		{"x\nhosts: sss resolve [ !UNAVAIL=return ] dns\n", "has \"sss resolve\" before dns"},
+		{"hosts: files resolve\n", "without dns, by resolve"},
+		{"hosts: files\n", "without dns:"},
+		{"hosts:\n", "without dns:"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct case_ c = {NULL, "lookups", "warn", cases[i].warning ? cases[i].warning : "?"};
+		struct eg_doctor doctor;
+
+		put_file("etc/nsswitch.conf", cases[i].text);
+		look(&doctor, root, NAMED);
+		if (doctor.warnings != (cases[i].warning != NULL) || (cases[i].warning && !found(&doctor, &c)))
+			fail_msg("case %zu: %u warnings", i, doctor.warnings);
+		assert_int_equal(doctor.failures, 0);
+		json_decref(doctor.findings);
+	}
+}
+
+/* A file that is no file, or leads out of the directory, neither holds the doctor up nor is read. */
+static void test_nsswitch_of_an_app(void **state)
+{
+	const struct case_ c = {NULL, "lookups", "warn", "nsswitch.conf can't be read"};
+	struct eg_doctor doctor;
+	char path[128], target[128];
+
+	(void)state;
+	put_file("etc/nsswitch.conf", NULL);
+	snprintf(path, sizeof(path), "%s/etc/nsswitch.conf", root);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	look(&doctor, root, NULL);
+	assert_true(found(&doctor, &c));
+	json_decref(doctor.findings);
+	unlink(path);
+	put_file("outside", "hosts: resolve\n");
+	snprintf(target, sizeof(target), "%s/outside", root);
+	assert_int_equal(symlink(target, path), 0); /* below root there is no such path */
+	look(&doctor, root, NULL);
+	assert_int_equal(doctor.warnings, 0);
+	json_decref(doctor.findings);
+	look(&doctor, "/nonexistent", NULL);
+	assert_int_equal(doctor.warnings, 1);
+	json_decref(doctor.findings);
+}
+
+static void test_nscd(void **state)
+{
+	const struct case_ runs = {NULL, "lookups", "warn", "nscd runs, and looks hosts up"};
+	const struct case_ off = {NULL, "lookups", "ok", "does not look hosts up"};
+	const struct case_ none = {NULL, "lookups", "ok", "no nscd runs"};
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct eg_doctor doctor;
+
+	(void)state;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/run/nscd/socket", root);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	look(&doctor, root, NAMED); /* bound, and nobody listens */
+	assert_true(found(&doctor, &none));
+	json_decref(doctor.findings);
+	assert_int_equal(listen(fd, 4), 0);
+	look(&doctor, root, NAMED);
+	assert_true(found(&doctor, &runs));
+	assert_int_equal(doctor.warnings, 1);
+	json_decref(doctor.findings);
+	put_file("etc/nscd.conf", "enable-cache passwd no # x\n enable-cache\thosts\tyes\n");
+	look(&doctor, root, NAMED);
+	assert_true(found(&doctor, &runs));
+	json_decref(doctor.findings);
+	put_file("etc/nscd.conf", "#enable-cache hosts yes\nenable-cache passwd yes # x\n enable-cache\thosts\tno\n");
+	look(&doctor, root, NAMED);
+	assert_true(found(&doctor, &off));
+	assert_int_equal(doctor.warnings, 0);
+	json_decref(doctor.findings);
+	close(fd);
+}
+
+/* Without names in any policy nothing is said of a host where it would be wrong. */
+static void test_lookups_that_do_not_matter(void **state)
+{
+	const struct case_ c = {NULL, "lookups", "ok", "no policy has DNS names"};
+	struct eg_doctor doctor;
+
+	(void)state;
+	look(&doctor, NULL, "{\"apps\":[{\"app\":\"b\",\"names\":false}]}");
+	assert_true(found(&doctor, &c));
+	assert_int_equal(json_array_size(doctor.findings), 1);
+	json_decref(doctor.findings);
+}
+
 /* No agent is a finding, not the end. */
 static void test_no_agent(void **state)
 {
@@ -174,6 +328,10 @@ int main(void)
 		cmocka_unit_test(test_each_fault),
 		cmocka_unit_test(test_apps),
 		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test_setup_teardown(test_nsswitch, root_setup, root_teardown),
+		cmocka_unit_test_setup_teardown(test_nsswitch_of_an_app, root_setup, root_teardown),
+		cmocka_unit_test_setup_teardown(test_nscd, root_setup, root_teardown),
+		cmocka_unit_test(test_lookups_that_do_not_matter),
 		cmocka_unit_test(test_no_agent),
 	};
 

@@ -2,8 +2,10 @@
 #include "events_fixture.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 
 #include "../../agent/core/event_json.h"
+#include "../../agent/lib/revname.h"
 
 /* 2026-01-31T00:00:00Z minus 5 s: so that the sample's boot_ns is on the dot. */
 #define UTC_0 (1769817600ull * 1000000000u)
@@ -30,15 +32,20 @@ static json_t *parse(const char *text, const char *end)
 	return o;
 }
 
-static json_t *render(const struct eg_event *e)
+static json_t *render_named(const struct eg_event *e, const struct eg_event_named *named)
 {
 	static char buf[EG_EVENT_LINE_MAX];
-	char *end = eg_event_json(buf, &stamp, e, meta_text, sizeof(meta_text) - 1);
+	char *end = eg_event_json(buf, &stamp, e, named, meta_text, sizeof(meta_text) - 1);
 
 	assert_true(end - buf < EG_EVENT_FIXED_MAX);
 	assert_int_equal(end[-1], '\n');
 	assert_null(memchr(buf, '\n', (size_t)(end - buf - 1)));
 	return parse(buf, end);
+}
+
+static json_t *render(const struct eg_event *e)
+{
+	return render_named(e, NULL);
 }
 
 static void same(json_t *got, const char *want)
@@ -157,6 +164,10 @@ static void rate_expire_kill(void **state)
 	o = render(&e);
 	assert_int_equal(number_of(o, "limit_flows_per_min"), 100);
 	json_decref(o);
+	e.reason = EG_REASON_DNS_RATE;
+	o = render(&e);
+	assert_int_equal(number_of(o, "limit_queries_per_min"), 100);
+	json_decref(o);
 	e = (struct eg_event){.type = EG_EVENT_EXPIRE, .reason = EG_REASON_EXPIRED};
 	o = render(&e);
 	assert_string_equal(text_of(o, "type"), "expire");
@@ -178,14 +189,225 @@ static void numbers_out_of_the_enums(void **state)
 	memset(&e, 0xff, sizeof(e));
 	json_decref(render(&e));
 	e = sample_deny();
-	e.reason = 31;
+	e.reason = EG_REASONS_MAX - 1;
 	e.hook = 99;
 	e.proto = 132;
 	o = render(&e);
-	assert_string_equal(text_of(o, "reason"), "unknown_31");
+	assert_string_equal(text_of(o, "reason"), "unknown_63");
 	assert_string_equal(text_of(o, "hook"), "unknown_99");
 	assert_string_equal(text_of(o, "proto"), "132");
 	json_decref(o);
+}
+
+/* ---- Names --------------------------------------------------------------------------- */
+
+/* As the tables hold it. */
+static void put_rev(char *to, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < len; i++)
+		to[i] = name[len - 1 - i];
+}
+
+static void flow_with_names(void **state)
+{
+	struct eg_event_named n = {.e = sample_flow(EG_EVENT_FLOW_START)};
+	json_t *o;
+
+	(void)state;
+	o = render_named(&n.e, &n);
+	assert_null(json_object_get(o, "name"));
+	assert_null(json_object_get(o, "sni"));
+	assert_null(json_object_get(o, "verified"));
+	json_decref(o);
+	put_rev(n.name, "sheets.googleapis.com");
+	n.e.flags = EG_FLOW_NAMED | EG_FLOW_VERIFIED; /* no hello yet: nothing was verified that could be shown */
+	o = render_named(&n.e, &n);
+	assert_string_equal(text_of(o, "name"), "sheets.googleapis.com");
+	assert_null(json_object_get(o, "verified"));
+	json_decref(o);
+	put_rev(n.sni, "docs.googleapis.com");
+	n.e.flags = EG_FLOW_NAMED;
+	o = render_named(&n.e, &n);
+	assert_string_equal(text_of(o, "sni"), "docs.googleapis.com");
+	assert_true(json_is_false(json_object_get(o, "verified")));
+	json_decref(o);
+	n.e.flags |= EG_FLOW_VERIFIED;
+	o = render_named(&n.e, &n);
+	assert_true(json_is_true(json_object_get(o, "verified")));
+	json_decref(o);
+	n.e.type = EG_EVENT_DENY;
+	n.e.reason = EG_REASON_SNI_DENIED;
+	n.e.flags = EG_FLOW_NAMED;
+	o = render_named(&n.e, &n);
+	assert_string_equal(text_of(o, "reason"), "sni_denied");
+	assert_string_equal(text_of(o, "name"), "sheets.googleapis.com");
+	assert_string_equal(text_of(o, "sni"), "docs.googleapis.com");
+	assert_true(json_is_false(json_object_get(o, "verified")));
+	json_decref(o);
+}
+
+/* An answer of the resolver 10.20.0.15 to 10.0.0.5. */
+static struct eg_event_named sample_dns(uint8_t reason, enum eg_dir dir)
+{
+	struct eg_event_named n = {.e = sample_deny()};
+
+	n.e.type = EG_EVENT_DNS;
+	n.e.reason = reason;
+	n.e.dir = (uint8_t)dir;
+	n.e.hook = EG_HOOK_PACKET;
+	n.e.rule = EG_RULE_DNS;
+	n.e.proto = IPPROTO_UDP;
+	n.e.dst_port = 53;
+	put_rev(n.name, "a.example.com");
+	n.dns.qtype = 1;
+	return n;
+}
+
+static void dns_learned(void **state)
+{
+	struct eg_event_named n = sample_dns(EG_REASON_NONE, EG_DIR_INGRESS);
+
+	(void)state;
+	n.e.seen = (struct eg_volume){0};
+	n.dns.ttl_s = 300;
+	n.dns.addr_count = 2;
+	n.dns.addr[0] = n.e.dst;
+	assert_int_equal(inet_pton(AF_INET6, "2001:db8::1", n.dns.addr[1].b), 1);
+	same(render_named(&n.e, &n),
+	     "{\"schema\":1,\"ts\":\"2026-01-31T00:00:00.000000000Z\",\"type\":\"dns\","
+	     "\"event_id\":\"host-1.example-17-5\","
+	     "\"host\":\"host-1.example\",\"app\":\"a-1\",\"owner\":\"o\",\"seq\":7,"
+	     "\"pid\":4321,\"uid\":1000,"
+	     "\"comm\":\"curl\",\"direction\":\"ingress\",\"proto\":\"udp\",\"dst\":\"10.20.0.15\",\"dst_port\":53,"
+	     "\"action\":\"learned\",\"name\":\"a.example.com\",\"qtype\":\"A\","
+	     "\"addresses\":[\"10.20.0.15\",\"2001:db8::1\"],\"address_count\":2,\"ttl\":300,\"verdict\":\"allow\"}");
+}
+
+static void dns_actions(void **state)
+{
+	static const struct {
+		uint8_t reason;
+		enum eg_dir dir;
+		const char *action, *wire;
+	} cases[] = {
+		{EG_REASON_DNS_NAME, EG_DIR_EGRESS, "refused", "dns_name"},
+		{EG_REASON_DNS_TYPE, EG_DIR_EGRESS, "refused", "dns_type"},
+		{EG_REASON_DNS_RATE, EG_DIR_EGRESS, "refused", "dns_rate"},
+		{EG_REASON_DNS_MALFORMED, EG_DIR_EGRESS, "refused", "dns_malformed"},
+		{EG_REASON_DNS_MALFORMED, EG_DIR_INGRESS, "dropped", "dns_malformed"},
+		{EG_REASON_DNS_PRIVATE, EG_DIR_INGRESS, "dropped", "dns_private"},
+		{EG_REASON_DNS_SHORTAGE, EG_DIR_INGRESS, "dropped", "dns_shortage"},
+		{EG_REASON_DNS_UNASKED, EG_DIR_INGRESS, "forged", "dns_unasked"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct eg_event_named n = sample_dns(cases[i].reason, cases[i].dir);
+		json_t *o = render_named(&n.e, &n);
+
+		assert_string_equal(text_of(o, "type"), "dns");
+		assert_string_equal(text_of(o, "action"), cases[i].action);
+		assert_string_equal(text_of(o, "reason"), cases[i].wire);
+		assert_string_equal(text_of(o, "verdict"), "deny");
+		assert_string_equal(text_of(o, "name"), "a.example.com");
+		assert_int_equal(number_of(o, "bytes_out"), 60);
+		assert_null(json_object_get(o, "addresses"));
+		assert_null(json_object_get(o, "ttl"));
+		json_decref(o);
+		n.e.audited = 1;
+		o = render(&n.e); /* the shorter record: what could not be parsed has no name */
+		assert_string_equal(text_of(o, "action"), cases[i].action);
+		assert_string_equal(text_of(o, "verdict"), "audit");
+		assert_null(json_object_get(o, "name"));
+		assert_null(json_object_get(o, "qtype"));
+		json_decref(o);
+	}
+}
+
+static void dns_types(void **state)
+{
+	static const struct {
+		uint16_t number;
+		const char *text;
+	} cases[] = {
+		{1, "A"}, {28, "AAAA"}, {65, "HTTPS"}, {64, "SVCB"}, {257, "CAA"}, {123, "TYPE123"},
+		{65535, "TYPE65535"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct eg_event_named n = sample_dns(EG_REASON_DNS_TYPE, EG_DIR_EGRESS);
+		json_t *o;
+
+		n.dns.qtype = cases[i].number;
+		o = render_named(&n.e, &n);
+		assert_string_equal(text_of(o, "qtype"), cases[i].text);
+		json_decref(o);
+	}
+}
+
+/* More addresses than the record holds, and names of bytes that no name has, up to their very end. */
+static void hostile_names(void **state)
+{
+	struct eg_event_named n = sample_dns(EG_REASON_NONE, EG_DIR_INGRESS);
+	json_t *o;
+
+	(void)state;
+	n.dns.addr_count = UINT16_MAX;
+	memset(n.dns.addr, 0xff, sizeof(n.dns.addr));
+	memset(n.name, 'x', sizeof(n.name));
+	o = render_named(&n.e, &n);
+	assert_int_equal(json_array_size(json_object_get(o, "addresses")), EG_EVENT_ADDRS);
+	assert_int_equal(number_of(o, "address_count"), UINT16_MAX);
+	assert_int_equal(strlen(text_of(o, "name")), EG_NAME_SIZE);
+	json_decref(o);
+	n = (struct eg_event_named){.e = sample_flow(EG_EVENT_FLOW_END)};
+	memset(n.name, 0xff, sizeof(n.name));
+	memset(n.sni, '"', sizeof(n.sni));
+	n.pad = 0xffffffff;
+	o = render_named(&n.e, &n);
+	assert_int_equal(strlen(text_of(o, "name")), EG_NAME_SIZE);
+	assert_int_equal(strspn(text_of(o, "name"), "?"), EG_NAME_SIZE);
+	assert_int_equal(strspn(text_of(o, "sni"), "?"), sizeof(n.sni));
+	json_decref(o);
+	n = (struct eg_event_named){.e = sample_flow(EG_EVENT_FLOW_END), .name = "z\n\033\\\"\x7f\xc3\xa9 \1a"};
+	o = render_named(&n.e, &n);
+	assert_string_equal(text_of(o, "name"), "a?????????z");
+	json_decref(o);
+	memset(&n, 0xff, sizeof(n));
+	for (unsigned type = 0; type < 256; type++) {
+		n.e.type = (uint8_t)type;
+		json_decref(render_named(&n.e, &n));
+	}
+}
+
+static void names_both_ways(void **state)
+{
+	static const char *const good[] = {"a", "sheets.googleapis.com", "_x._tcp.a-b.c9", "1.2.3.4a"};
+	static const char *const bad[] = {
+		"", ".", "a..b", ".a", "a b", "*.a", "10.0.0.1", "7", "a.7", "fd00::1", "\xc3\xa9.de",
+	};
+	char rev[EG_NAME_SIZE], text[EG_NAME_SIZE + 1], name[EG_NAME_MAX + 2];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(eg_revname_from_text(good[i], strlen(good[i]), rev), 0);
+		assert_string_equal(eg_revname_text(rev, text), good[i]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(eg_revname_from_text(bad[i], strlen(bad[i]), rev), -EINVAL);
+	assert_int_equal(eg_revname_from_text("A.Example.COM.", 14, rev), 0);
+	assert_string_equal(rev, "moc.elpmaxe.a");
+	for (size_t i = 0; i < sizeof(name); i++)
+		name[i] = i % 50 == 49 ? '.' : 'x';
+	assert_int_equal(eg_revname_from_text(name, EG_NAME_MAX, rev), 0);
+	assert_int_equal(strlen(rev), EG_NAME_MAX);
+	assert_int_equal(eg_revname_from_text(name, EG_NAME_MAX + 1, rev), -EINVAL);
+	memset(name, 'x', 64);
+	assert_int_equal(eg_revname_from_text(name, 63, rev), 0);
+	assert_int_equal(eg_revname_from_text(name, 64, rev), -EINVAL);
 }
 
 static void any_bytes_in_strings(void **state)
@@ -277,7 +499,7 @@ static void head_is_read_back(void **state)
 {
 	static char buf[EG_EVENT_LINE_MAX];
 	struct eg_event e = sample_deny();
-	char *end = eg_event_json(buf, &stamp, &e, meta_text, sizeof(meta_text) - 1);
+	char *end = eg_event_json(buf, &stamp, &e, NULL, meta_text, sizeof(meta_text) - 1);
 	struct eg_event_head head;
 
 	(void)state;
@@ -306,6 +528,7 @@ static void types(void **state)
 	(void)state;
 	assert_true(eg_event_type_known("flow", 4));
 	assert_true(eg_event_type_known("suppressed", 10));
+	assert_true(eg_event_type_known("dns", 3));
 	assert_true(eg_event_type_known("restore", 7));
 	assert_false(eg_event_type_known("flo", 3));
 	assert_false(eg_event_type_known("", 0));
@@ -342,6 +565,12 @@ int main(void)
 		cmocka_unit_test_setup(cap, setup),
 		cmocka_unit_test_setup(rate_expire_kill, setup),
 		cmocka_unit_test_setup(numbers_out_of_the_enums, setup),
+		cmocka_unit_test_setup(flow_with_names, setup),
+		cmocka_unit_test_setup(dns_learned, setup),
+		cmocka_unit_test_setup(dns_actions, setup),
+		cmocka_unit_test_setup(dns_types, setup),
+		cmocka_unit_test_setup(hostile_names, setup),
+		cmocka_unit_test(names_both_ways),
 		cmocka_unit_test_setup(any_bytes_in_strings, setup),
 		cmocka_unit_test_setup(meta_stays_within_its_bound, setup),
 		cmocka_unit_test_setup(long_comm_without_nul, setup),

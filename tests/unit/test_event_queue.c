@@ -92,11 +92,13 @@ static void fd_says_when(void **state)
 static void posts_left_are_freed(void **state)
 {
 	struct eg_queue_item item = {.post = strdup("agent")}; /* a leak here fails under the sanitizer */
+	struct eg_queue_item named = {.named = calloc(1, sizeof(*named.named))};
 	struct eg_queue *q;
 
 	(void)state;
 	assert_int_equal(eg_queue_new(16, &q), 0);
 	assert_int_equal(eg_queue_push(q, EG_QUEUE_POST, &item), 0);
+	assert_int_equal(eg_queue_push(q, EG_QUEUE_DENY, &named), 0);
 	eg_queue_free(q);
 	eg_queue_free(NULL);
 	assert_int_equal(eg_queue_new(15, &q), -EINVAL);

@@ -156,8 +156,8 @@ static void fed_and_posted(void **state)
 
 	(void)state;
 	start();
-	eg_events_feed(ev, &flow);
-	eg_events_feed(ev, &deny);
+	eg_events_feed(ev, &flow, sizeof(flow));
+	eg_events_feed(ev, &deny, sizeof(deny));
 	assert_int_equal(eg_events_post(ev, "policy", "app-3", json_pack("{s:s,s:i}", "policy_rev", "4-ab", "rules", 2)),
 			 0);
 	assert_int_equal(eg_events_post(ev, "agent", NULL, json_object()), 0);
@@ -208,15 +208,15 @@ static void meta_is_remembered_until_it_changes(void **state)
 	(void)state;
 	start();
 	for (int i = 0; i < 100; i++)
-		eg_events_feed(ev, &e);
+		eg_events_feed(ev, &e, sizeof(e));
 	assert_int_equal(eg_events_sync(ev, WAIT_MS), 0);
 	assert_int_equal(atomic_load(&resolved), 1);
 	owner = "new";
 	eg_events_meta_changed(ev);
-	eg_events_feed(ev, &e);
+	eg_events_feed(ev, &e, sizeof(e));
 	e.app = 9; /* unknown: asked each time, told by its slot */
-	eg_events_feed(ev, &e);
-	eg_events_feed(ev, &e);
+	eg_events_feed(ev, &e, sizeof(e));
+	eg_events_feed(ev, &e, sizeof(e));
 	assert_int_equal(eg_events_sync(ev, WAIT_MS), 0);
 	assert_int_equal(atomic_load(&resolved), 4);
 	assert_int_equal(stats().unresolved, 2);
@@ -243,8 +243,8 @@ static void a_follower_sees_it_at_once(void **state)
 	p.fd = eg_events_query_fd(q);
 	assert_int_equal(eg_events_query_read(q, buf, sizeof(buf), &len), EG_QUERY_WAIT);
 	for (int i = 0; i < 5; i++) {
-		eg_events_feed(ev, &flow);
-		eg_events_feed(ev, &deny);
+		eg_events_feed(ev, &flow, sizeof(flow));
+		eg_events_feed(ev, &deny, sizeof(deny));
 		do {
 			assert_int_equal(poll(&p, 1, (int)WAIT_MS), 1);
 			assert_int_equal(eg_events_query_read(q, buf, sizeof(buf), &len), EG_QUERY_WAIT);
@@ -275,25 +275,30 @@ static void fill_disk(void)
 	limit.rlim_cur = 1000;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	for (int i = 0; i < 3; i++)
-		eg_events_feed(ev, &e);
+		eg_events_feed(ev, &e, sizeof(e));
 	WAIT_FOR(stats().failing);
 }
 
 static void full_disk_counts_and_goes_on(void **state)
 {
 	struct eg_event deny = sample_deny(), kill_event = {.type = EG_EVENT_KILL, .app = 4, .gen = 1, .seq = 1};
+	struct eg_event_named dns = {.e = sample_deny(), .name = "moc.live"};
 	json_int_t lost = 0, bytes = 0;
 	json_t *lines;
-	unsigned denied;
+	unsigned told;
 
 	(void)state;
 	config.queue_events = 160;
 	start();
 	fill_disk();
-	for (int i = 0; i < 1000; i++)
-		eg_events_feed(ev, &deny);
+	dns.e.type = EG_EVENT_DNS;
+	dns.e.reason = EG_REASON_DNS_NAME;
+	for (int i = 0; i < 500; i++) {
+		eg_events_feed(ev, &deny, sizeof(deny));
+		eg_events_feed(ev, &dns.e, sizeof(dns));
+	}
 	for (int i = 0; i < 5; i++)
-		eg_events_feed(ev, &kill_event); /* room is kept for these, */
+		eg_events_feed(ev, &kill_event, sizeof(kill_event)); /* room is kept for these, */
 	assert_int_equal(eg_events_post(ev, "kill", "app-3", json_object()), 0); /* and for this */
 	assert_int_equal(atomic_load(&observed), 3 + 1000 + 5); /* who has to act is told all the same */
 	assert_int_equal(atomic_load(&observed_kills), 5);
@@ -305,11 +310,11 @@ static void full_disk_counts_and_goes_on(void **state)
 	assert_false(stats().failing);
 	stop(); /* tells what is left to tell */
 	lines = log_lines(dir.log);
-	denied = count(lines, "deny", NULL, NULL);
+	told = count(lines, "deny", NULL, NULL) + count(lines, "dns", NULL, NULL);
 	assert_int_equal(count(lines, "lost", "events", &lost), 1);
 	assert_int_equal(count(lines, "lost", "denied_bytes", &bytes), 1);
-	assert_true(denied > 0 && lost > 0);
-	assert_int_equal(denied + (unsigned)lost, 1000);
+	assert_true(told > 0 && lost > 0);
+	assert_int_equal(told + (unsigned)lost, 1000);
 	assert_int_equal(bytes, lost * 60);
 	assert_int_equal(count(lines, "kill", NULL, NULL), 6);
 	assert_int_equal(count(lines, "flow", NULL, NULL), 3);
@@ -329,7 +334,7 @@ static void starts_without_a_log(void **state)
 	fclose(f);
 	start();
 	WAIT_FOR(stats().failing);
-	eg_events_feed(ev, &e);
+	eg_events_feed(ev, &e, sizeof(e));
 	assert_int_equal(eg_events_sync(ev, 10), -ETIMEDOUT);
 	assert_int_equal(unlink(dir.log), 0);
 	assert_int_equal(eg_events_sync(ev, WAIT_MS), 0);
@@ -349,7 +354,7 @@ static void stops_without_a_log(void **state)
 	start();
 	fill_disk();
 	for (int i = 0; i < 100; i++)
-		eg_events_feed(ev, &e);
+		eg_events_feed(ev, &e, sizeof(e));
 	before = boot_now();
 	stop();
 	assert_true(boot_now() - before < 5000000000u);
@@ -363,10 +368,10 @@ static void two_agents_one_directory(void **state)
 
 	(void)state;
 	start();
-	eg_events_feed(ev, &e);
+	eg_events_feed(ev, &e, sizeof(e));
 	assert_int_equal(eg_events_sync(ev, WAIT_MS), 0);
 	assert_int_equal(eg_events_start(&config, &second), 0);
-	eg_events_feed(second, &e);
+	eg_events_feed(second, &e, sizeof(e));
 	do
 		eg_events_stats(second, &s);
 	while (!s.failing);
@@ -383,12 +388,12 @@ static void log_deleted_under_us(void **state)
 
 	(void)state;
 	start();
-	eg_events_feed(ev, &e);
+	eg_events_feed(ev, &e, sizeof(e));
 	assert_int_equal(eg_events_sync(ev, WAIT_MS), 0);
 	empty_dir(dir.log);
 	assert_int_equal(rmdir(dir.log), 0);
 	WAIT_FOR(access(dir.log, F_OK) == 0);
-	eg_events_feed(ev, &e);
+	eg_events_feed(ev, &e, sizeof(e));
 	assert_int_equal(eg_events_sync(ev, WAIT_MS), 0);
 	lines = log_lines(dir.log);
 	assert_int_equal(json_array_size(lines), 1);
@@ -405,7 +410,7 @@ static void quota_is_told(void **state)
 	config.quota_bytes = 256 << 10;
 	start();
 	for (int i = 0; i < 2000; i++) {
-		eg_events_feed(ev, &e);
+		eg_events_feed(ev, &e, sizeof(e));
 		if (i % 100 == 99)
 			assert_int_equal(eg_events_sync(ev, WAIT_MS), 0);
 	}
@@ -434,17 +439,17 @@ static void through_the_rings(void **state)
 
 	(void)state;
 	make_rings();
-	flows = ring_program(config.flow_events_fd);
-	denials = ring_program(config.events_fd);
+	flows = ring_program(config.flow_events_fd, sizeof(struct eg_event));
+	denials = ring_program(config.events_fd, sizeof(struct eg_event));
 	assert_true(flows >= 0 && denials >= 0);
-	assert_int_equal(ring_submit(flows, &flow, 1), 0); /* before anybody listens */
+	assert_int_equal(ring_submit(flows, &flow, sizeof(flow), 1), 0); /* before anybody listens */
 	start();
 	for (sent_flows = 1; sent_flows < 5000; sent_flows++) {
 		flow.seq++;
-		while (ring_submit(flows, &flow, 1) == -EAGAIN)
+		while (ring_submit(flows, &flow, sizeof(flow), 1) == -EAGAIN)
 			sched_yield();
 		if (sent_flows % 10 == 0) {
-			while (ring_submit(denials, &deny, 1) == -EAGAIN)
+			while (ring_submit(denials, &deny, sizeof(deny), 1) == -EAGAIN)
 				sched_yield();
 			sent_denials++;
 		}
@@ -456,6 +461,61 @@ static void through_the_rings(void **state)
 	assert_int_equal(count(lines, "flow", NULL, NULL), sent_flows);
 	assert_int_equal(count(lines, "deny", NULL, NULL), sent_denials);
 	assert_int_equal(atomic_load(&observed), sent_denials);
+	json_decref(lines);
+}
+
+/* Both forms of a record come through both rings, in their order. */
+static void names_through_the_rings(void **state)
+{
+	struct eg_event_named flow = {
+		.e = sample_flow(EG_EVENT_FLOW_START), .name = "moc.elpmaxe.a", .sni = "moc.elpmaxe.b",
+	};
+	struct eg_event_named dns = {.e = sample_deny(), .name = "moc.live", .dns.qtype = 28};
+	struct eg_event plain_flow = sample_flow(EG_EVENT_FLOW_END), deny = sample_deny();
+	int fds[2][2], named = 0;
+	json_t *lines, *line;
+	size_t i;
+
+	(void)state;
+	dns.e.type = EG_EVENT_DNS;
+	dns.e.reason = EG_REASON_DNS_NAME;
+	make_rings();
+	for (int longer = 0; longer < 2; longer++) {
+		size_t size = longer ? sizeof(struct eg_event_named) : sizeof(struct eg_event);
+
+		fds[longer][0] = ring_program(config.flow_events_fd, size);
+		fds[longer][1] = ring_program(config.events_fd, size);
+		assert_true(fds[longer][0] >= 0 && fds[longer][1] >= 0);
+	}
+	start();
+	for (int n = 0; n < 1000; n++) {
+		while (ring_submit(fds[1][0], &flow, sizeof(flow), 1) == -EAGAIN)
+			sched_yield();
+		while (ring_submit(fds[0][0], &plain_flow, sizeof(plain_flow), 1) == -EAGAIN)
+			sched_yield();
+		while (ring_submit(fds[1][1], &dns, sizeof(dns), 1) == -EAGAIN)
+			sched_yield();
+		while (ring_submit(fds[0][1], &deny, sizeof(deny), 1) == -EAGAIN)
+			sched_yield();
+	}
+	stop();
+	for (int n = 0; n < 4; n++)
+		close(fds[n / 2][n % 2]);
+	lines = log_lines(dir.log);
+	assert_int_equal(count(lines, "flow", NULL, NULL), 2000);
+	assert_int_equal(count(lines, "dns", NULL, NULL), 1000);
+	assert_int_equal(count(lines, "deny", NULL, NULL), 1000);
+	assert_int_equal(atomic_load(&observed), 2000);
+	json_array_foreach(lines, i, line) {
+		const char *want = strcmp(text_of(line, "type"), "dns") == 0	  ? "evil.com" :
+				   strcmp(text_of(line, "phase"), "start") == 0 ? "a.example.com" :
+										  "";
+
+		assert_string_equal(text_of(line, "name"), want);
+		assert_string_equal(text_of(line, "sni"), want[0] == 'a' ? "b.example.com" : "");
+		named += want[0] != '\0';
+	}
+	assert_int_equal(named, 2000);
 	json_decref(lines);
 }
 
@@ -471,12 +531,12 @@ static void flows_wait_for_the_disk(void **state)
 
 	(void)state;
 	make_rings();
-	program = ring_program(config.flow_events_fd);
+	program = ring_program(config.flow_events_fd, sizeof(struct eg_event));
 	assert_true(program >= 0);
 	start();
 	fill_disk();
 	for (int i = 0; i < 1000; i++) {
-		if (ring_submit(program, &flow, 1) == 0)
+		if (ring_submit(program, &flow, sizeof(flow), 1) == 0)
 			sent++;
 		else
 			losses.by[EG_LOSS_RING_FULL].events++;
@@ -536,6 +596,7 @@ int main(void)
 		T(log_deleted_under_us),
 		T(quota_is_told),
 		T(through_the_rings),
+		T(names_through_the_rings),
 		T(flows_wait_for_the_disk),
 		T(bad_arguments),
 	};

@@ -205,6 +205,15 @@ static void drops_have_their_sums(void **state)
 	assert_int_equal(t.sum.deny_events, 3);
 	assert_int_equal(t.sum.denied_bytes, 100);
 	assert_int_equal(collect(l, 0).calls, 0);
+	e.type = EG_EVENT_DNS; /* refused: a denial; learned: only an event */
+	e.audited = 0;
+	eg_losses_drop(l, &e);
+	e.reason = EG_REASON_NONE;
+	eg_losses_drop(l, &e);
+	t = collect(l, 0);
+	assert_int_equal(t.sum.events, 2);
+	assert_int_equal(t.sum.deny_events, 1);
+	assert_int_equal(t.sum.denied_bytes, 100 - 60);
 	e = sample_flow(EG_EVENT_FLOW_END);
 	e.app = SLOTS; /* beyond the map: told for the unknown */
 	eg_losses_drop(l, &e);
