@@ -42,5 +42,7 @@ void eg_doctor_files(struct eg_doctor *doctor, const char *socket, const char *b
 void eg_doctor_lookups(struct eg_doctor *doctor, const char *root, const json_t *apps);
 /* Whether the clock is synchronised. */
 void eg_doctor_clock(struct eg_doctor *doctor);
+/* Whether something may translate what apps connect to. */
+void eg_doctor_nat(struct eg_doctor *doctor);
 
 #endif
