@@ -373,6 +373,8 @@ void eg_usage_stop(struct eg_usage *usage); /* writes a last time, and that it w
 /* What a meter that is new to the kernel begins with. Under apply. */
 void eg_usage_seed(struct eg_usage *usage, const char *app, const struct eg_metered *metered,
 		   struct eg_meter *ret);
+/* A meter of the kernel's that its app is about to lose: what it says is for the next one of its kind. Under apply. */
+void eg_usage_keep(struct eg_usage *usage, const char *app, uint32_t slot, const struct eg_metered *metered);
 /* Bytes used in the window that a byte cap is in. Under lock or apply. 0 or -errno. */
 int eg_usage_of(struct eg_agent *agent, uint32_t slot, const struct eg_meter_conf *conf, uint64_t *ret_window,
 		uint64_t *ret_used);

@@ -317,6 +317,8 @@ static void entry_retire(struct eg_agent *agent, struct eg_entry *entry)
 	__atomic_store_n(&ctl->gen, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&ctl->ruleset, 0, __ATOMIC_SEQ_CST);
 	entry_withdraw(agent, entry);
+	for (size_t i = 0; entry->now && i < entry->now->meter_count; i++)
+		eg_usage_keep(agent->usage, entry->name, entry->slot, &entry->now->meters[i]);
 	if (entry->now)
 		eg_tables_discard(agent, EG_TAKE_PTR(entry->now->tables));
 	else
