@@ -29,6 +29,7 @@ int eg_explain(struct __sk_buff *skb)
 	app = eg_app_at(q->app);
 	if (!app)
 		return 2;
+	who.gen = app->ctl.gen;
 	eg_clock_exact(host, &clock);
 	q->rule = EG_RULE_NONE;
 	ruleset = eg_standing(&who, host, app, &clock, &reason);

@@ -204,7 +204,9 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 				    strerror(-r));
 	eg_agent_merge_direct(agent); /* before the words are looked at, since these have a record */
 	eg_kill_load(agent);
-	r = eg_usage_start(agent, &agent->usage);
+	r = eg_expired_new(&agent->expired);
+	if (!r)
+		r = eg_usage_start(agent, &agent->usage);
 	if (r < 0)
 		return eg_error_set(err, 500, "no_state_dir", "%s can't be read: %s", agent->config->state_dir, strerror(-r));
 	return 0;
@@ -378,6 +380,7 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));
 	eg_usage_stop(agent->usage);
+	eg_expired_free(agent->expired);
 	eg_cgwatch_free(agent->cgwatch);
 	eg_polidir_close(agent->polidir);
 	eg_roots_stop(agent);

@@ -114,6 +114,7 @@ struct eg_reaper;
 struct eg_nsadmin;
 struct eg_polidir;
 struct eg_usage;
+struct eg_expired;
 struct eg_api;
 
 struct eg_agent {
@@ -133,6 +134,7 @@ struct eg_agent {
 	struct eg_reaper *reaper;
 	struct eg_nsadmin *nsadmin;
 	struct eg_usage *usage;
+	struct eg_expired *expired;
 	struct eg_api *api;
 	int direct_errno; /* of the last merge of --direct kills */
 	struct eg_polidir *polidir; /* under apply */
@@ -378,6 +380,19 @@ void eg_usage_keep(struct eg_usage *usage, const char *app, uint32_t slot, const
 /* Bytes used in the window that a byte cap is in. Under lock or apply. 0 or -errno. */
 int eg_usage_of(struct eg_agent *agent, uint32_t slot, const struct eg_meter_conf *conf, uint64_t *ret_window,
 		uint64_t *ret_used);
+
+/* ---- ends.c: what ends by time ------------------------------------------------------------------ */
+
+/* Which policy of each app was seen to expire: what the kernel has latched, across reboots. Locks itself. */
+int eg_expired_new(struct eg_expired **ret);
+void eg_expired_free(struct eg_expired *expired);
+void eg_expired_note(struct eg_expired *expired, const char *app, const uint8_t hash[32], uint64_t expires_utc_ns);
+bool eg_expired_has(struct eg_expired *expired, const char *app, const uint8_t hash[32]);
+/* A line of the usage file; others are passed over. */
+void eg_expired_read(struct eg_expired *expired, const char *line);
+void eg_expired_print(struct eg_expired *expired, FILE *out);
+/* Every second: expiries and ends of relax that no packet has met. Under apply. */
+void eg_ends_check(struct eg_agent *agent);
 
 /* ---- notices.c: events and log lines of the agent's own -------------------------------------------- */
 

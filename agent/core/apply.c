@@ -178,6 +178,9 @@ static void switch_over(struct eg_agent *agent, struct eg_entry *entry, struct e
 	struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
 	uint64_t before = ctl->ruleset;
 
+	/* no packet has met this uid yet, so the word is not the kernel's alone before the switch */
+	if (eg_expired_has(agent->expired, entry->name, applied->hash))
+		__atomic_store_n(&eg_entry_state(agent, entry)->expired_uid, applied->uid, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&ctl->ruleset, (uint64_t)applied->uid << 32 | applied->tables->index, __ATOMIC_SEQ_CST);
 	__atomic_and_fetch(&ctl->flags, ~EG_APP_DELETED, __ATOMIC_SEQ_CST);
 	if (!entry->now)

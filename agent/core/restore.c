@@ -161,6 +161,7 @@ int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, con
 		   const struct eg_actor *actor, json_t **ret, struct eg_error *err)
 {
 	const struct eg_entry *entry;
+	uint32_t reset = 0;
 	uint64_t until_utc = for_ns ? eg_clock_utc_ns() + for_ns : 0;
 	char text[64], span[32];
 	int r = relax_check(app, for_ns, reason, err);
@@ -182,7 +183,10 @@ int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, con
 	if (!entry)
 		return eg_error_set(err, 404, "not_found", "There is no app %s on this host.", app);
 	eg_log_warning("relax %s: %s, by %s: %s", app, for_ns ? span : "ended", text, reason);
-	*ret = json_pack("{s:s,s:o}", "app", app, "relax_until", for_ns ? eg_time_json(until_utc) : json_null());
+	if (!for_ns)
+		reset = eg_cut_denied(agent, app);
+	*ret = json_pack("{s:s,s:o,s:i}", "app", app, "relax_until", for_ns ? eg_time_json(until_utc) : json_null(),
+			 "reset_sockets", (int)reset);
 	return 0;
 }
 

@@ -9,8 +9,9 @@
  * file's last line is missing) nobody knows what was used in the last second: the windows that
  * had begun count as used up.
  *
- * The file is text: a header with the boot's id, a line for each meter with
- * app, scope, direction, window's length and number, bytes; and "end clean" or "end running".
+ * The file is text: a header with the boot's id; a line for each meter with
+ * app, scope, direction, window's length and number, bytes; one for each policy that was seen
+ * to expire (see ends.c); and "end clean" or "end running".
  * The end is clean only if no app had a socket when the agent stopped.
  */
 #include <bpf/bpf.h>
@@ -201,6 +202,8 @@ static void parse(struct eg_usage *usage, char *text)
 			same_boot = strcmp(line + strlen(USAGE_HEADER), usage->agent->boot_id) == 0;
 		else if (strcmp(line, "end clean") == 0)
 			clean = true;
+		else if (strncmp(line, "expired ", 8) == 0)
+			eg_expired_read(usage->agent->expired, line);
 		else
 			read_line(usage, line);
 	}
@@ -243,8 +246,12 @@ int eg_usage_start(struct eg_agent *agent, struct eg_usage **ret)
 /* Under the agent's lock. */
 static void print_entry(struct eg_usage *usage, FILE *out, const struct eg_entry *entry)
 {
-	for (size_t i = 0; entry->now && i < entry->now->meter_count; i++) {
-		const struct eg_metered *metered = &entry->now->meters[i];
+	const struct eg_applied *now = entry->now;
+
+	if (now && eg_entry_state(usage->agent, entry)->expired_uid == now->uid)
+		eg_expired_note(usage->agent->expired, entry->name, now->hash, now->expires_utc_ns);
+	for (size_t i = 0; now && i < now->meter_count; i++) {
+		const struct eg_metered *metered = &now->meters[i];
 		EG_FREE char *key = NULL;
 		struct remembered *item;
 		uint64_t window, used;
@@ -330,6 +337,7 @@ static char *print(struct eg_usage *usage, bool stopping)
 		pthread_mutex_unlock(&agent->lock);
 	}
 	print_all_absent(usage, out);
+	eg_expired_print(agent->expired, out);
 	fprintf(out, "end %s\n", stopping && is_quiet(agent) ? "clean" : "running");
 	if (fclose(out)) {
 		free(text);

@@ -159,7 +159,7 @@ struct eg_app_ctl { /* writer: agent. One cache line; each word is stored at onc
 
 struct eg_app_state { /* writer: kernel */
 	__u64 auto_kill; /* number of kills by cap so far; in force while > auto_cleared */
-	__u64 expired_uid; /* ruleset uid that was seen to expire: latched */
+	__u64 expired_uid; /* ruleset uid that was seen to expire: latched; the agent latches anew after a reboot */
 	__u64 event_seq; /* number of the last event of this app */
 	__u64 flow_seq; /* number of the last flow of this app */
 	__u64 budget_ns; /* event budget: theoretical arrival time (boot) */
