@@ -200,7 +200,18 @@ def test_a_cgroup_name_used_again_is_a_new_cgroup(host, agent, servers):
 # ---- Policies: the directory ---------------------------------------------------------------------------------
 
 
+def write_many(host, agent, count):
+    """Policy files app0, app1, ...: their names, once all are in force."""
+    names = [f"app{number}" for number in range(count)]
+    for name in names:
+        agent.write_policy(policy(name, [rule(ALLOWED, 443)], cgroups=host.glob_of(name)))
+    for name in names:
+        agent.applied(name)
+    return names
+
+
 def test_the_directory_is_watched(host, agent, servers):
+    write_many(host, agent, 1)
     agent.write_policy(policy("web", [rule(ALLOWED, 443)], cgroups=host.glob_of("web")))
     app = agent.applied("web")
     assert (app["source"], app["state"]) == ("directory", "enforce")
@@ -242,10 +253,7 @@ def test_a_file_that_is_replaced_in_two_steps_is_not_deleted(host, agent, server
 
 
 def test_a_directory_that_empties_deletes_nothing(host, agent, servers):
-    for number in range(6):
-        agent.write_policy(policy(f"app{number}", [rule(ALLOWED, 443)], cgroups=host.glob_of(f"app{number}")))
-    for number in range(6):
-        agent.applied(f"app{number}")
+    write_many(host, agent, 6)
     app = host.app(name="app3")
     shutil.rmtree(agent.policy_dir)
     eventually(lambda: agent.status()["alarms"], what="an alarm")
@@ -254,10 +262,83 @@ def test_a_directory_that_empties_deletes_nothing(host, agent, servers):
     os.mkdir(agent.policy_dir)
     eventually(lambda: agent.status()["alarms"])
     assert works(app)
-    for number in range(6):
-        agent.write_policy(policy(f"app{number}", [rule(ALLOWED, 443)], cgroups=host.glob_of(f"app{number}")))
+    write_many(host, agent, 6)
     eventually(lambda: not agent.status()["alarms"])
     assert works(app)
+
+
+def test_files_that_come_back_one_by_one_are_all_kept(host, agent, servers):
+    """The last ones to come are not taken for a deletion, however slow it goes."""
+    names = write_many(host, agent, 4)
+    app = host.app(name="app3")
+    app.connect("live", ALLOWED, 443)
+    assert app.ask("live") == "ping"
+    for name in names:
+        os.rename(agent.policy_path(f"{name}.json"), agent.policy_path(f"{name}.away"))
+    eventually(lambda: any("4 of 4" in alarm for alarm in agent.status()["alarms"]))
+    for left, name in zip((3, 2, 1), names):
+        os.rename(agent.policy_path(f"{name}.away"), agent.policy_path(f"{name}.json"))
+        eventually(lambda left=left: any(f"{left} of 4" in alarm for alarm in agent.status()["alarms"]))
+        holds(lambda: agent.app("app3")["state"] == "enforce", 2.5, "the policy in force")
+    os.rename(agent.policy_path("app3.away"), agent.policy_path("app3.json"))
+    eventually(lambda: not agent.status()["alarms"])
+    assert app.ask("live") == "ping"
+    assert agent.log(type="policy", action="delete") == []
+    assert len(agent.log(type="alert", action="deletions_paused")) >= 1
+
+
+def test_the_only_file_is_not_deleted_by_its_absence(host, agent, servers):
+    """A source that empties pauses, with one app, too; it can be deleted by hand."""
+    write_many(host, agent, 1)
+    app = host.app(name="app0")
+    os.unlink(agent.policy_path("app0.json"))
+    eventually(lambda: any("1 of 1" in alarm for alarm in agent.status()["alarms"]))
+    holds(lambda: agent.app("app0")["state"] == "enforce", 2.5, "the policy in force")
+    assert works(app)
+    agent.event(type="alert", action="deletions_paused")
+    status, out, errors = agent.cli("policy", "delete", "app0", "--take-over")
+    assert status == 0, out + errors
+    eventually(lambda: not agent.status()["alarms"])
+    assert app.fails("connect", "c", ALLOWED, 443) == "EPERM"
+    assert agent.count("app0", "policy_deleted") == 1
+
+
+def test_two_of_three_files_at_once_are_too_many_and_one_is_not(host, agent, servers):
+    names = write_many(host, agent, 4)
+    os.unlink(agent.policy_path("app3.json"))
+    agent.event(type="policy", app="app3", action="delete")
+    assert agent.status()["alarms"] == []
+    for name in names[:2]:
+        os.rename(agent.policy_path(f"{name}.json"), agent.policy_path(f"{name}.away"))
+    eventually(lambda: any("2 of 3" in alarm for alarm in agent.status()["alarms"]))
+    holds(lambda: {agent.app(name)["state"] for name in names[:3]} == {"enforce"}, 2.5, "the policies in force")
+    assert [event["app"] for event in agent.log(type="policy", action="delete")] == ["app3"]
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["files", "directory"])
+def test_a_directory_that_empties_while_no_agent_runs_deletes_nothing(host, agent, servers, whole):
+    names = write_many(host, agent, 3)
+    app = host.app(name="app1")
+    host.app(name="app2")
+    app.connect("live", ALLOWED, 443)
+    agent.stop()
+    aside = os.path.join(host.directory, "aside")
+    os.rename(agent.policy_dir, aside)
+    if not whole:
+        os.mkdir(agent.policy_dir)
+    agent.start()
+    eventually(lambda: agent.status()["alarms"], what="an alarm")
+    holds(lambda: app.ask("live") == "ping", 2.5, "the policy in force")
+    agent.event(type="alert", action="deletions_paused")
+    if not whole:
+        os.rmdir(agent.policy_dir)
+        assert agent.refused("DELETE", "/v1/policies/app2").code == "owned_elsewhere"
+        assert agent.api("DELETE", "/v1/policies/app2?take_over=1")["deleted"] is True
+        assert agent.app("app2")["state"] == "deleted"
+    os.rename(aside, agent.policy_dir)
+    eventually(lambda: not agent.status()["alarms"])
+    assert app.ask("live") == "ping" and works(app)
+    eventually(lambda: {agent.app(name)["state"] for name in names} == {"enforce"})
 
 
 def test_a_policy_deleted_while_no_agent_ran(host, agent, servers):
