@@ -160,9 +160,10 @@ void eg_agent_merge_direct(struct eg_agent *agent)
 
 	if (r > 0)
 		eg_log_notice("merged %d kills that were made without the agent", r);
-	if (r < 0 && r != agent->direct_errno)
+	if (r < 0 && r != __atomic_exchange_n(&agent->direct_errno, r, __ATOMIC_RELAXED))
 		eg_log_err("kills made without the agent can't be read: %s", strerror(-r));
-	agent->direct_errno = r < 0 ? r : 0;
+	if (r >= 0)
+		__atomic_store_n(&agent->direct_errno, 0, __ATOMIC_RELAXED);
 }
 
 static int load_holds(struct eg_agent *agent, struct eg_error *err)

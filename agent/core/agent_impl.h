@@ -190,8 +190,11 @@ int eg_registry_adopt(struct eg_agent *agent, struct eg_error *err);
 void eg_registry_sweep(struct eg_agent *agent);
 void eg_registry_clear(struct eg_agent *agent);
 
-/* Stores the kill word from the holds in force. Under lock. */
-void eg_registry_store_holds(struct eg_agent *agent, struct eg_entry *entry);
+/* The kill word: adds layers to what is in force, or all that the holds say. Under lock. */
+void eg_registry_raise(struct eg_agent *agent, const struct eg_entry *entry, uint32_t layers);
+void eg_registry_raise_holds(struct eg_agent *agent, const struct eg_entry *entry);
+/* Takes away what was lifted, unless a hold says otherwise; bits that have no record stay. Under lock. */
+void eg_registry_lower(struct eg_agent *agent, const struct eg_entry *entry, uint32_t lifted);
 /* "killed", "expired", "deleted", "audit", "enforce" or "no_policy". Under lock or apply. */
 const char *eg_registry_state(struct eg_agent *agent, const struct eg_entry *entry);
 
@@ -257,6 +260,12 @@ uint32_t eg_cut_denied(struct eg_agent *agent, const char *name);
 uint32_t eg_cut_rule(struct eg_agent *agent, const char *name, uint32_t rule);
 /* Sockets that the tasks in a newly tagged cgroup brought along. */
 uint32_t eg_cut_foreign(struct eg_agent *agent, uint64_t cgroup_id);
+
+/* ---- loopback.c ------------------------------------------------------------------------------ */
+
+bool eg_loopback_addr(const struct eg_addr *addr);
+/* Whether that port on loopback is the app's own, for "self". Not to be called with lock held. */
+bool eg_loopback_own(struct eg_agent *agent, const char *app, uint8_t proto, uint16_t number);
 
 /* ---- tags.c -------------------------------------------------------------------------- */
 
