@@ -195,16 +195,30 @@ static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry
 			 "nearest", reason == EG_REASON_NONE ? json_array() : nearest_json(now, query));
 }
 
+/* "self" is not for what somebody else has on the host's loopback. Under lock. */
+static void take_back_self(struct eg_agent *agent, const struct eg_entry *entry, struct eg_question *answer)
+{
+	if (answer->reason != EG_REASON_NONE || answer->rule != EG_RULE_SELF)
+		return;
+	answer->rule = EG_RULE_NONE;
+	answer->reason = answer->dir == EG_DIR_INGRESS ? EG_REASON_NO_INGRESS_RULE :
+			 answer->prefix_seen	       ? EG_REASON_NO_RULE_PORT :
+							 EG_REASON_LOOPBACK;
+	answer->audited = strcmp(eg_registry_state(agent, entry), "audit") == 0;
+}
+
 int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, const char *proto, const char *dir,
 		     json_t **ret, struct eg_error *err)
 {
 	struct eg_question question;
 	const struct eg_entry *entry;
 	struct query query;
+	bool others_loopback;
 	int r = query_parse(dest, proto, dir, &query, err);
 
 	if (r < 0)
 		return r;
+	others_loopback = eg_loopback_addr(&query.addr) && !eg_loopback_own(agent, app, query.proto, query.port);
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, app);
 	if (!entry) {
@@ -219,6 +233,8 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 		.peer = query.addr,
 	};
 	r = eg_kern_explain(agent->kern, &question);
+	if (!r && others_loopback)
+		take_back_self(agent, entry, &question);
 	if (!r)
 		*ret = explain_json(agent, entry, &query, &question);
 	pthread_mutex_unlock(&agent->lock);
