@@ -409,7 +409,7 @@ def test_new_flows_of_the_app(host, agent, servers):
     assert app.ask("c0") == "ping"  # live ones go on
     assert agent.count("busy", "new_flows") == 4
     assert agent.event(type="deny", app="busy", reason="new_flows")
-    assert len(host.server.served("tcp", ALLOWED, 443)) == 6
+    eventually(lambda: len(host.server.served("tcp", ALLOWED, 443)) == 6)
 
 
 def test_new_flows_of_a_rule_count_udp_peers(host, agent, servers):

@@ -120,7 +120,7 @@ def test_explain_knows_whose_loopback_it_is(host, agent, web):
     app, other = host.outsider(cgroup_path=host.cgroup_of("inside")), host.outsider()
     mine, theirs = app.listen("l", "127.0.0.1", 0), other.listen("l", "127.0.0.1", 0)
     for port, allowed in ((mine, True), (theirs, False)):
-        answer = as_json(agent, "explain", "inside", f"127.0.0.1:{port}")
+        answer = agent.explain("inside", f"127.0.0.1:{port}")
         assert (answer["verdict"], answer["reason"]) == (("allow", "allowed") if allowed else ("deny", "loopback"))
         assert app.fails("connect", f"c{port}", "127.0.0.1", port) == (None if allowed else "EPERM")
     assert agent.count("inside", "loopback") == 1
