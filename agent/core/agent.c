@@ -167,9 +167,10 @@ void eg_agent_merge_direct(struct eg_agent *agent)
 
 	if (r > 0)
 		eg_log_notice("merged %d kills that were made without the agent", r);
-	if (r < 0 && r != agent->direct_errno)
+	if (r < 0 && r != __atomic_exchange_n(&agent->direct_errno, r, __ATOMIC_RELAXED))
 		eg_log_err("kills made without the agent can't be read: %s", strerror(-r));
-	agent->direct_errno = r < 0 ? r : 0;
+	if (r >= 0)
+		__atomic_store_n(&agent->direct_errno, 0, __ATOMIC_RELAXED);
 }
 
 static int load_holds(struct eg_agent *agent, struct eg_error *err)
@@ -211,7 +212,9 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 				    strerror(-r));
 	eg_agent_merge_direct(agent); /* before the words are looked at, since these have a record */
 	eg_kill_load(agent);
-	r = eg_usage_start(agent, &agent->usage);
+	r = eg_expired_new(&agent->expired);
+	if (!r)
+		r = eg_usage_start(agent, &agent->usage);
 	if (r < 0)
 		return eg_error_set(err, 500, "no_state_dir", "%s can't be read: %s", agent->config->state_dir, strerror(-r));
 	return 0;
@@ -386,6 +389,7 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));
 	eg_usage_stop(agent->usage);
+	eg_expired_free(agent->expired);
 	eg_cgwatch_free(agent->cgwatch);
 	eg_polidir_close(agent->polidir);
 	eg_roots_stop(agent);

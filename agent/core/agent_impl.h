@@ -125,6 +125,7 @@ struct eg_nsadmin;
 struct eg_guards;
 struct eg_polidir;
 struct eg_usage;
+struct eg_expired;
 struct eg_api;
 
 /* Where sweep.c is in a table that may hold keys that nobody remembers. */
@@ -159,6 +160,7 @@ struct eg_agent {
 	struct eg_nsadmin *nsadmin;
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_usage *usage;
+	struct eg_expired *expired;
 	struct eg_api *api;
 	int direct_errno; /* of the last merge of --direct kills */
 	struct eg_polidir *polidir; /* under apply */
@@ -215,8 +217,11 @@ int eg_registry_adopt(struct eg_agent *agent, struct eg_error *err);
 void eg_registry_sweep(struct eg_agent *agent);
 void eg_registry_clear(struct eg_agent *agent);
 
-/* Stores the kill word from the holds in force. Under lock. */
-void eg_registry_store_holds(struct eg_agent *agent, struct eg_entry *entry);
+/* The kill word: adds layers to what is in force, or all that the holds say. Under lock. */
+void eg_registry_raise(struct eg_agent *agent, const struct eg_entry *entry, uint32_t layers);
+void eg_registry_raise_holds(struct eg_agent *agent, const struct eg_entry *entry);
+/* Takes away what was lifted, unless a hold says otherwise; bits that have no record stay. Under lock. */
+void eg_registry_lower(struct eg_agent *agent, const struct eg_entry *entry, uint32_t lifted);
 /* "killed", "expired", "deleted", "audit", "enforce" or "no_policy". Under lock or apply. */
 const char *eg_registry_state(struct eg_agent *agent, const struct eg_entry *entry);
 
@@ -294,6 +299,12 @@ uint32_t eg_cut_denied(struct eg_agent *agent, const char *name);
 uint32_t eg_cut_rule(struct eg_agent *agent, const char *name, uint32_t rule);
 /* Sockets that the tasks in a newly tagged cgroup brought along. */
 uint32_t eg_cut_foreign(struct eg_agent *agent, uint64_t cgroup_id);
+
+/* ---- loopback.c ------------------------------------------------------------------------------ */
+
+bool eg_loopback_addr(const struct eg_addr *addr);
+/* Whether that port on loopback is the app's own, for "self". Not to be called with lock held. */
+bool eg_loopback_own(struct eg_agent *agent, const char *app, uint8_t proto, uint16_t number);
 
 /* ---- tags.c -------------------------------------------------------------------------- */
 
@@ -424,9 +435,24 @@ void eg_usage_stop(struct eg_usage *usage); /* writes a last time, and that it w
 /* What a meter that is new to the kernel begins with. Under apply. */
 void eg_usage_seed(struct eg_usage *usage, const char *app, const struct eg_metered *metered,
 		   struct eg_meter *ret);
+/* A meter of the kernel's that its app is about to lose: what it says is for the next one of its kind. Under apply. */
+void eg_usage_keep(struct eg_usage *usage, const char *app, uint32_t slot, const struct eg_metered *metered);
 /* Bytes used in the window that a byte cap is in. Under lock or apply. 0 or -errno. */
 int eg_usage_of(struct eg_agent *agent, uint32_t slot, const struct eg_meter_conf *conf, uint64_t *ret_window,
 		uint64_t *ret_used);
+
+/* ---- ends.c: what ends by time ------------------------------------------------------------------ */
+
+/* Which policy of each app was seen to expire: what the kernel has latched, across reboots. Locks itself. */
+int eg_expired_new(struct eg_expired **ret);
+void eg_expired_free(struct eg_expired *expired);
+void eg_expired_note(struct eg_expired *expired, const char *app, const uint8_t hash[32], uint64_t expires_utc_ns);
+bool eg_expired_has(struct eg_expired *expired, const char *app, const uint8_t hash[32]);
+/* A line of the usage file; others are passed over. */
+void eg_expired_read(struct eg_expired *expired, const char *line);
+void eg_expired_print(struct eg_expired *expired, FILE *out);
+/* Every second: expiries and ends of relax that no packet has met. Under apply. */
+void eg_ends_check(struct eg_agent *agent);
 
 /* ---- notices.c: events and log lines of the agent's own -------------------------------------------- */
 

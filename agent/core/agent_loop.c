@@ -63,6 +63,7 @@ static void tick(struct loop *loop)
 	eg_agent_merge_direct(agent);
 	eg_reaper_check(agent->reaper);
 	pthread_mutex_lock(&agent->apply);
+	eg_ends_check(agent);
 	eg_roots_check(agent);
 	eg_cgwatch_check_roots(agent->cgwatch);
 	look_at_unwatched(loop);

@@ -72,16 +72,14 @@ static uint8_t place_free(const struct eg_metered *now, size_t now_count, const 
 #define NO_PLACE 0xff
 
 /* Meters that were there before go on counting where they were; new ones are seeded. */
-static int meters_place(struct eg_agent *agent, const struct eg_entry *entry, struct eg_applied *applied)
+static int meters_place(struct eg_agent *agent, const struct eg_entry *entry, struct eg_applied *applied,
+			const struct meters_before *before)
 {
-	struct meters_before before;
-
-	meters_before_get(agent, entry, &before);
 	for (size_t i = 0; i < applied->meter_count; i++) {
 		applied->meters[i].conf.state = NO_PLACE;
-		for (size_t j = 0; j < before.count; j++) {
-			if (same_meter(&applied->meters[i], &before.items[j]))
-				applied->meters[i].conf.state = before.items[j].conf.state;
+		for (size_t j = 0; j < before->count; j++) {
+			if (same_meter(&applied->meters[i], &before->items[j]))
+				applied->meters[i].conf.state = before->items[j].conf.state;
 		}
 	}
 	for (size_t i = 0; i < applied->meter_count; i++) {
@@ -91,7 +89,7 @@ static int meters_place(struct eg_agent *agent, const struct eg_entry *entry, st
 
 		if (metered->conf.state != NO_PLACE)
 			continue;
-		metered->conf.state = place_free(applied->meters, applied->meter_count, &before);
+		metered->conf.state = place_free(applied->meters, applied->meter_count, before);
 		key = entry->slot * EG_METERS_PER_APP + metered->conf.state;
 		eg_usage_seed(agent->usage, entry->name, metered, &seed);
 		if (bpf_map_update_elem(eg_kern_map_fd(agent->kern, EG_MAP_METERS), &key, &seed, BPF_ANY) ||
@@ -99,6 +97,35 @@ static int meters_place(struct eg_agent *agent, const struct eg_entry *entry, st
 			return -errno;
 	}
 	return 0;
+}
+
+static bool has_meter(const struct eg_applied *applied, const struct eg_metered *metered, bool *ret_place_taken)
+{
+	bool has = false;
+
+	*ret_place_taken = false;
+	for (size_t i = 0; i < applied->meter_count; i++) {
+		has |= same_meter(&applied->meters[i], metered);
+		*ret_place_taken |= applied->meters[i].conf.state == metered->conf.state;
+	}
+	return has;
+}
+
+/*
+ * What the meters that go away have counted is kept for the day they come back: before the
+ * switch, as a new one may take their place, and once more after it, for what was sent since.
+ */
+static void meters_keep(struct eg_agent *agent, const struct eg_entry *entry, const struct eg_applied *applied,
+			const struct meters_before *before, bool switched)
+{
+	for (size_t i = 0; i < before->count; i++) {
+		bool place_taken;
+
+		if (before->items[i].scope == unknown_scope || has_meter(applied, &before->items[i], &place_taken))
+			continue;
+		if (!switched || !place_taken)
+			eg_usage_keep(agent->usage, entry->name, entry->slot, &before->items[i]);
+	}
 }
 
 /* ---- The switch ------------------------------------------------------------------------ */
@@ -152,6 +179,9 @@ static void switch_over(struct eg_agent *agent, struct eg_entry *entry, struct e
 	struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
 	uint64_t before = ctl->ruleset;
 
+	/* no packet has met this uid yet, so the word is not the kernel's alone before the switch */
+	if (eg_expired_has(agent->expired, entry->name, applied->hash))
+		__atomic_store_n(&eg_entry_state(agent, entry)->expired_uid, applied->uid, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&ctl->ruleset, (uint64_t)applied->uid << 32 | applied->tables->index, __ATOMIC_SEQ_CST);
 	__atomic_and_fetch(&ctl->flags, ~EG_APP_DELETED, __ATOMIC_SEQ_CST);
 	if (!entry->now)
@@ -236,6 +266,7 @@ int eg_apply_policy(struct eg_agent *agent, struct eg_entry *entry, const struct
 		    const struct eg_compiled *compiled, const struct eg_provenance *from, bool *ret_changed,
 		    struct eg_error *err)
 {
+	struct meters_before before;
 	struct eg_applied *applied;
 	int r;
 
@@ -254,13 +285,16 @@ int eg_apply_policy(struct eg_agent *agent, struct eg_entry *entry, const struct
 		r = eg_tables_make(agent, compiled, &applied->tables);
 		if (!r) {
 			applied->uid = applied->tables->uid;
-			r = meters_place(agent, entry, applied);
+			meters_before_get(agent, entry, &before);
+			meters_keep(agent, entry, applied, &before, false);
+			r = meters_place(agent, entry, applied, &before);
 			if (r < 0)
 				eg_tables_discard(agent, EG_TAKE_PTR(applied->tables));
 		}
 		if (!r) {
 			ruleset_write(agent, entry, applied, compiled);
 			switch_over(agent, entry, applied);
+			meters_keep(agent, entry, applied, &before, true);
 		}
 		*ret_changed = true;
 	}

@@ -67,3 +67,10 @@ void eg_clock_watch_again(int fd)
 		;
 	timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL);
 }
+
+int eg_clock_ms_left(uint64_t start_ns, uint64_t now_ns, int ms)
+{
+	uint64_t spent_ms = now_ns > start_ns ? (now_ns - start_ns) / 1000000 : 0;
+
+	return spent_ms >= (uint64_t)ms ? 0 : ms - (int)spent_ms;
+}

@@ -24,4 +24,7 @@ int eg_clock_watch(void);
 /* To be called when the fd is readable: arms it again. */
 void eg_clock_watch_again(int fd);
 
+/* What is left of a wait of so many ms that began at start_ns; 0 if nothing is. */
+int eg_clock_ms_left(uint64_t start_ns, uint64_t now_ns, int ms);
+
 #endif

@@ -110,18 +110,6 @@ static uint32_t wanted_max(enum eg_kern_map map, const struct eg_kern_sizes *s)
 	}
 }
 
-/* Size of a map that is pinned already, 0 if there is none. */
-static uint32_t pinned_max(const char *path)
-{
-	struct bpf_map_info info = {0};
-	__u32 len = sizeof(info);
-	EG_CLOSE int fd = bpf_obj_get(path);
-
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-		return 0;
-	return info.max_entries;
-}
-
 static int prepare_map(struct eg_kern *kern, enum eg_kern_map id, const struct eg_kern_sizes *sizes)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(kern->skel->obj, map_names[id]);
@@ -133,7 +121,9 @@ static int prepare_map(struct eg_kern *kern, enum eg_kern_map id, const struct e
 	if (!map)
 		return -ENOENT;
 	snprintf(path, sizeof(path), "%s/maps/%s", kern->bpffs, map_names[id]);
-	have = pinned_max(path);
+	r = eg_kern_pinned_max(map, path, &have);
+	if (r)
+		return r;
 	if (have)
 		want = have;
 	if (want) {
@@ -184,6 +174,14 @@ static int map_all_memory(struct eg_kern *kern)
 	return r;
 }
 
+static int refuse_pins(const char *bpffs, struct eg_error *err)
+{
+	return eg_error_set(err, 500, "stale_pins",
+			    "%s holds maps of another version of egretd; "
+			    "run `egretd --detach-all` (enforcement ends until egretd is started again)",
+			    bpffs);
+}
+
 static int load(struct eg_kern *kern, const struct eg_kern_sizes *sizes, struct eg_error *err)
 {
 	int r;
@@ -193,6 +191,8 @@ static int load(struct eg_kern *kern, const struct eg_kern_sizes *sizes, struct 
 		return eg_error_set(err, 500, "bpf_open", "the BPF objects could not be opened: %s", strerror(errno));
 	for (int id = 0; id < EG_MAP_COUNT_; id++) {
 		r = prepare_map(kern, (enum eg_kern_map)id, sizes);
+		if (r == -ESTALE)
+			return refuse_pins(kern->bpffs, err);
 		if (r)
 			return eg_error_set(err, 500, "bpf_open", "map %s could not be prepared: %s",
 					    map_names[id], strerror(-r));
@@ -231,10 +231,7 @@ static int check_pinned_abi(const char *bpffs, bool *ret_adopted, struct eg_erro
 		return 0;
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != sizeof(host) ||
 	    bpf_map_lookup_elem(fd, &zero, &host) || host.abi_major != EG_ABI_MAJOR)
-		return eg_error_set(err, 500, "stale_pins",
-				    "%s holds maps of another version of egretd; "
-				    "run `egretd --detach-all` (enforcement ends until egretd is started again)",
-				    bpffs);
+		return refuse_pins(bpffs, err);
 	*ret_adopted = true;
 	return 0;
 }

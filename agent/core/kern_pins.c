@@ -2,6 +2,7 @@
 #include "kern_pins.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +17,22 @@
 void eg_kern_link_path(char *ret, size_t size, const char *bpffs, uint64_t cgroup_id, const char *program)
 {
 	snprintf(ret, size, "%s/links/%llu/%s", bpffs, (unsigned long long)cgroup_id, program);
+}
+
+int eg_kern_pinned_max(const struct bpf_map *map, const char *path, uint32_t *ret)
+{
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+	EG_CLOSE int fd = bpf_obj_get(path);
+
+	*ret = 0;
+	if (fd < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.type != bpf_map__type(map) ||
+	    info.key_size != bpf_map__key_size(map) || info.value_size != bpf_map__value_size(map))
+		return -ESTALE;
+	*ret = info.max_entries;
+	return 0;
 }
 
 /* fd of the pinned link if it is attached to this cgroup, else a negative errno. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kern_pins.h - the pinned links below bpffs: links/CGROUPID/PROGRAM
+ * kern_pins.h - the pins below bpffs: maps/NAME, links/CGROUPID/PROGRAM
  */
 #ifndef EG_CORE_KERN_PINS_H
 #define EG_CORE_KERN_PINS_H
@@ -8,6 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct bpf_map;
+
+/* Entries of a map that is pinned there already, 0 if there is none. -ESTALE: its kind or sizes are not this map's. */
+int eg_kern_pinned_max(const struct bpf_map *map, const char *path, uint32_t *ret);
 
 void eg_kern_link_path(char *ret, size_t size, const char *bpffs, uint64_t cgroup_id, const char *program);
 

@@ -3,7 +3,7 @@
  * kill.c - kill: the kernel's words, the holds, the sockets
  *
  * The order of a kill: the word in the kernel, the record on its way to disk, the sockets, the
- * wait for the disk (100 ms at most). Nothing before the word can block.
+ * wait for the disk, until 100 ms after the beginning. Nothing before the word can block.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,19 +19,6 @@
 #define DURABLE_WAIT_MS 100
 
 /* ---- Words ------------------------------------------------------------------------------- */
-
-/* Under lock. Adds layers to what is in force for the entry's slot and generation. */
-static void raise_word(struct eg_agent *agent, const struct eg_entry *entry, uint32_t layers)
-{
-	__u64 *word = &eg_entry_ctl(agent, entry)->kill;
-	__u64 was = __atomic_load_n(word, __ATOMIC_RELAXED), now;
-
-	do {
-		uint32_t had = was >> 32 == entry->gen ? (uint32_t)was : 0;
-
-		now = EG_KILL_WORD(entry->gen, had | layers);
-	} while (!__atomic_compare_exchange_n(word, &was, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-}
 
 static void raise_all(struct eg_agent *agent, uint32_t layers)
 {
@@ -149,7 +136,7 @@ static void store_words(struct eg_agent *agent, const struct targets *targets, b
 		const struct eg_entry *entry = eg_registry_find(agent, targets->items[i].name);
 
 		if (entry)
-			raise_word(agent, entry, EG_HOLD_LOCAL);
+			eg_registry_raise(agent, entry, EG_HOLD_LOCAL);
 	}
 	pthread_mutex_unlock(&agent->lock);
 }
@@ -269,7 +256,9 @@ static void do_kill(struct eg_agent *agent, const struct targets *targets, const
 	r = record(agent, targets, req, actor, &ticket);
 	store_words(agent, targets, req->which.all); /* a restore between the two lowered it again */
 	cut_targets(agent, targets, req->which.all, &result->cut);
-	result->durable = eg_holds_wait_durable(agent->holds, ticket, DURABLE_WAIT_MS) && r == 0;
+	result->durable = eg_holds_wait_durable(agent->holds, ticket,
+						eg_clock_ms_left(start, eg_clock_mono_ns(), DURABLE_WAIT_MS)) &&
+			  r == 0;
 	result->took_us = (eg_clock_mono_ns() - start) / 1000;
 	if (!result->durable)
 		eg_log_err("a kill is in force but not on disk yet: it would not outlive a reboot");
@@ -316,7 +305,7 @@ void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold)
 		pthread_mutex_lock(&agent->lock);
 		entry = eg_registry_find(agent, hold->app);
 		if (entry)
-			raise_word(agent, entry, hold->layer);
+			eg_registry_raise(agent, entry, hold->layer);
 		pthread_mutex_unlock(&agent->lock);
 		eg_cut_app(agent, hold->app, false, &result.cut);
 	}

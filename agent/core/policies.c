@@ -317,6 +317,15 @@ static int delete_locked(struct eg_agent *agent, const char *app, const struct e
 
 	if (r < 0)
 		return r;
+	if (entry && !entry->deleted && !entry->now && eg_entry_ctl(agent, entry)->ruleset) {
+		if (like->take_over)
+			return eg_policies_drop(agent, entry, like->actor, NULL, ret_reset, err);
+		eg_error_set(err, 409, "owned_elsewhere",
+			     "%s is enforced as it was before the agent's start, but its source has no policy of it: "
+			     "give it back there, or take it over.",
+			     app);
+		return -EEXIST;
+	}
 	if (!in_force(entry))
 		return eg_error_set(err, 404, "not_found", "There is no policy of %s on this host.", app);
 	r = check_owner(like, entry, err);

@@ -6,9 +6,7 @@
  * looking at every *.json file's identity and time, so that nothing depends on the order or
  * the loss of notices. A file that can't be used leaves what is in force; a file that is gone
  * takes its app's policy with it, a second later, since editors and deployments replace files
- * in two steps. When many go at once (or the directory itself), somebody's mount or sync has
- * failed: then nothing is deleted, and it is said, until the files are back or each app is
- * deleted by hand.
+ * in two steps; polidir_gone.c decides that.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,70 +18,40 @@
 
 #include "../lib/log.h"
 #include "../lib/policy.h"
-#include "agent_impl.h"
 #include "clock.h"
+#include "polidir_impl.h"
 
-#define DELETE_AFTER_NS EG_NS_PER_S
 #define LOOK_ANYWAY_NS  (30 * EG_NS_PER_S) /* notices can be lost, as on network filesystems */
 
-struct file {
-	char *name;
-	struct stat st; /* as it was read */
-	char app[EG_APP_NAME_LEN]; /* whose policy it brought into force; "" none */
-	uint64_t gone_ns; /* monotonic time since which it is gone; 0: it is there */
-	bool seen; /* in this scan */
-	bool bad;
-	bool retry; /* another file or source has the app: it may let go of it */
-	char message[320];
-	json_t *diagnostics;
-};
-
-struct eg_polidir {
-	struct eg_agent *agent;
-	char *path;
-	int inotify_fd;
-	int watch;
-	dev_t dev;
-	ino_t ino;
-	bool scanned; /* at least once, so what is in force was read from files */
-	bool missing_said;
-	bool noticed; /* something happened since the last scan */
-	bool pending; /* a file is gone or to be tried again */
-	uint64_t scanned_ns; /* monotonic */
-	struct file **files; /* the first `sorted` by name */
-	size_t count;
-	size_t sorted;
-};
-
-static const struct eg_actor the_directory = {.role = EG_ROLE_ADMIN, .via = "directory"};
+const struct eg_actor eg_polidir_actor = {.role = EG_ROLE_ADMIN, .via = "directory"};
 
 /* ---- Files -------------------------------------------------------------------------------- */
 
 static int compare_name(const void *name, const void *file)
 {
-	return strcmp(name, (*(struct file *const *)file)->name);
+	return strcmp(name, (*(struct eg_polifile *const *)file)->name);
 }
 
-static struct file *file_find(const struct eg_polidir *dir, const char *name)
+static struct eg_polifile *file_find(const struct eg_polidir *dir, const char *name)
 {
-	struct file **found = NULL;
+	struct eg_polifile **found = NULL;
 
 	if (dir->sorted)
 		found = bsearch(name, dir->files, dir->sorted, sizeof(*dir->files), compare_name);
 	return found ? *found : NULL;
 }
 
-static void file_free(struct file *file)
+void eg_polifile_free(struct eg_polifile *file)
 {
 	json_decref(file->diagnostics);
 	free(file->name);
 	free(file);
 }
 
-static struct file *file_add(struct eg_polidir *dir, const char *name)
+static struct eg_polifile *file_add(struct eg_polidir *dir, const char *name)
 {
-	struct file **files = reallocarray(dir->files, dir->count + 1, sizeof(*files));
-	struct file *file = calloc(1, sizeof(*file));
+	struct eg_polifile **files = reallocarray(dir->files, dir->count + 1, sizeof(*files));
+	struct eg_polifile *file = calloc(1, sizeof(*file));
 
 	if (files)
 		dir->files = files;
@@ -98,7 +66,7 @@ static struct file *file_add(struct eg_polidir *dir, const char *name)
 static bool still_there(void *ctx, const char *origin)
 {
 	const struct eg_polidir *dir = ctx;
-	const struct file *file = file_find(dir, origin);
+	const struct eg_polifile *file = file_find(dir, origin);
 
 	return file && file->seen && file->app[0];
 }
@@ -110,7 +78,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /* Says it in the log when it is new. */
-static void file_bad(struct file *file, bool retry, const char *message, json_t *diagnostics)
+static void file_bad(struct eg_polifile *file, bool retry, const char *message, json_t *diagnostics)
 {
 	if (!file->bad || strcmp(file->message, message) != 0)
 		eg_log_err("%s%s", message, file->app[0] ? "; what was in force stays" : "");
@@ -121,7 +89,7 @@ static void file_bad(struct file *file, bool retry, const char *message, json_t 
 	file->diagnostics = json_incref(diagnostics);
 }
 
-static void file_good(struct file *file)
+static void file_good(struct eg_polifile *file)
 {
 	file->bad = false;
 	file->retry = false;
@@ -130,7 +98,7 @@ static void file_good(struct file *file)
 	file->diagnostics = NULL;
 }
 
-static void drop_app(struct eg_polidir *dir, const char *app, const char *origin, const char *why)
+void eg_polidir_drop_app(struct eg_polidir *dir, const char *app, const char *origin, const char *why)
 {
 	struct eg_entry *entry = eg_registry_find(dir->agent, app);
 	struct eg_error err = {0};
@@ -139,12 +107,12 @@ static void drop_app(struct eg_polidir *dir, const char *app, const char *origin
 	if (!entry || entry->deleted || !entry->now || entry->now->source != EG_SOURCE_DIRECTORY ||
 	    !entry->now->origin || strcmp(entry->now->origin, origin) != 0)
 		return;
-	if (eg_policies_drop(dir->agent, entry, &the_directory, why, &reset, &err) < 0)
+	if (eg_policies_drop(dir->agent, entry, &eg_polidir_actor, why, &reset, &err) < 0)
 		eg_log_err("%s", err.message);
 	eg_error_clear(&err);
 }
 
-static void file_apply(struct eg_polidir *dir, struct file *file, const char *text, size_t len)
+static void file_apply(struct eg_polidir *dir, struct eg_polifile *file, const char *text, size_t len)
 {
 	const struct eg_policy_write write = {
 		.file = file->name,
@@ -154,7 +122,7 @@ static void file_apply(struct eg_polidir *dir, struct file *file, const char *te
 		.from = {.source = EG_SOURCE_DIRECTORY,
 			 .origin = file->name,
 			 .number = (uint64_t)file->st.st_mtim.tv_sec},
-		.actor = &the_directory,
+		.actor = &eg_polidir_actor,
 		.still_there = still_there,
 		.ctx = dir,
 	};
@@ -169,12 +137,12 @@ static void file_apply(struct eg_polidir *dir, struct file *file, const char *te
 	}
 	json_decref(written.warnings);
 	if (file->app[0] && strcmp(file->app, written.app) != 0)
-		drop_app(dir, file->app, file->name, "its file is for another app now");
+		eg_polidir_drop_app(dir, file->app, file->name, "its file is for another app now");
 	snprintf(file->app, sizeof(file->app), "%s", written.app);
 	file_good(file);
 }
 
-static void file_read(struct eg_polidir *dir, int dir_fd, struct file *file, const struct stat *st)
+static void file_read(struct eg_polidir *dir, int dir_fd, struct eg_polifile *file, const struct stat *st)
 {
 	EG_FREE char *text = NULL;
 	char message[320];
@@ -195,101 +163,6 @@ static void file_read(struct eg_polidir *dir, int dir_fd, struct file *file, con
 		file_apply(dir, file, text, len);
 }
 
-/* ---- What is gone ----------------------------------------------------------------------------- */
-
-static size_t count_apps(const struct eg_polidir *dir)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < dir->count; i++)
-		count += dir->files[i]->app[0] != '\0';
-	return count;
-}
-
-static bool too_many(size_t gone, size_t all)
-{
-	return gone >= 2 && gone * 10 > all;
-}
-
-static void pause_deletions(struct eg_agent *agent, const char *why)
-{
-	if (strcmp(agent->paused_why, why) == 0)
-		return;
-	pthread_mutex_lock(&agent->lock);
-	snprintf(agent->paused_why, sizeof(agent->paused_why), "%s", why);
-	pthread_mutex_unlock(&agent->lock);
-	if (!why[0]) {
-		eg_log_notice("deletions of policies go on");
-		return;
-	}
-	eg_log_err("%s", why);
-	eg_notice(agent, "alert", NULL, NULL, json_pack("{s:s,s:s}", "action", "deletions_paused", "cause", why));
-}
-
-static void file_forget(struct eg_polidir *dir, size_t i)
-{
-	struct file *file = dir->files[i];
-
-	dir->count--;
-	dir->sorted--;
-	memmove(dir->files + i, dir->files + i + 1, (dir->count - i) * sizeof(*dir->files));
-	if (file->app[0])
-		drop_app(dir, file->app, file->name, "its file is gone");
-	file_free(file);
-}
-
-static void delete_gone(struct eg_polidir *dir)
-{
-	uint64_t now = eg_clock_mono_ns();
-	size_t gone = 0, all = count_apps(dir);
-	char why[256] = "";
-
-	for (size_t i = 0; i < dir->count; i++)
-		gone += dir->files[i]->gone_ns && dir->files[i]->app[0];
-	if (too_many(gone, all))
-		snprintf(why, sizeof(why),
-			 "%zu of %zu policy files are gone from %s at once: nothing is deleted until they are back, or each "
-			 "app is deleted with `egret policy delete APP --take-over`",
-			 gone, all, dir->path);
-	pause_deletions(dir->agent, why);
-	for (size_t i = dir->count; i-- > 0;) {
-		const struct file *file = dir->files[i];
-		const struct eg_entry *entry = eg_registry_find(dir->agent, file->app);
-		bool done = !file->app[0] || !entry || entry->deleted;
-
-		if (file->gone_ns && (done || (!why[0] && now - file->gone_ns >= DELETE_AFTER_NS)))
-			file_forget(dir, i);
-	}
-}
-
-/* Apps that adopted maps enforce, but that no source has any more: deleted while no agent ran. */
-static void drop_orphans(struct eg_polidir *dir)
-{
-	struct eg_agent *agent = dir->agent;
-	EG_FREE struct eg_entry **orphans = calloc(agent->count + 1, sizeof(*orphans));
-	bool readable = !agent->store_damaged;
-	size_t count = 0;
-
-	for (size_t i = 0; i < dir->count; i++)
-		readable = readable && !dir->files[i]->bad;
-	for (size_t i = 0; orphans && readable && i < agent->count; i++) {
-		struct eg_entry *entry = agent->by_name[i];
-
-		if (!entry->now && !entry->deleted && eg_entry_ctl(agent, entry)->ruleset)
-			orphans[count++] = entry;
-	}
-	if (!count || too_many(count, agent->count))
-		return;
-	for (size_t i = 0; i < count; i++) {
-		struct eg_error err = {0};
-		uint32_t reset;
-
-		if (eg_policies_drop(agent, orphans[i], &the_directory, "no source has its policy any more", &reset, &err))
-			eg_log_err("%s", err.message);
-		eg_error_clear(&err);
-	}
-}
-
 /* ---- Looking ---------------------------------------------------------------------------------------- */
 
 static bool is_policy_name(const char *name)
@@ -301,7 +174,7 @@ static bool is_policy_name(const char *name)
 
 static int compare_names(const void *a, const void *b)
 {
-	return strcmp((*(struct file *const *)a)->name, (*(struct file *const *)b)->name);
+	return strcmp((*(struct eg_polifile *const *)a)->name, (*(struct eg_polifile *const *)b)->name);
 }
 
 /* First every name, so that a renamed file is not taken for a second one; then the contents. */
@@ -312,7 +185,7 @@ static void look_at_names(struct eg_polidir *dir, DIR *stream)
 	for (size_t i = 0; i < dir->count; i++)
 		dir->files[i]->seen = false;
 	while ((entry = readdir(stream))) {
-		struct file *file;
+		struct eg_polifile *file;
 
 		if (!is_policy_name(entry->d_name))
 			continue;
@@ -333,7 +206,7 @@ static void look_at_contents(struct eg_polidir *dir, int dir_fd)
 
 	dir->pending = false;
 	for (size_t i = 0; i < dir->count; i++) {
-		struct file *file = dir->files[i];
+		struct eg_polifile *file = dir->files[i];
 		struct stat st;
 
 		if (file->seen && fstatat(dir_fd, file->name, &st, 0))
@@ -345,6 +218,7 @@ static void look_at_contents(struct eg_polidir *dir, int dir_fd)
 			continue;
 		}
 		file->gone_ns = 0;
+		file->held = false;
 		if (!same_file(&file->st, &st) || file->retry)
 			file_read(dir, dir_fd, file, &st);
 		dir->pending |= file->retry;
@@ -358,7 +232,7 @@ static void publish_errors(struct eg_polidir *dir)
 	size_t count = 0, old_count;
 
 	for (size_t i = 0; errors && i < dir->count; i++) {
-		const struct file *file = dir->files[i];
+		const struct eg_polifile *file = dir->files[i];
 
 		if (!file->bad || file->gone_ns)
 			continue;
@@ -383,15 +257,16 @@ static void publish_errors(struct eg_polidir *dir)
 static void say_missing(struct eg_polidir *dir, int error)
 {
 	char why[256];
+	bool harm = eg_polidir_in_force(dir) || eg_polidir_orphans(dir->agent);
 
 	if (!dir->missing_said)
-		eg_log(count_apps(dir) ? EG_LOG_ERR : EG_LOG_NOTICE, "policy directory %s: %s", dir->path, strerror(error));
+		eg_log(harm ? EG_LOG_ERR : EG_LOG_NOTICE, "policy directory %s: %s", dir->path, strerror(error));
 	dir->missing_said = true;
-	if (!count_apps(dir))
+	if (!harm)
 		return;
 	snprintf(why, sizeof(why), "the policy directory %s can't be read (%s): what was in force stays", dir->path,
 		 strerror(error));
-	pause_deletions(dir->agent, why);
+	eg_polidir_pause(dir->agent, why);
 }
 
 static void watch(struct eg_polidir *dir, const struct stat *st)
@@ -413,6 +288,8 @@ static bool is_due(const struct eg_polidir *dir)
 void eg_polidir_scan(struct eg_polidir *dir)
 {
 	EG_CLOSEDIR DIR *stream = NULL;
+	bool was_missing = dir->missing_said;
+	char why[256] = "";
 	struct stat st;
 
 	if (!is_due(dir))
@@ -430,10 +307,11 @@ void eg_polidir_scan(struct eg_polidir *dir)
 	watch(dir, &st);
 	look_at_names(dir, stream);
 	look_at_contents(dir, dirfd(stream));
-	delete_gone(dir);
+	eg_polidir_delete_gone(dir, was_missing, why, sizeof(why));
 	publish_errors(dir);
 	dir->scanned = true;
-	drop_orphans(dir);
+	eg_polidir_drop_orphans(dir, why, sizeof(why));
+	eg_polidir_pause(dir->agent, why);
 }
 
 void eg_polidir_scan_all(struct eg_polidir *dir)
@@ -469,7 +347,7 @@ void eg_polidir_close(struct eg_polidir *dir)
 	if (!dir)
 		return;
 	for (size_t i = 0; i < dir->count; i++)
-		file_free(dir->files[i]);
+		eg_polifile_free(dir->files[i]);
 	if (dir->inotify_fd >= 0)
 		close(dir->inotify_fd);
 	free(dir->files);

@@ -84,12 +84,32 @@ static void entry_free(struct eg_entry *entry)
 	free(entry);
 }
 
-void eg_registry_store_holds(struct eg_agent *agent, struct eg_entry *entry)
+/* `egret kill --direct` raises the word from outside of the agent, so it is changed by compare-and-swap only. */
+static void change_word(struct eg_agent *agent, const struct eg_entry *entry, uint32_t clear, uint32_t set)
 {
-	struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
-	uint32_t layers = eg_holds_layers(agent->holds, entry->name);
+	__u64 *word = &eg_entry_ctl(agent, entry)->kill;
+	__u64 was = __atomic_load_n(word, __ATOMIC_RELAXED), now;
 
-	__atomic_store_n(&ctl->kill, EG_KILL_WORD(entry->gen, layers), __ATOMIC_SEQ_CST);
+	do {
+		uint32_t had = was >> 32 == entry->gen ? (uint32_t)was : 0;
+
+		now = EG_KILL_WORD(entry->gen, (had & ~clear) | set);
+	} while (!__atomic_compare_exchange_n(word, &was, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+}
+
+void eg_registry_raise(struct eg_agent *agent, const struct eg_entry *entry, uint32_t layers)
+{
+	change_word(agent, entry, 0, layers);
+}
+
+void eg_registry_raise_holds(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	change_word(agent, entry, 0, eg_holds_layers(agent->holds, entry->name));
+}
+
+void eg_registry_lower(struct eg_agent *agent, const struct eg_entry *entry, uint32_t lifted)
+{
+	change_word(agent, entry, lifted, eg_holds_layers(agent->holds, entry->name));
 }
 
 const char *eg_registry_state(struct eg_agent *agent, const struct eg_entry *entry)
@@ -199,7 +219,7 @@ static int slot_open(struct eg_agent *agent, struct eg_entry *entry)
 	ctl->relax_until_boot_ns = 0;
 	ctl->auto_cleared = 0;
 	ctl->flags = 0;
-	eg_registry_store_holds(agent, entry);
+	eg_registry_raise_holds(agent, entry);
 	__atomic_store_n(&ctl->gen, entry->gen, __ATOMIC_RELEASE);
 	memcpy(name.name, entry->name, sizeof(name.name));
 	if (bpf_map_update_elem(eg_kern_map_fd(agent->kern, EG_MAP_APP_NAMES), &name, &ref, BPF_ANY)) {
@@ -240,7 +260,7 @@ int eg_registry_get(struct eg_agent *agent, const char *name, struct eg_entry **
 	entry_publish(agent, entry);
 	/* a hold that came between slot_open and now found no entry: it is in the holds by now */
 	pthread_mutex_lock(&agent->lock);
-	eg_registry_store_holds(agent, entry);
+	eg_registry_raise_holds(agent, entry);
 	pthread_mutex_unlock(&agent->lock);
 	*ret = entry;
 	return 0;
@@ -319,6 +339,8 @@ static void entry_retire(struct eg_agent *agent, struct eg_entry *entry)
 	__atomic_store_n(&ctl->ruleset, 0, __ATOMIC_SEQ_CST);
 	eg_tags_disown(agent, entry->slot);
 	entry_withdraw(agent, entry);
+	for (size_t i = 0; entry->now && i < entry->now->meter_count; i++)
+		eg_usage_keep(agent->usage, entry->name, entry->slot, &entry->now->meters[i]);
 	if (entry->now)
 		eg_tables_discard(agent, EG_TAKE_PTR(entry->now->tables));
 	else

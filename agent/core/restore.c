@@ -9,6 +9,7 @@
 #include "../lib/log.h"
 #include "../lib/units.h"
 #include "agent_impl.h"
+#include "agent_run.h"
 #include "clock.h"
 #include "sockdiag.h"
 
@@ -58,14 +59,15 @@ static void lift(struct eg_agent *agent, const char *name, const char *reason, c
 	}
 }
 
-/* The words follow the holds that are left. Under lock. */
+/* The words lose what was lifted. Under lock. */
 static void lower_words(struct eg_agent *agent, const char *name, uint32_t lifted)
 {
 	struct eg_entry *entry;
 
 	if (strcmp(name, EG_HOLD_ALL_APPS) == 0) {
-		__atomic_store_n(&eg_kern_host(agent->kern)->kill_all, eg_holds_layers(agent->holds, name),
-				 __ATOMIC_SEQ_CST);
+		__u64 *all = &eg_kern_host(agent->kern)->kill_all;
+
+		__atomic_and_fetch(all, ~(__u64)(lifted & ~eg_holds_layers(agent->holds, name)), __ATOMIC_SEQ_CST);
 		return;
 	}
 	entry = eg_registry_find(agent, name);
@@ -73,7 +75,7 @@ static void lower_words(struct eg_agent *agent, const char *name, uint32_t lifte
 		return;
 	if (lifted & EG_HOLD_AUTO)
 		eg_entry_ctl(agent, entry)->auto_cleared = eg_entry_state(agent, entry)->auto_kill;
-	eg_registry_store_holds(agent, entry);
+	eg_registry_lower(agent, entry, lifted);
 }
 
 json_t *eg_hold_json(const struct eg_hold_info *info)
@@ -118,6 +120,8 @@ int eg_agent_restore(struct eg_agent *agent, const char *app, const char *reason
 	struct lifted lifted;
 	bool durable;
 
+	/* a kill made without the agent is the actor's to lift or not, as any other: it has to be known */
+	eg_agent_merge_direct(agent);
 	/* under lock, so that the words and the holds go down together; a lift does not wait */
 	pthread_mutex_lock(&agent->lock);
 	lift(agent, name, reason, actor, &lifted);
@@ -161,6 +165,7 @@ int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, con
 		   const struct eg_actor *actor, json_t **ret, struct eg_error *err)
 {
 	const struct eg_entry *entry;
+	uint32_t reset = 0;
 	uint64_t until_utc = for_ns ? eg_clock_utc_ns() + for_ns : 0;
 	char text[64], span[32];
 	int r = relax_check(app, for_ns, reason, err);
@@ -182,7 +187,10 @@ int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, con
 	if (!entry)
 		return eg_error_set(err, 404, "not_found", "There is no app %s on this host.", app);
 	eg_log_warning("relax %s: %s, by %s: %s", app, for_ns ? span : "ended", text, reason);
-	*ret = json_pack("{s:s,s:o}", "app", app, "relax_until", for_ns ? eg_time_json(until_utc) : json_null());
+	if (!for_ns)
+		reset = eg_cut_denied(agent, app);
+	*ret = json_pack("{s:s,s:o,s:i}", "app", app, "relax_until", for_ns ? eg_time_json(until_utc) : json_null(),
+			 "reset_sockets", (int)reset);
 	return 0;
 }
 
@@ -214,13 +222,13 @@ void eg_kill_load(struct eg_agent *agent)
 
 	keep_unrecorded(agent, EG_HOLD_ALL_APPS, (uint32_t)host->kill_all);
 	pthread_mutex_lock(&agent->lock);
-	host->kill_all = eg_holds_layers(agent->holds, EG_HOLD_ALL_APPS);
+	__atomic_or_fetch(&host->kill_all, eg_holds_layers(agent->holds, EG_HOLD_ALL_APPS), __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < agent->count; i++) {
 		uint64_t word = eg_entry_ctl(agent, agent->by_name[i])->kill;
 
 		if (word >> 32 == agent->by_name[i]->gen)
 			keep_unrecorded(agent, agent->by_name[i]->name, (uint32_t)word);
-		eg_registry_store_holds(agent, agent->by_name[i]);
+		eg_registry_raise_holds(agent, agent->by_name[i]);
 	}
 	pthread_mutex_unlock(&agent->lock);
 }

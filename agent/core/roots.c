@@ -176,8 +176,11 @@ static void root_mend(struct eg_agent *agent, struct eg_root *root, const char *
 		bpf_map_delete_elem(eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS), &old);
 	}
 	if (!id) {
-		if (root->attached)
+		if (root->attached) {
 			eg_log_err("root %s is gone (%s): nothing is enforced there", root->path, strerror(-r));
+			eg_notice(agent, "alert", NULL, NULL,
+				  json_pack("{s:s,s:s,s:s}", "action", "root_lost", "root", root->path, "cause", what));
+		}
 		root_state(agent, root, false, "the cgroup is gone");
 		return;
 	}

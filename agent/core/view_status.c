@@ -243,7 +243,8 @@ int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 	json_t *apps = eg_states_json(agent), *alarms = eg_alarms_json(agent), *status, *more;
 
 	pthread_mutex_lock(&agent->lock);
-	status = json_pack("{s:o,s:s,s:O,s:b,s:o,s:o,s:s,s:o,s:s,s:s}", "agent", agent_json(agent), "host",
+	status = json_pack("{s:o,s:s,s:s,s:O,s:b,s:o,s:o,s:s,s:o,s:s,s:s}", "agent", agent_json(agent), "bpffs",
+			   agent->config->bpffs, "host",
 			   agent->config->host, "host_labels", agent->config->host_labels, "enforcement_ok", eg_roots_enforcing(agent), "enforcement",
 			   eg_roots_json(agent), "kernel", kernel_json(), "abi", "1.0", "accepts",
 			   json_pack("{s:[i],s:[i]}", "policy_version", EG_POLICY_VERSION, "event_schema", 1),

@@ -313,6 +313,18 @@ static int add_grants(struct eg_agent *agent, uint32_t slot, uint32_t gen, const
 	return 0;
 }
 
+/* "self" is not for what somebody else has on the host's loopback. Under lock. */
+static void take_back_self(struct eg_agent *agent, const struct eg_entry *entry, struct eg_question *answer)
+{
+	if (answer->reason != EG_REASON_NONE || answer->rule != EG_RULE_SELF)
+		return;
+	answer->rule = EG_RULE_NONE;
+	answer->reason = answer->dir == EG_DIR_INGRESS ? EG_REASON_NO_INGRESS_RULE :
+			 answer->prefix_seen	       ? EG_REASON_NO_RULE_PORT :
+							 EG_REASON_LOOPBACK;
+	answer->audited = strcmp(eg_registry_state(agent, entry), "audit") == 0;
+}
+
 int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, const char *proto, const char *dir,
 		     json_t **ret, struct eg_error *err)
 {
@@ -320,11 +332,13 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 	const struct eg_entry *entry;
 	json_t *answer = NULL;
 	struct query query;
+	bool others_loopback;
 	uint32_t gen = 0;
 	int r = query_parse(dest, proto, dir, &query, err);
 
 	if (r < 0)
 		return r;
+	others_loopback = !query.by_name && eg_loopback_addr(&query.addr) && !eg_loopback_own(agent, app, query.proto, query.port);
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, app);
 	if (entry) {
@@ -339,6 +353,8 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 		};
 		memcpy(question.name, query.name, sizeof(question.name));
 		r = eg_kern_explain(agent->kern, &question);
+		if (!r && others_loopback)
+			take_back_self(agent, entry, &question);
 		answer = r < 0 ? NULL : explain_json(agent, entry, &query, &question);
 	}
 	pthread_mutex_unlock(&agent->lock);

@@ -213,7 +213,7 @@ struct eg_app_ctl { /* writer: agent. One cache line; each word is stored at onc
 
 struct eg_app_state { /* writer: kernel */
 	__u64 auto_kill; /* number of kills by cap so far; in force while > auto_cleared */
-	__u64 expired_uid; /* ruleset uid that was seen to expire: latched */
+	__u64 expired_uid; /* ruleset uid that was seen to expire: latched; the agent latches anew after a reboot */
 	__u64 event_seq; /* number of the last event of this app */
 	__u64 flow_seq; /* number of the last flow of this app */
 	__u64 budget_ns; /* event budget: theoretical arrival time (boot) */
@@ -625,6 +625,7 @@ struct eg_lesson {
 	struct eg_addr addr;
 	__u32 ttl_s;
 	__u32 result; /* out: enum eg_reason */
+	__u64 name_hash; /* in: FNV-1a of the name, forwards */
 	char name[EG_NAME_SIZE]; /* in: as in eg_name_key.text */
 	__u32 pad;
 };
@@ -641,7 +642,7 @@ EG_ABI_ASSERT(sizeof(struct eg_grant_key) == 32);
 EG_ABI_ASSERT(sizeof(struct eg_grant) == 280);
 EG_ABI_ASSERT(sizeof(struct eg_grant_order) == 24);
 EG_ABI_ASSERT(sizeof(struct eg_event_named) == 712);
-EG_ABI_ASSERT(sizeof(struct eg_lesson) == 288);
+EG_ABI_ASSERT(sizeof(struct eg_lesson) == 296);
 EG_ABI_ASSERT(sizeof(struct eg_addr) == 16);
 EG_ABI_ASSERT(sizeof(struct eg_rule_key) == 24);
 EG_ABI_ASSERT(sizeof(struct eg_rule_span) == 8);

@@ -182,7 +182,7 @@ def test_udp_connected(host, agent, dns, allowed, denied):
 class TestPeers:
     @pytest.fixture
     def config(self):
-        return {"udp_idle": "2s"}  # the flow of a peer ends after that; the first one's with its socket
+        return {"udp_idle": "15s"}  # the flow of a peer ends after that; the first one's with its socket
 
     @BOTH
     def test_each_peer_of_a_socket_is_a_flow(self, host, agent, servers, allowed, denied):
@@ -195,7 +195,7 @@ class TestPeers:
             assert app.fails("sendto", "u", denied, 443) == "EPERM"
         assert app.count_datagrams("u") == [40, 200]
         app.close("u")
-        ends = eventually(lambda: len(found := agent.log(type="flow", app="many", phase="end")) == 2 and found)
+        ends = eventually(lambda: len(found := agent.log(type="flow", app="many", phase="end")) == 2 and found, 90)
         assert {end["dst"] for end in ends} == {allowed, other}
         header = 48 if ":" in allowed else 28
         assert all((end["packets_out"], end["bytes_out"]) == (20, 20 * (5 + header)) for end in ends)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The socket: who may do what, and what strange requests get."""
+import concurrent.futures
 import grp
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -74,6 +76,34 @@ def test_roles(host, agent, web, primary):
             else:
                 assert status == 200, (role, method, path, answer)
     assert agent.app("web")["state"] == "deleted"  # by the last one, who may
+
+
+def test_a_restore_leaves_a_kill_that_was_made_past_the_agent(host, agent, web):
+    """A responder lifts an own hold; root's --direct that the agent has not read yet makes it one that is not own."""
+    for number in range(5):
+        assert ask(agent, "responder", "POST", "/v1/apps/web/kill", {})[0] == 200
+        web.flood_connect("f", ALLOWED, 443)
+        eventually(lambda: web.flood_tally("f").get("EPERM", 0) > 50)
+        agent.process.send_signal(signal.SIGSTOP)
+        try:
+            assert agent.cli("kill", "web", "--direct", "--bpffs", agent.bpffs, "--state-dir", agent.state_dir,
+                             "--reason", f"direct {number}")[0] == 0
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                answer = pool.submit(ask, agent, "responder", "POST", "/v1/apps/web/restore", {})
+                time.sleep(0.3)  # so that the request is there when the agent wakes up
+                agent.process.send_signal(signal.SIGCONT)
+                status, body = answer.result()
+        finally:
+            agent.process.send_signal(signal.SIGCONT)
+        assert (status, body["error"]["code"]) == (403, "hold_not_yours")
+        assert set(web.flood_stop("f")) == {"EPERM"}
+        assert agent.app("web")["state"] == "killed"
+        assert len(agent.log(type="restore", app="web")) == number
+        assert agent.restore("web")["lifted"] == ["local"]
+        web.connect(f"c{number}", ALLOWED, 443)
+        eventually(lambda: len(agent.log(type="restore", app="web")) == number + 1)
+    assert agent.count("web", "killed") > 50
+
 
 
 def test_a_responder_lifts_its_own_kill_only(host, agent, web):
@@ -215,9 +245,9 @@ def test_slow_requests_end_and_hold_nobody_up(agent, web):
     thread.start()
     try:
         while True:
-            if time.monotonic() - began < 5:
-                assert agent.status()["enforcement_ok"] is True
-            slow.settimeout(0.2 if time.monotonic() - began < 5 else 30)
+            assert agent.status()["enforcement_ok"] is True
+            assert time.monotonic() - began < 60, "a client that never ends its request is kept"
+            slow.settimeout(0.2)
             try:
                 more = slow.recv(4096)
             except TimeoutError:
@@ -231,8 +261,6 @@ def test_slow_requests_end_and_hold_nobody_up(agent, web):
         done.set()
         thread.join()
         slow.close()
-    took = time.monotonic() - began
-    assert 8 < took < 20, took
     assert answer == b"" or b" 408 " in answer.split(b"\r\n")[0]
 
 
@@ -261,9 +289,9 @@ def test_many_connections_keep_no_kill_out(host, agent, web):
     try:
         for process in crowd:
             assert process.stdout.readline() == "open\n"
-        began = time.monotonic()
-        assert eventually(lambda: agent.api("POST", "/v1/apps/web/kill", {}, timeout=5)["count"] == 1)
-        assert time.monotonic() - began < 5
+        assert agent.kill("web")["count"] == 1
+        assert web.fails("connect", "c", ALLOWED, 443) == "EPERM"
+        assert [process.poll() for process in crowd] == [None] * 3  # they hold their connections all the while
     finally:
         for process in crowd:
             process.kill()

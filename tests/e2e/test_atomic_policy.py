@@ -4,7 +4,7 @@ import pytest
 
 from harness import ALLOWED, ALLOWED6, DENIED, DENIED6, OTHER, eventually, policy, rule
 
-FLIPS = 500
+FLIPS = 1000
 
 
 def versions(**more):

@@ -10,7 +10,7 @@ from harness import ALLOWED, APP, DENIED, OTHER, cgroup, eventually, policy, rul
 class TestQuotas:
     @pytest.fixture
     def config(self):
-        return {"limits": {"sockets": 40, "udp_peers": 20}, "udp_idle": "2s"}
+        return {"limits": {"sockets": 40, "udp_peers": 20}, "udp_idle": "15s"}
 
     def test_sockets(self, host, agent):
         host.serve([ALLOWED], 443)
@@ -52,7 +52,7 @@ class TestQuotas:
         assert agent.app("greedy")["peers"] == 20
         for port in range(2000, 2010):
             assert modest.sendto("u", ALLOWED, port) == 1
-        eventually(lambda: agent.app("greedy")["peers"] == 0)
+        eventually(lambda: agent.app("greedy")["peers"] == 0, 90)
         assert greedy.fails("sendto", "u", OTHER, 1049) is None
 
     def test_a_scan_from_outside_fills_no_table(self, host, agent):

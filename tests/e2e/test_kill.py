@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kill: on the next packet, with an error for the app, outliving everything until it is restored."""
+import concurrent.futures
 import json
 
 import pytest
@@ -96,10 +97,16 @@ def test_everything_is_refused_until_restored(host, agent, web):
 
 
 def test_connected_udp_gets_an_error(host, agent, web):
+    """Also one that waits for an answer."""
     web.connect("u", ALLOWED, 443, "udp")
     assert web.ask("u") == "ping"
-    agent.kill("web")
-    assert web.fails("send", "u") in ("EPERM", "ECONNABORTED", "EDESTADDRREQ", "ENOTCONN")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        blocked = pool.submit(web.fails, "recv", "u", timeout=30)
+        assert agent.kill("web")["sockets"] >= 1
+        assert blocked.result() == "ECONNABORTED"
+    assert agent.event(type="kill", app="web")["sockets"] >= 1
+    assert web.fails("sendto", "u", ALLOWED, 443) == "EPERM"
+    assert agent.count("web", "killed") >= 1
 
 
 def test_incoming_is_cut_too(host, agent, servers):

@@ -145,6 +145,30 @@ def test_stale_pins(host, agent):
     agent.start()
 
 
+@pytest.mark.parametrize("name, kind, key, value", [
+    ("denied", "array", 4, 8), ("cgroups", "hash", 4, 16), ("meters", "hash", 4, 32),
+])
+def test_stale_pins_of_any_map(host, agent, name, kind, key, value):
+    """Sizes or kind of one map are not ours: the same line, and what is in force stays so."""
+    host.serve([ALLOWED, DENIED], 443)
+    agent.start()
+    app = host.app(policy("web", [rule(ALLOWED, 443)]))
+    agent.stop()
+    os.unlink(f"{agent.bpffs}/maps/{name}")
+    subprocess.run(["bpftool", "map", "create", f"{agent.bpffs}/maps/{name}", "type", kind, "key", str(key), "value",
+                    str(value), "entries", "65", "name", name], check=True, capture_output=True)
+    maps = sorted(os.listdir(f"{agent.bpffs}/maps"))
+    status, errors, _ = agent.run()
+    one_line(status, errors, "--detach-all", agent.bpffs, "another version")
+    assert sorted(os.listdir(f"{agent.bpffs}/maps")) == maps
+    assert app.fails("connect", "c", DENIED, 443) == "EPERM"
+    app.connect("d", ALLOWED, 443)
+    assert app.ask("d") == "ping"
+    assert agent.detach_all()[0] == 0
+    agent.start()
+    assert agent.status()["enforcement_ok"] is True
+
+
 def test_a_second_agent_on_the_same_state_dir(host, agent):
     agent.start()
     host.serve([ALLOWED, DENIED], 443)

@@ -94,10 +94,10 @@ class Agent:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=self.enter, **popen,
             )
 
-    def start(self, *arguments):
+    def start(self, *arguments, **popen):
         """Starts it and waits until it says that enforcement is on."""
         assert not self.process, "it runs already"
-        self.process = self.spawn(*arguments)
+        self.process = self.spawn(*arguments, **popen)
         eventually(self.ready, START_S, "the agent's readiness")
 
     def ready(self):

@@ -441,8 +441,8 @@ class Operations:
 
         self.floods[name] = Flood(step, count)
 
-    def flood_connect(self, name, address, port, data="", timeout=5, count=None):
-        """Connects, has its data echoed, closes."""
+    def flood_connect(self, name, address, port, data="", timeout=5, count=None, reset=False):
+        """Connects, has its data echoed, closes. reset: so that no TIME_WAIT answers for it, which is no app's."""
 
         def step():
             with make(address, "tcp") as sock:
@@ -456,6 +456,8 @@ class Operations:
                         if not more:
                             return "eof"
                         got += more
+                if reset:
+                    reset_on_close(sock)
             return "ok"
 
         self.floods[name] = Flood(step, count)
