@@ -198,14 +198,14 @@ static __always_inline void eg_flow_describe(struct eg_event *event, const struc
 
 /* The names of a flow: those kept with its socket, or of a further peer the grant's, while it is there. */
 static __always_inline void eg_flow_names(struct eg_event_named *named, const struct eg_who *who,
-					  const struct eg_flow *flow, const struct eg_sock_names *names)
+					  const struct eg_flow *flow, const struct eg_sock_names *kept)
 {
 	struct eg_grant_key key = {.app = who->app, .gen = who->gen, .addr = flow->peer, .way = flow->grant_way - 1};
 	const struct eg_grant *grant;
 
-	if (names) {
-		__builtin_memcpy(named->name, names->name, sizeof(named->name));
-		__builtin_memcpy(named->sni, names->sni, sizeof(names->sni));
+	if (kept) {
+		__builtin_memcpy(named->name, kept->name, sizeof(named->name));
+		__builtin_memcpy(named->sni, kept->sni, sizeof(kept->sni));
 		return;
 	}
 	grant = bpf_map_lookup_elem(&grants, &key);
@@ -213,8 +213,8 @@ static __always_inline void eg_flow_names(struct eg_event_named *named, const st
 		__builtin_memcpy(named->name, grant->text, sizeof(named->name));
 }
 
-/* Start, update or end of a flow. names: NULL if none are kept with the flow's socket. */
-EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, const struct eg_sock_names *names,
+/* Start, update or end of a flow. kept: NULL if no names are kept with the flow's socket. */
+EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, const struct eg_sock_names *kept,
 			   __u32 type)
 {
 	enum eg_loss_cause cause;
@@ -231,7 +231,7 @@ EG_GLOBAL int eg_tell_flow(const struct eg_who *who, struct eg_flow *flow, const
 			return 0;
 		}
 		eg_flow_describe(&named->e, flow, type, &seen);
-		eg_flow_names(named, who, flow, names);
+		eg_flow_names(named, who, flow, kept);
 		bpf_ringbuf_submit(named, 0);
 	} else {
 		struct eg_event *event = eg_event_begin(who, true, EG_BUDGET_OWN, &cause);

@@ -28,10 +28,10 @@
 /* Whether a rule allows the name in s->key for the flow's service. */
 static __always_inline bool eg_first_allowed(struct eg_scratch *s, const struct eg_flow *flow, __u32 uid)
 {
-	const struct eg_name_rules *rules = eg_name_rules_of(s, uid);
+	const struct eg_name_rules *named = eg_name_rules_of(s, uid);
 	__u32 service = EG_SERVICE(IPPROTO_TCP, flow->peer_port);
 
-	return rules && eg_matches_search(rules->span.first, rules->span.count, service, service, &s->found);
+	return named && eg_matches_search(named->span.first, named->span.count, service, service, &s->found);
 }
 
 /* reason NONE: nothing stands against the flow's data. */

@@ -41,9 +41,13 @@ static __always_inline struct bpf_sock *eg_full_sock(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk;
 
+#ifdef __bpf__
 	asm volatile("%0 = *(u64 *)(%1 + %2)"
 		     : "=r"(sk)
 		     : "r"(skb), "i"(offsetof(struct __sk_buff, sk)));
+#else /* a test's build for its own machine */
+	sk = skb->sk;
+#endif
 	return sk ? bpf_sk_fullsock(sk) : NULL;
 }
 
@@ -229,16 +233,16 @@ static __always_inline void eg_who_bereave(struct eg_who *who)
 	}
 }
 
-/* names: of the flow's socket, if it is the flow that is kept there; may be NULL. */
+/* kept: the names of the flow's socket, if it is the flow that is kept there; may be NULL. */
 static __always_inline void eg_flow_end(const struct eg_who *who, struct eg_flow *flow,
-					const struct eg_sock_names *names)
+					const struct eg_sock_names *kept)
 {
 	if (flow->state != EG_FLOW_OPEN) {
 		flow->state = EG_FLOW_NONE;
 		return;
 	}
 	flow->state = EG_FLOW_ENDED;
-	eg_tell_flow(who, flow, names, EG_EVENT_FLOW_END);
+	eg_tell_flow(who, flow, kept, EG_EVENT_FLOW_END);
 }
 
 #endif

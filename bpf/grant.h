@@ -89,21 +89,21 @@ static __always_inline const struct eg_rule_span *eg_private_span_of(struct eg_s
 EG_GLOBAL int eg_name_allows(__u32 index, __u32 uid, __u32 service)
 {
 	struct eg_scratch *s = eg_scratch_at(index);
-	const struct eg_name_rules *rules;
+	const struct eg_name_rules *named;
 	const struct eg_rule_span *span;
 	enum eg_scope scope;
 
 	if (!s)
 		return false;
 	__builtin_memset(&s->found, 0, sizeof(s->found));
-	rules = eg_name_rules_of(s, uid);
-	if (!rules)
+	named = eg_name_rules_of(s, uid);
+	if (!named)
 		return false;
 	scope = eg_scope_of(&s->grant_key.addr);
 	if (scope == EG_SCOPE_PUBLIC)
-		return eg_matches_search(rules->span.first, rules->span.count, service, service, &s->found);
+		return eg_matches_search(named->span.first, named->span.count, service, service, &s->found);
 	if (scope == EG_SCOPE_NEVER ||
-	    !eg_matches_search(rules->private_span.first, rules->private_span.count, service, service,
+	    !eg_matches_search(named->private_span.first, named->private_span.count, service, service,
 			       &s->found))
 		return false;
 	span = eg_private_span_of(s, uid);

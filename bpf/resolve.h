@@ -374,18 +374,18 @@ _Static_assert(EG_ANSWER_ADDRS == 64, "the masks");
 /* Grants what s->addr holds for the name in s->key; what came of it is in s->harvest. */
 EG_LOCAL int eg_dns_harvest(struct eg_scratch *s, __u32 slot, __u32 gen, __u32 uid)
 {
-	const struct eg_name_rules *rules;
+	const struct eg_name_rules *named;
 	struct eg_on_scratch on = {.s = s};
 	struct eg_app *app;
 
 	if (!s)
 		return 0;
 	__builtin_memset(&s->harvest, 0, sizeof(s->harvest));
-	rules = eg_name_rules_of(s, uid);
-	if (!rules || !rules->span.count)
+	named = eg_name_rules_of(s, uid);
+	if (!named || !named->span.count)
 		return 0; /* asked under an earlier policy, or only to be asked */
 	s->harvest.uid = uid;
-	s->harvest.private_ok = rules->private_span.count > 0;
+	s->harvest.private_ok = named->private_span.count > 0;
 	s->grant_key.app = slot;
 	s->grant_key.gen = gen;
 	bpf_loop(EG_ANSWER_ADDRS, eg_dns_harvest_one, &on, 0);

@@ -35,7 +35,7 @@ static void *lookup(void *map, const void *key)
 	(void)key;
 	if (interrupted) {
 		interrupted = false;
-		eg_flow_account(&who, &flow, &packet, EG_DIR_EGRESS, 1);
+		assert_int_equal(eg_flow_account(&who, &flow, &packet, EG_DIR_EGRESS, 1), EG_EVENT_NONE);
 	}
 	if (map == &host_ctl)
 		return &host_value;
@@ -83,7 +83,8 @@ static void what_is_counted_before_a_claimed_flow_has_begun_stays(void **state)
 	eg_flow_begin(&who, &flow, &packet, EG_DIR_EGRESS, EG_DIR_EGRESS);
 	assert_false(interrupted);
 	assert_int_equal(told_count, 0);
-	eg_flow_account(&who, &flow, &packet, EG_DIR_EGRESS, 1);
+	assert_int_equal(eg_flow_account(&who, &flow, &packet, EG_DIR_EGRESS, 1), EG_EVENT_FLOW_START);
+	eg_tell_flow(&who, &flow, NULL, EG_EVENT_FLOW_START);
 	assert_int_equal(counters_value.packets_out, 2);
 	assert_int_equal(flow.seen.packets_out, 2);
 	assert_int_equal(flow.seen.bytes_out, 200);
@@ -97,7 +98,7 @@ static void what_is_counted_before_a_claimed_flow_has_begun_stays(void **state)
 static void a_flow_that_begins_again_is_empty(void **state)
 {
 	(void)state;
-	eg_flow_end(&who, &flow, 0, 0);
+	eg_flow_end(&who, &flow, NULL);
 	eg_flow_begin(&who, &flow, &packet, EG_DIR_EGRESS, EG_DIR_EGRESS);
 	assert_int_equal(flow.seen.packets_out, 0);
 	assert_int_equal(flow.told.packets_out, 0);

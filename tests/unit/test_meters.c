@@ -35,7 +35,7 @@ static uint64_t window_in_force(void)
 	return __atomic_load_n(&meter.window, __ATOMIC_SEQ_CST);
 }
 
-/* Only the low 15 bits of the window that was charged are told: those who slept too long don't count. */
+/* Only the low 8 bits of the window that was charged are told: those who slept too long don't count. */
 static void *take_all_the_time(void *ctx)
 {
 	uint64_t now;
@@ -44,9 +44,9 @@ static void *take_all_the_time(void *ctx)
 	while ((now = __atomic_add_fetch(&now_ns, PER_NS / 10, __ATOMIC_RELAXED)) < WINDOWS * PER_NS) {
 		uint64_t before = window_in_force();
 		int took = eg_meter_take_bytes(&meter, &cap, 1, now);
-		uint64_t window = before + (((uint64_t)(took >> EG_TAKE_TAG_SHIFT) - before) & 0x7fff);
+		uint64_t window = before + (((uint64_t)(took >> EG_TAKE_TAG_SHIFT) - before) & 0xff);
 
-		if (!(took & EG_TAKE_DENIED) && window_in_force() - before < 0x7fff)
+		if (!(took & EG_TAKE_DENIED) && window_in_force() - before < 0xff)
 			__atomic_add_fetch(&given[window], 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
