@@ -104,6 +104,10 @@ int eg_api_reload(struct eg_api *api, const struct eg_api_config *config, struct
 	}
 	/* Directory services may be slow, so before the lock. */
 	eg_api_groups_resolve(&config->groups, groups);
+	r = eg_api_access(api->socket, groups);
+	if (r < 0)
+		return eg_error_set(err, 500, "bad_socket", "Socket %s: its access list can't be set: %s.", api->socket,
+				    strerror(-r));
 	pthread_mutex_lock(&api->lock);
 	memcpy(api->groups, groups, sizeof(groups));
 	memcpy(api->token, token, sizeof(token));

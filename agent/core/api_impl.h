@@ -82,6 +82,8 @@ uint64_t eg_api_now_ns(void);
 int eg_api_listen_unix(struct eg_api *api, const char *path, struct eg_error *err);
 /* Removes the socket's file if it is still ours. */
 void eg_api_unlisten_unix(struct eg_api *api);
+/* api_access.c: lets root and these groups connect to the socket's file, nobody else. 0 or -errno. */
+int eg_api_access(const char *path, const gid_t groups[EG_ROLE_ADMIN + 1]);
 int eg_api_listen_tcp(const char *listen, int *ret_fd, struct eg_error *err);
 
 /* ---- api_peer.c: who calls -------------------------------------------------------------- */

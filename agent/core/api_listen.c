@@ -31,7 +31,7 @@ static int make_directory(const char *path, struct eg_error *err)
 		return 0;
 	if (mkdir(dir, 0755) < 0)
 		return errno == EEXIST ? 0 : bad(err, path, "its directory can't be made", -errno);
-	/* Everybody may connect, whatever umask we were started with. */
+	/* The groups must get through, whatever umask we were started with. */
 	return chmod(dir, 0755) < 0 ? bad(err, path, "its directory can't be opened to all", -errno) : 0;
 }
 
@@ -57,7 +57,8 @@ static int check_vacant(const struct sockaddr_un *addr, struct eg_error *err)
 }
 
 /* Binds under a name of our own beside path; on failure nothing is left. */
-static int bind_beside(const struct sockaddr_un *path, struct sockaddr_un *ret, int *ret_fd)
+static int bind_beside(const struct sockaddr_un *path, const gid_t groups[EG_ROLE_ADMIN + 1],
+		       struct sockaddr_un *ret, int *ret_fd)
 {
 	EG_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -72,9 +73,10 @@ static int bind_beside(const struct sockaddr_un *path, struct sockaddr_un *ret, 
 	unlink(addr.sun_path); /* of an agent that had our pid */
 	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
-	/* Who may do what is decided by the peer's credentials. */
-	if (chmod(addr.sun_path, 0666) < 0 || listen(fd, SOMAXCONN) < 0) {
+	r = eg_api_access(addr.sun_path, groups);
+	if (!r && listen(fd, SOMAXCONN) < 0)
 		r = -errno;
+	if (r) {
 		unlink(addr.sun_path);
 		return r;
 	}
@@ -99,7 +101,7 @@ int eg_api_listen_unix(struct eg_api *api, const char *path, struct eg_error *er
 	r = check_vacant(&addr, err);
 	if (r < 0)
 		return r;
-	r = bind_beside(&addr, &fresh, &fd);
+	r = bind_beside(&addr, api->groups, &fresh, &fd);
 	if (r < 0)
 		return bad(err, path, "can't be made", r);
 	api->socket = strdup(path);

@@ -67,10 +67,15 @@ def test_roles(host, agent, web, primary):
     for role in ORDER:
         for path in READS:
             status, answer = ask(agent, role, "GET", path, primary=primary)
-            assert status == (403 if role == "nobody" else 200), (role, path, answer)
+            if role == "nobody":
+                assert (status, "Permission denied" in answer) == (0, True), (path, answer)
+            else:
+                assert status == 200, (role, path, answer)
         for (method, path, body), least in WRITES.items():
             status, answer = ask(agent, role, method, path, bodies[body], primary=primary)
-            if ORDER.index(role) < ORDER.index(least):
+            if role == "nobody":
+                assert (status, "Permission denied" in answer) == (0, True), (path, answer)
+            elif ORDER.index(role) < ORDER.index(least):
                 assert status == 403, (role, method, path, answer)
                 assert answer["error"]["code"] == "forbidden"
             else:
@@ -126,6 +131,37 @@ def test_a_kill_that_two_asked_for_is_nobodys_own(host, agent, web):
     agent.kill("web", reason="me, too")
     assert ask(agent, "responder", "POST", "/v1/apps/web/restore", {})[0] == 403
     assert agent.app("web")["state"] == "killed"
+
+
+FLOOD = """
+import socket, sys, time
+refused, end = 0, time.monotonic() + 5
+while time.monotonic() < end:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.setblocking(False)
+        try:
+            sock.connect(sys.argv[1])
+        except PermissionError:
+            refused += 1
+print(refused)
+"""
+
+
+def test_strangers_do_not_keep_root_out(agent):
+    """Who has no role can't connect, so no flood of connections stands before a kill."""
+    agent.put(policy("web", [rule(ALLOWED, 443)]))
+    with subprocess.Popen([sys.executable, "-c", FLOOD, agent.socket], user=UIDS["nobody"], group=65534,
+                          extra_groups=[], stdout=subprocess.PIPE) as flood:
+        assert [agent.cli("kill", "web")[0] for _ in range(30)] == [0] * 30
+        assert int(flood.communicate(timeout=60)[0]) > 100
+
+
+def test_groups_follow_a_reload(agent):
+    assert ask(agent, "viewer", "GET", "/v1/status")[0] == 200
+    agent.configure(groups={"admin": GROUPS["admin"]})
+    agent.reload()
+    eventually(lambda: ask(agent, "viewer", "GET", "/v1/status")[0] == 0)
+    assert ask(agent, "admin", "GET", "/v1/status")[0] == 200
 
 
 def test_nothing_of_the_agents_is_open_to_others(host, agent, web):

@@ -220,7 +220,7 @@ class Agent:
             check=True, user=user, group=group, extra_groups=groups,
         )
         status, text = json.loads(done.stdout)
-        return status, json.loads(text) if text.startswith(("{", "[")) else text
+        return status, json.loads(text) if status and text.startswith(("{", "[")) else text
 
     def put(self, policy, query="", headers=None):
         return self.api("PUT", f"/v1/policies/{policy['app']}{query}", policy, headers)
