@@ -167,14 +167,29 @@ static __always_inline void eg_flow_demand(struct eg_flow *flow, const struct eg
 	flow->flags = flags;
 }
 
-static __always_inline void eg_flow_cache(struct eg_flow *flow, const struct eg_verdict *verdict)
+/* In eg_flow.uid while one CPU puts a verdict there: of no ruleset, so others judge for themselves. */
+#define EG_UID_CLAIMED (~0u)
+
+/* All of the verdict but its uid, which publishes it. */
+static __always_inline void eg_flow_judged(struct eg_flow *flow, const struct eg_verdict *verdict)
 {
 	flow->reason = verdict->reason;
 	flow->rule = verdict->rule;
 	flow->meters_out = verdict->meters_out;
 	flow->meters_in = verdict->meters_in;
 	eg_flow_demand(flow, verdict);
-	flow->uid = verdict->uid;
+}
+
+static __always_inline void eg_flow_publish(struct eg_flow *flow, const struct eg_verdict *verdict)
+{
+	*(volatile __u32 *)&flow->uid = verdict->uid;
+}
+
+/* Of a flow that is the caller's alone. */
+static __always_inline void eg_flow_cache(struct eg_flow *flow, const struct eg_verdict *verdict)
+{
+	eg_flow_judged(flow, verdict);
+	eg_flow_publish(flow, verdict);
 }
 
 /* A packet of the flow passes: counts it, and returns the enum eg_event_type that is due, or NONE. */

@@ -321,21 +321,6 @@ static __always_inline void eg_judge_named(struct __sk_buff *skb, const struct e
 		eg_verdict_named(c->ruleset, flow, named, verdict);
 }
 
-/* Judges the flow again under the ruleset in force, then its packet. */
-static __always_inline int eg_packet_rejudged(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
-					      const struct eg_view *view, __u32 dir)
-{
-	struct eg_verdict verdict;
-
-	eg_judge(skb, c, view, dir, flow->origin, &verdict);
-	if (verdict.reason != EG_REASON_NONE && flow->flags & EG_FLOW_NAMED && flow == &c->sock->flow)
-		eg_judge_named(skb, c, flow, &verdict);
-	eg_flow_cache(flow, &verdict);
-	if (flow->flags & EG_FLOW_VERIFY && !(flow->flags & EG_FLOW_LOOK) && verdict.reason == EG_REASON_NONE)
-		flow->reason = (__u8)eg_first_again(skb, flow, c->ruleset->uid);
-	return eg_packet_cached(skb, c, flow, view, dir);
-}
-
 /* One more flow of the app, begun by the app itself, spends from `new_flows`. */
 static __always_inline __u8 eg_new_flow(const struct eg_case *c, const struct eg_view *view,
 					const struct eg_verdict *verdict, __u32 dir)
@@ -351,29 +336,62 @@ static __always_inline __u8 eg_new_flow(const struct eg_case *c, const struct eg
 	return EG_REASON_NONE;
 }
 
-/* Judged for this packet alone, counted on `flow`. */
-static __always_inline int eg_packet_uncached(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
-					      const struct eg_view *view, __u32 dir, __u32 origin)
+/* By a verdict that is not kept with the flow, which only counts the packet. */
+static __always_inline int eg_packet_by(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
+					const struct eg_view *view, __u32 dir, const struct eg_verdict *verdict)
 {
 	bool relaxed = eg_relaxed(c->app, c->ruleset, &c->clock);
-	struct eg_verdict verdict;
-	__u8 reason;
+	__u8 reason = verdict->reason;
 
-	eg_judge(skb, c, view, dir, origin, &verdict);
-	if (verdict.reason != EG_REASON_NONE) {
+	if (reason == EG_REASON_NONE && verdict->flags & EG_MATCH_VERIFY && !(flow->flags & EG_FLOW_VERIFIED))
+		reason = EG_REASON_HELLO_HELD; /* it comes again, when the flow has its verdict */
+	if (reason != EG_REASON_NONE) {
 		if (!relaxed)
-			return eg_refuse(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
-		eg_audit(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
+			return eg_refuse(&c->sock->who, view, reason, verdict->rule, verdict->uid, dir, false);
+		eg_audit(&c->sock->who, view, reason, verdict->rule, verdict->uid, dir, false);
 	}
-	if (verdict.rule == EG_RULE_DNS && verdict.reason == EG_REASON_NONE) {
+	if (verdict->rule == EG_RULE_DNS && reason == EG_REASON_NONE) {
 		if (eg_must_look(skb, c, EG_RULE_DNS, view, dir))
 			return EG_LOOK;
 		reason = eg_looked(c, EG_RULE_DNS, dir);
 		if (reason != EG_REASON_NONE)
-			return eg_refuse(&c->sock->who, view, reason, EG_RULE_DNS, verdict.uid, dir,
+			return eg_refuse(&c->sock->who, view, reason, EG_RULE_DNS, verdict->uid, dir,
 					 eg_reason_is_told(reason, EG_RULE_DNS));
 	}
-	return eg_pass(skb, c, flow, view, dir, dir == EG_DIR_EGRESS ? verdict.meters_out : verdict.meters_in, relaxed);
+	return eg_pass(skb, c, flow, view, dir, dir == EG_DIR_EGRESS ? verdict->meters_out : verdict->meters_in,
+		       relaxed);
+}
+
+/* Judged for this packet alone, counted on `flow`. */
+static __always_inline int eg_packet_uncached(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
+					      const struct eg_view *view, __u32 dir, __u32 origin)
+{
+	struct eg_verdict verdict;
+
+	eg_judge(skb, c, view, dir, origin, &verdict);
+	return eg_packet_by(skb, c, flow, view, dir, &verdict);
+}
+
+/*
+ * Judges the flow again under the ruleset in force, then its packet. Of CPUs that do so at once,
+ * perhaps by different rulesets, one puts its verdict into the flow.
+ */
+static __always_inline int eg_packet_rejudged(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
+					      const struct eg_view *view, __u32 dir)
+{
+	__u32 seen = *(volatile __u32 *)&flow->uid;
+	struct eg_verdict verdict;
+
+	eg_judge(skb, c, view, dir, flow->origin, &verdict);
+	if (verdict.reason != EG_REASON_NONE && flow->flags & EG_FLOW_NAMED && flow == &c->sock->flow)
+		eg_judge_named(skb, c, flow, &verdict);
+	if (seen == EG_UID_CLAIMED || __sync_val_compare_and_swap(&flow->uid, seen, EG_UID_CLAIMED) != seen)
+		return eg_packet_by(skb, c, flow, view, dir, &verdict);
+	eg_flow_judged(flow, &verdict);
+	if (flow->flags & EG_FLOW_VERIFY && !(flow->flags & EG_FLOW_LOOK) && verdict.reason == EG_REASON_NONE)
+		flow->reason = (__u8)eg_first_again(skb, flow, c->ruleset->uid);
+	eg_flow_publish(flow, &verdict);
+	return eg_packet_cached(skb, c, flow, view, dir);
 }
 
 /* The flow that counts what has none of its own. */

@@ -305,6 +305,10 @@ static void died(void *ctx, const char *path, uint64_t id)
 		tagged_free(tagged); /* roots.c looks after it */
 		return;
 	}
+	if (!tagged->slot && !tagged->ambiguous) { /* only what has a tag of its own is missed: an app can make many below it */
+		tagged_free(tagged);
+		return;
+	}
 	bury(agent, tagged);
 }
 

@@ -147,3 +147,28 @@ def test_a_socket_that_outlives_its_app_is_nobodys(host, agent):
     heir = agent.app("heir")
     assert (heir["bytes_out"], heir["bytes_in"], heir["denied"]) == (0, 0, 0)
     assert agent.log(type="flow", app="heir") == []
+
+
+def test_child_cgroups_push_out_nobody_s_dead_ones(host, agent):
+    """A socket whose cgroup is gone stays its app's, whatever another app makes and removes below its own."""
+    host.serve([ALLOWED], 443)
+    app = host.app(policy("gone", [rule(ALLOWED, 443)]))
+    app.connect("c", ALLOWED, 443)
+    with app.lend("c") as sock:
+        app.stop()
+        cgroup.remove(host.cgroup_of("gone"))
+        host.app(policy("busy", [rule(ALLOWED, 443)]))
+        children = [f"{cgroup.full(host.cgroup_of('busy'))}/x{number}" for number in range(1100)]
+        for child in children:
+            os.mkdir(child)
+        used = lambda: {m["name"]: m["used"] for m in agent.status()["maps"]}["cgroups"]  # noqa: E731
+        eventually(lambda: used() >= 1100)
+        for child in children:
+            os.rmdir(child)
+        eventually(lambda: used() < 100)
+        host.app(policy("next", [rule(ALLOWED, 443)]))  # its tag makes every socket look its own up again
+        sock.settimeout(10)
+        for _ in range(3):
+            sock.send(b"ping")
+            assert sock.recv(10) == b"ping"
+    assert agent.count("gone", "policy_deleted") == agent.count("gone", "unknown_cgroup") == 0
