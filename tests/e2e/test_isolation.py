@@ -166,7 +166,8 @@ def test_child_cgroups_push_out_nobody_s_dead_ones(host, agent):
         for child in children:
             os.rmdir(child)
         eventually(lambda: used() < 100)
-        host.app(policy("next", [rule(ALLOWED, 443)]))  # its tag makes every socket look its own up again
+        host.app(policy("next", [rule(ALLOWED, 443)]))
+        agent.tag(host.cgroup_of("next"), "other")  # a changed tag makes every socket look its own up again
         sock.settimeout(10)
         for _ in range(3):
             sock.send(b"ping")
