@@ -5,7 +5,9 @@
  * Theory of operation. An event first spends from its app's budget (a token bucket kept as
  * one "theoretical arrival time"); what outsiders cause at an app spends from a second
  * budget, so that a scan can't hide what the app does itself. Over budget: counted in
- * `losses` as suppressed. Then it gets the app's next sequence number, and a place in a
+ * `losses` as suppressed. Notices (cap, rate, kill, expire) spend none: an app must not be
+ * able to hide its own end behind denials, and each bounds itself (twice a window, once a
+ * second, once a ruleset). Then it gets the app's next sequence number, and a place in a
  * ring buffer; no place: counted as lost, and the number stays missing. A loss carries the
  * sums that the event would have told, so that the log still adds up.
  */

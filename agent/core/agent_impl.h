@@ -90,6 +90,8 @@ struct eg_entry {
 	bool netns_admin; /* a process administers a network namespace of the app's own */
 	bool netns_refused; /* EG_APP_NETNS_ADMIN is set */
 	char netns_why[240]; /* why no guard covers the administrator; "" if one does, or there is none */
+	uint32_t cut_expired; /* reaper.c's, main thread: ruleset whose end was followed by a cut */
+	uint64_t cut_refused; /* the same: packets that caps had refused at its last look */
 };
 
 /* A live cgroup below a managed root, or one that died lately. */
@@ -355,7 +357,7 @@ void eg_roots_reconfigure(struct eg_agent *agent);
 int eg_reaper_start(struct eg_agent *agent, struct eg_reaper **ret);
 void eg_reaper_stop(struct eg_reaper *reaper);
 void eg_reaper_observe(struct eg_reaper *reaper, const struct eg_event *e);
-/* Every second: finds kills by a cap whose event was lost. */
+/* Every second: finds kills, used up caps and expiries whose event was lost, or came while no agent ran. */
 void eg_reaper_check(struct eg_reaper *reaper);
 /* Sockets that tasks bring along into a cgroup that was just tagged are cut, now and a little later. NULL is fine. */
 void eg_reaper_look_later(struct eg_reaper *reaper, uint64_t cgroup_id);

@@ -3,10 +3,12 @@
  * reaper.c - what follows an event of the kernel: recording a kill, resetting sockets
  *
  * Theory of operation. The thread that drains the rings hands over what it saw and goes on.
- * The list of work is short, each thing in it once, and it may overflow: a kill by a cap is in
- * the kernel's own words, which are looked at every second; a socket that was not reset stalls,
- * since its packets are dropped all the same.
+ * The list of work is short, each thing in it once, and it may overflow, as an event may be
+ * lost: kills by a cap, caps that are used up and policies that expired are in the kernel's own
+ * words, too, which are looked at every few seconds. Until then a socket that was not reset
+ * stalls, since its packets are dropped all the same.
  */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 #define STALL_NS        (30 * EG_NS_PER_S) /* a capped connection that would stall longer is reset */
 #define LOOK_AGAIN_NS   (2 * EG_NS_PER_S)
 #define LOOK_AT_ONCE_NS (EG_NS_PER_S / 10)
+#define CAPS_EVERY      3 /* looks: every meter is read by a system call */
 
 enum work_kind { WORK_AUTO_KILL, WORK_CUT, WORK_CUT_RULE, WORK_FOREIGN };
 
@@ -41,6 +44,7 @@ struct eg_reaper {
 	pthread_cond_t more;
 	struct work list[WORK_MAX];
 	size_t count;
+	unsigned looks; /* main thread's */
 	bool stopping;
 };
 
@@ -229,20 +233,83 @@ void eg_reaper_look_later(struct eg_reaper *reaper, uint64_t cgroup_id)
 		add(reaper, &work);
 }
 
-void eg_reaper_check(struct eg_reaper *reaper)
+/* ---- What no event told -------------------------------------------------------------------------- */
+
+/* Whether the cap refuses packets for longer than a connection should stall. */
+static bool is_used_up(struct eg_agent *agent, const struct eg_entry *entry, const struct eg_meter_conf *conf)
+{
+	uint32_t key = entry->slot * EG_METERS_PER_APP + conf->state;
+	struct eg_meter meter;
+
+	if (conf->kind != EG_METER_BYTES || conf->action != EG_CAP_DROP ||
+	    bpf_map_lookup_elem(eg_kern_map_fd(agent->kern, EG_MAP_METERS), &key, &meter))
+		return false;
+	return meter.announced >> 2 == meter.window && meter.announced & 2 &&
+	       meter.window_end_utc_ns > eg_clock_utc_ns() + STALL_NS;
+}
+
+static uint64_t refused_by_caps(struct eg_agent *agent, uint32_t slot)
+{
+	struct eg_reasons all;
+	uint64_t sum = 0;
+
+	if (bpf_map_lookup_elem(eg_kern_map_fd(agent->kern, EG_MAP_REASONS), &slot, &all))
+		return 0;
+	for (int dir = 0; dir < EG_DIR_COUNT_; dir++)
+		sum += all.by[dir][EG_REASON_CAP_EGRESS].denied + all.by[dir][EG_REASON_CAP_INGRESS].denied;
+	return sum;
+}
+
+/*
+ * The event of a cap cuts at once, but it comes once a window. Connections that were refused
+ * packets since (accepted ones are not stopped at connect) are cut here.
+ */
+static void check_caps(struct eg_reaper *reaper, struct eg_entry *entry)
 {
 	struct eg_agent *agent = reaper->agent;
+	uint64_t refused = 0;
 
-	pthread_mutex_lock(&agent->lock);
-	for (size_t i = 0; i < agent->count; i++) {
-		const struct eg_entry *entry = agent->by_name[i];
-		struct work work = {
-			.kind = WORK_AUTO_KILL, .slot = entry->slot, .gen = entry->gen, .rule = EG_RULE_NONE};
+	if (strcmp(eg_registry_state(agent, entry), "enforce") != 0)
+		return;
+	for (size_t i = 0; i < entry->now->meter_count; i++) {
+		const struct eg_meter_conf *conf = &entry->now->meters[i].conf;
+		struct work work = {.kind = conf->rule == EG_RULE_NONE ? WORK_CUT : WORK_CUT_RULE, .slot = entry->slot,
+				    .gen = entry->gen, .rule = conf->rule};
 
-		if (eg_entry_state(agent, entry)->auto_kill > eg_entry_ctl(agent, entry)->auto_cleared)
-			add(reaper, &work);
+		if (!is_used_up(agent, entry, conf))
+			continue;
+		if (!refused && (refused = refused_by_caps(agent, entry->slot)) == entry->cut_refused)
+			return;
+		add(reaper, &work);
 	}
-	pthread_mutex_unlock(&agent->lock);
+	if (refused)
+		entry->cut_refused = refused;
+}
+
+static void check_entry(void *ctx, struct eg_entry *entry)
+{
+	struct eg_reaper *reaper = ctx;
+	struct eg_agent *agent = reaper->agent;
+	const struct eg_app_state *state = eg_entry_state(agent, entry);
+	struct work work = {.kind = WORK_AUTO_KILL, .slot = entry->slot, .gen = entry->gen, .rule = EG_RULE_NONE};
+
+	if (state->auto_kill > eg_entry_ctl(agent, entry)->auto_cleared)
+		add(reaper, &work);
+	if (!entry->now)
+		return;
+	if (state->expired_uid == entry->now->uid && entry->cut_expired != entry->now->uid) {
+		entry->cut_expired = entry->now->uid;
+		work.kind = WORK_CUT;
+		add(reaper, &work);
+	}
+	if (reaper->looks % CAPS_EVERY == 0)
+		check_caps(reaper, entry);
+}
+
+void eg_reaper_check(struct eg_reaper *reaper)
+{
+	reaper->looks++;
+	eg_apps_each(reaper->agent, check_entry, reaper);
 }
 
 int eg_reaper_start(struct eg_agent *agent, struct eg_reaper **ret)
