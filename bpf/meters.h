@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "events.h"
 #include "maps.h"
+#include "verdict.h"
 
 #define EG_METER_TRIES     8
 #define EG_METER_TAG_SHIFT 48
@@ -34,6 +35,7 @@ enum eg_take {
 	EG_TAKE_DENIED = 1 << 0,
 	EG_TAKE_WARN = 1 << 1, /* 80 % passed, first time in this window */
 	EG_TAKE_HIT = 1 << 2, /* 100 % reached or refused, first time in this window */
+	EG_TAKE_FULL = 1 << 3, /* 100 % reached or refused */
 	EG_TAKE_TAG_SHIFT = 16, /* above: the low 8 bits of the window that was charged */
 };
 
@@ -118,6 +120,8 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 	}
 	if (!taken)
 		result |= EG_TAKE_DENIED;
+	if (after >= limit)
+		result |= EG_TAKE_FULL;
 	if (after >= limit && eg_meter_announce(meter, window, 2))
 		result |= EG_TAKE_HIT;
 	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, 1))
@@ -182,14 +186,33 @@ static __always_inline __u8 eg_meter_reason(const struct eg_meter_conf *conf)
 	return conf->dir == EG_DIR_EGRESS ? EG_REASON_CAP_EGRESS : EG_REASON_CAP_INGRESS;
 }
 
+/*
+ * Raises the auto kill, unless one is in force. Not only at the first time in a window: after
+ * a restore, or the end of audit, the cap is used up still, and the next packet kills again.
+ */
+static __always_inline bool eg_meter_kill(const struct eg_who *who, const struct eg_ruleset *ruleset,
+					  const struct eg_clock *clock)
+{
+	struct eg_app *app = eg_app_at(who->app);
+	__u64 kills;
+
+	if (!app || eg_relaxed(app, ruleset, clock))
+		return false;
+	kills = *(volatile __u64 *)&app->state.auto_kill;
+	return kills <= *(volatile __u64 *)&app->ctl.auto_cleared &&
+	       __sync_val_compare_and_swap(&app->state.auto_kill, kills, kills + 1) == kills;
+}
+
+/* Tells that a cap was reached, the first time in a window, and kills where that is its action. */
 static __always_inline void eg_meter_tell(const struct eg_who *who, const struct eg_ruleset *ruleset,
-					  const struct eg_meter *meter, const struct eg_meter_conf *conf, int took)
+					  const struct eg_meter *meter, const struct eg_meter_conf *conf,
+					  const struct eg_clock *clock, int took)
 {
 	struct eg_notice notice = {
 		.type = EG_EVENT_CAP,
 		.reason = eg_meter_reason(conf),
 		.dir = conf->dir,
-		.percent = took & EG_TAKE_HIT ? 100 : 80,
+		.percent = took & EG_TAKE_FULL ? 100 : 80,
 		.rule = (__u16)conf->rule,
 		.uid = ruleset->uid,
 		.limit = conf->limit,
@@ -198,12 +221,9 @@ static __always_inline void eg_meter_tell(const struct eg_who *who, const struct
 		.window_end_utc_ns = meter->window_end_utc_ns,
 	};
 
-	eg_tell_notice(who, &notice);
-	if (took & EG_TAKE_HIT && conf->action == EG_CAP_KILL) {
-		struct eg_app *app = eg_app_at(who->app);
-
-		if (app)
-			eg_add(&app->state.auto_kill, 1);
+	if (took & (EG_TAKE_WARN | EG_TAKE_HIT))
+		eg_tell_notice(who, &notice);
+	if (took & EG_TAKE_FULL && conf->action == EG_CAP_KILL && eg_meter_kill(who, ruleset, clock)) {
 		notice.type = EG_EVENT_KILL;
 		eg_tell_notice(who, &notice);
 	}
@@ -253,8 +273,9 @@ static __always_inline int eg_meters_take_from(void *map, bool again, const stru
 			return EG_REASON_INTERNAL;
 		took = eg_meter_take(meter, conf, amount, clock, again);
 		tags |= ((__u32)took >> EG_TAKE_TAG_SHIFT & 0xff) << 8 * i;
-		if (!again && took & (EG_TAKE_WARN | EG_TAKE_HIT))
-			eg_meter_tell(who, ruleset, meter, conf, took);
+		if (!again && (took & (EG_TAKE_WARN | EG_TAKE_HIT) ||
+			       (took & EG_TAKE_FULL && conf->action == EG_CAP_KILL)))
+			eg_meter_tell(who, ruleset, meter, conf, clock, took);
 		if (took & EG_TAKE_DENIED) {
 			reason = eg_meter_reason(conf);
 			if (!again && conf->kind != EG_METER_BYTES)

@@ -326,19 +326,35 @@ void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold)
 
 static const struct eg_actor the_agent = {.role = EG_ROLE_ADMIN, .via = "agent"};
 
+/* Under lock, so that a restore comes before all of this, or after it. */
+static int add_auto(struct eg_agent *agent, const struct eg_hold *hold, bool *ret_new)
+{
+	const struct eg_entry *entry = eg_registry_find(agent, hold->app);
+	bool already = true;
+	uint64_t ticket;
+	int r;
+
+	*ret_new = false;
+	if (!entry || eg_entry_state(agent, entry)->auto_kill <= eg_entry_ctl(agent, entry)->auto_cleared ||
+	    eg_holds_layers(agent->holds, hold->app) & EG_HOLD_AUTO)
+		return 0;
+	r = eg_holds_add(agent->holds, hold, &already, &ticket);
+	*ret_new = !already;
+	return r;
+}
+
 void eg_kill_record_auto(struct eg_agent *agent, const char *app)
 {
 	struct eg_hold hold;
-	uint64_t ticket;
-	bool already = false;
+	bool is_new;
 	int r;
 
 	eg_kill_hold(&hold, app, EG_HOLD_AUTO, &the_agent, "a volume cap whose action is kill was reached", NULL);
-	if (eg_holds_layers(agent->holds, app) & EG_HOLD_AUTO)
-		return;
-	r = eg_holds_add(agent->holds, &hold, &already, &ticket);
+	pthread_mutex_lock(&agent->lock);
+	r = add_auto(agent, &hold, &is_new);
+	pthread_mutex_unlock(&agent->lock);
 	if (r < 0)
 		eg_log_err("app %s: its kill by a cap can't be recorded: %s", app, strerror(-r));
-	if (!already)
+	if (is_new || r < 0)
 		eg_kill_enforce(agent, &hold);
 }

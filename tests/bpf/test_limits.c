@@ -72,10 +72,60 @@ static void notices_spend_no_budget(void **state)
 	assert_int_equal(n, 1);
 }
 
+/* ---- Kill by a cap ----------------------------------------------------------------------- */
+
+static void a_kill_comes_again_while_the_cap_is_used_up(void **state)
+{
+	struct fx *fx = capped(state, 150, EG_CAP_KILL);
+	struct eg_app *app = eg_kern_app(fx->kern, FX_SLOT);
+	struct fx_packet p = datagrams(4);
+	struct eg_event e[64];
+	unsigned n;
+
+	assert_int_equal(fx_run(fx, OUT, &p), 0);
+	assert_int_equal(app->state.auto_kill, 1);
+	app->ctl.auto_cleared = 1; /* restored */
+	assert_int_equal(fx_run(fx, OUT, &p), 0);
+	assert_int_equal(app->state.auto_kill, 2);
+	assert_int_equal(fx_denied(fx, EG_DIR_EGRESS, EG_REASON_CAP_EGRESS), 2); /* what killed, each time */
+	assert_int_equal(fx_denied(fx, EG_DIR_EGRESS, EG_REASON_KILLED), 5);
+	n = fx_events(fx, e, 64);
+	assert_int_equal(count_type(e, n, EG_EVENT_KILL), 2);
+	assert_int_equal(count_type(e, n, EG_EVENT_CAP), 1); /* once a window */
+}
+
+static void audit_and_relax_kill_nobody(void **state)
+{
+	struct fx *fx = capped(state, 150, EG_CAP_KILL);
+	struct eg_app *app = eg_kern_app(fx->kern, FX_SLOT);
+	struct fx_packet p = datagrams(5);
+	struct eg_event e[64];
+	unsigned n;
+
+	fx_ruleset(fx)->mode = EG_MODE_AUDIT;
+	assert_int_equal(fx_run(fx, OUT, &p), 1);
+	fx_ruleset(fx)->mode = EG_MODE_ENFORCE;
+	app->ctl.relax_until_boot_ns = ~0ull;
+	assert_int_equal(fx_run(fx, OUT, &p), 1);
+	assert_int_equal(app->state.auto_kill, 0);
+	assert_int_equal(fx_counters(fx).packets_out, 10);
+	assert_int_equal(fx_audited(fx, EG_DIR_EGRESS, EG_REASON_CAP_EGRESS), 9);
+	n = fx_events(fx, e, 64);
+	assert_int_equal(count_type(e, n, EG_EVENT_CAP), 1);
+	assert_int_equal(count_type(e, n, EG_EVENT_KILL), 0);
+	app->ctl.relax_until_boot_ns = 0; /* over: the cap is used up */
+	assert_int_equal(fx_run(fx, OUT, &p), 0);
+	assert_int_equal(app->state.auto_kill, 1);
+	n = fx_events(fx, e, 64);
+	assert_int_equal(count_type(e, n, EG_EVENT_KILL), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(notices_spend_no_budget),
+		cmocka_unit_test(a_kill_comes_again_while_the_cap_is_used_up),
+		cmocka_unit_test(audit_and_relax_kill_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, fx_setup, fx_teardown);

@@ -230,6 +230,32 @@ def test_kill_makes_a_hold(host, agent, servers):
     assert app.ask("e") == "ping"
 
 
+def test_a_kill_comes_again_while_the_cap_is_used_up(host, agent, servers):
+    app = host.app(policy("again", [rule(ALLOWED, 4443, "udp")], limits=egress(20_000, "31d", "kill")))
+    assert app.burst("u", ALLOWED, 4443, 972, 40)["sent"] == 20
+    eventually(lambda: agent.app("again")["holds"])
+    assert agent.restore("again")["lifted"] == ["auto"]
+    assert "sent" not in app.burst("v", ALLOWED, 4443, 972, 5)
+    eventually(lambda: [hold["layer"] for hold in agent.app("again")["holds"]] == ["auto"])
+    assert agent.app("again")["state"] == "killed"
+    eventually(lambda: len(agent.log(type="kill", app="again", actor="via=agent")) == 2)
+    assert host.wire("in", dst=ALLOWED, proto="udp") == (20, 20_000)
+    assert agent.count("again", "cap_egress") == 1  # what was over the cap killed; all after it found a hold
+
+
+@pytest.mark.parametrize("relaxed", ["audit", "relax"])
+def test_a_cap_kills_nobody_while_it_only_audits(host, agent, servers, relaxed):
+    app = host.app(policy("spared", [rule(ALLOWED, 4443, "udp")], limits=egress(5_000, "31d", "kill"),
+                          mode="audit" if relaxed == "audit" else "enforce"))
+    if relaxed == "relax":
+        agent.api("POST", "/v1/apps/spared/relax", {"for": "5m", "reason": "migration"})
+    assert app.burst("u", ALLOWED, 4443, 972, 20) == {"sent": 20}
+    agent.event(type="cap", app="spared", percent=100)
+    assert agent.app("spared")["state"] == "audit" and agent.app("spared")["holds"] == []
+    assert agent.count("spared", "cap_egress", "audited") == 15
+    assert agent.log(type="kill", app="spared") == []
+
+
 def test_audit_lets_through_and_tells(host, agent, servers):
     app = host.app(policy("audited", [rule(ALLOWED, 4443, "udp")], limits=egress(5_000), mode="audit"))
     assert app.burst("u", ALLOWED, 4443, 972, 20) == {"sent": 20}

@@ -30,24 +30,24 @@ static uint64_t now_ns;
 static uint32_t given[WINDOWS + 2];
 static const struct eg_meter_conf cap = {.limit = LIMIT, .per_ns = PER_NS, .kind = EG_METER_BYTES};
 
-/* The window that was charged, of which the taker tells the low 15 bits; it is the one of now, or a neighbour. */
-static uint64_t window_of(int took, uint64_t now)
+static uint64_t window_in_force(void)
 {
-	uint64_t window = now / PER_NS, ahead = ((uint64_t)(took >> EG_TAKE_TAG_SHIFT) - window) & 0x7fff;
-
-	return ahead < 0x4000 ? window + ahead : window - (0x8000 - ahead);
+	return __atomic_load_n(&meter.window, __ATOMIC_SEQ_CST);
 }
 
+/* Only the low 8 bits of the window that was charged are told: those who slept too long don't count. */
 static void *take_all_the_time(void *ctx)
 {
 	uint64_t now;
 
 	(void)ctx;
 	while ((now = __atomic_add_fetch(&now_ns, PER_NS / 10, __ATOMIC_RELAXED)) < WINDOWS * PER_NS) {
+		uint64_t before = window_in_force();
 		int took = eg_meter_take_bytes(&meter, &cap, 1, now);
+		uint64_t window = before + (((uint64_t)(took >> EG_TAKE_TAG_SHIFT) - before) & 0xff);
 
-		if (!(took & EG_TAKE_DENIED))
-			__atomic_add_fetch(&given[window_of(took, now)], 1, __ATOMIC_RELAXED);
+		if (!(took & EG_TAKE_DENIED) && window_in_force() - before < 0xff)
+			__atomic_add_fetch(&given[window], 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
