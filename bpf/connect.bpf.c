@@ -87,9 +87,9 @@ static __always_inline int eg_attempt_limits(struct eg_attempt *a, struct eg_soc
 
 	if (a->view.proto != IPPROTO_TCP) /* the packet hook's EPERM reaches the sender at once */
 		return 1;
-	reason = (__u8)eg_meters_spent(a->who.app, ruleset, verdict->meters_out, clock);
+	reason = (__u8)eg_meters_spent(&a->who, ruleset, verdict->meters_out, clock);
 	if (reason == EG_REASON_NONE)
-		reason = (__u8)eg_meters_spent(a->who.app, ruleset, verdict->meters_in, clock);
+		reason = (__u8)eg_meters_spent(&a->who, ruleset, verdict->meters_in, clock);
 	if (reason == EG_REASON_NONE && verdict->meters_flows)
 		reason = (__u8)eg_meters_take(&a->who, ruleset, verdict->meters_flows, 0, clock);
 	if (reason != EG_REASON_NONE && !eg_attempt_tell(a, reason, verdict->rule, ruleset->uid, relaxed))

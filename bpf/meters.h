@@ -28,7 +28,6 @@
 #define EG_METER_TAG_SHIFT 48
 #define EG_METER_USED_MASK ((1ull << EG_METER_TAG_SHIFT) - 1)
 #define EG_METER_LISTED    4 /* meters in one list */
-#define EG_METER_PACKET    1500 /* bytes */
 
 enum eg_take {
 	EG_TAKE_OK = 0,
@@ -78,14 +77,17 @@ static __always_inline __u64 eg_meter_used(__u64 word, __u64 window)
 	return word >> EG_METER_TAG_SHIFT == (window & 0xffff) ? word & EG_METER_USED_MASK : 0;
 }
 
-static __always_inline bool eg_meter_announce(struct eg_meter *meter, __u64 window, __u64 bit)
+/* True for the first to ask. A window that is over tells nothing any more. */
+static __always_inline bool eg_meter_announce(struct eg_meter *meter, __u64 window, __u64 limit, __u64 bit)
 {
 	__u64 seen = *(volatile __u64 *)&meter->announced;
-	__u64 bits = seen >> 2 == window ? seen & 3 : 0;
+	__u64 says = EG_METER_SAYS(window, limit);
 
-	if (bits & bit)
+	if (EG_METER_SAYS_WINDOW(seen) > window)
 		return false;
-	return __sync_val_compare_and_swap(&meter->announced, seen, window << 2 | bits | bit) == seen;
+	if ((seen & ~3ull) == says)
+		says = seen;
+	return !(says & bit) && __sync_val_compare_and_swap(&meter->announced, seen, says | bit) == seen;
 }
 
 static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const struct eg_meter_conf *conf,
@@ -122,9 +124,9 @@ static __always_inline int eg_meter_take_bytes(struct eg_meter *meter, const str
 		result |= EG_TAKE_DENIED;
 	if (after >= limit)
 		result |= EG_TAKE_FULL;
-	if (after >= limit && eg_meter_announce(meter, window, 2))
+	if (after >= limit && eg_meter_announce(meter, window, limit, EG_METER_FULL))
 		result |= EG_TAKE_HIT;
-	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, 1))
+	else if (taken && after >= limit - limit / 5 && eg_meter_announce(meter, window, limit, EG_METER_WARNED))
 		result |= EG_TAKE_WARN;
 	return result | (int)((window & 0xff) << EG_TAKE_TAG_SHIFT);
 }
@@ -324,11 +326,12 @@ EG_GLOBAL int eg_meters_take_again(const struct eg_who *who, const struct eg_rul
 
 /*
  * EG_REASON_NONE, or the reason why a new connection had better not be tried: a cap was hit in this
- * window, and there is no room for a packet of ordinary size. (A new revision may have made room.)
+ * window. What is left of it may be room for small packets, but a connection would stall in it.
  */
-EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32 list, const struct eg_clock *clock)
+EG_GLOBAL int eg_meters_spent(const struct eg_who *who, const struct eg_ruleset *ruleset, __u32 list,
+			      const struct eg_clock *clock)
 {
-	if (!ruleset || !clock)
+	if (!who || !ruleset || !clock)
 		return EG_REASON_INTERNAL;
 	for (int i = 0; i < EG_METER_LISTED; i++) {
 		const struct eg_meter_conf *conf = eg_meter_conf_at(ruleset, list >> 8 * i & 0xff);
@@ -337,13 +340,17 @@ EG_GLOBAL int eg_meters_spent(__u32 app, const struct eg_ruleset *ruleset, __u32
 
 		if (!conf || conf->kind != EG_METER_BYTES || conf->action == EG_CAP_ALERT)
 			continue;
-		meter = eg_meter_at(&meters, app, conf);
+		meter = eg_meter_at(&meters, who->app, conf);
 		if (!meter)
 			return EG_REASON_INTERNAL;
 		window = eg_meter_window(meter, conf->per_ns, clock->utc_ns);
-		if (meter->announced >> 2 == window && meter->announced & 2 &&
-		    eg_meter_used(meter->word, window) + EG_METER_PACKET > conf->limit)
-			return eg_meter_reason(conf);
+		if ((meter->announced | EG_METER_WARNED) !=
+			    (EG_METER_SAYS(window, conf->limit) | EG_METER_FULL | EG_METER_WARNED) &&
+		    eg_meter_used(meter->word, window) < conf->limit)
+			continue;
+		if (conf->action == EG_CAP_KILL)
+			eg_meter_tell(who, ruleset, meter, conf, clock, EG_TAKE_FULL);
+		return eg_meter_reason(conf);
 	}
 	return EG_REASON_NONE;
 }

@@ -244,7 +244,8 @@ static bool is_used_up(struct eg_agent *agent, const struct eg_entry *entry, con
 	if (conf->kind != EG_METER_BYTES || conf->action != EG_CAP_DROP ||
 	    bpf_map_lookup_elem(eg_kern_map_fd(agent->kern, EG_MAP_METERS), &key, &meter))
 		return false;
-	return meter.announced >> 2 == meter.window && meter.announced & 2 &&
+	return (meter.announced | EG_METER_WARNED) ==
+		       (EG_METER_SAYS(meter.window, conf->limit) | EG_METER_FULL | EG_METER_WARNED) &&
 	       meter.window_end_utc_ns > eg_clock_utc_ns() + STALL_NS;
 }
 

@@ -188,8 +188,15 @@ struct eg_meter { /* writer: kernel; the agent seeds it while no live ruleset us
 	__u64 word; /* BYTES: low 16 bits of window << 48 | bytes used. Else: arrival time (boot) */
 	__u64 window; /* BYTES: number of the window, utc / per_ns; never decreases */
 	__u64 window_end_utc_ns;
-	__u64 announced; /* window << 2 | 1 (80 % told) | 2 (100 % told) */
+	__u64 announced; /* EG_METER_SAYS of the window and limit that it is about | EG_METER_* */
 };
+
+#define EG_METER_WARNED 1 /* 80 % told */
+#define EG_METER_FULL   2 /* 100 % told: something was refused, or nothing is left */
+/* A limit that was changed is another: it is told of anew, and there may be room again. */
+#define EG_METER_SAYS(window, limit) \
+	((__u64)(window) << 18 | (((limit) ^ (limit) >> 16 ^ (limit) >> 32) & 0xffffull) << 2)
+#define EG_METER_SAYS_WINDOW(announced) ((announced) >> 18)
 
 #define EG_METER_USED(word) ((word) & 0xffffffffffffull)
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import ALLOWED, ALLOWED6, APP, OTHER, eventually, policy, rule
+from harness import ALLOWED, ALLOWED6, APP, OTHER, eventually, policy, rule, source
 
 RESET = {"ECONNABORTED", "ECONNRESET", "EPIPE"}
 DAY = "24h"  # its window doesn't end in the middle of a test, but for one second a day
@@ -182,6 +182,28 @@ def test_live_tcp_is_reset_when_much_of_the_window_is_left(host, agent, servers)
     app.connect("c", ALLOWED, 4443)
     outcome = app.push("c", 10_000_000, timeout=15)
     assert outcome["end"] in RESET, outcome
+
+
+def test_after_that_nothing_stalls(host, agent, servers):
+    """A connection made later is refused at once; one that was accepted is reset, too; a higher limit makes room."""
+    made = policy("later", [rule(ALLOWED, 4443)], ingress=[source(ALLOWED, 8080)], limits=egress(200_000, "31d"),
+                  cgroups=host.glob_of("later"))
+    app = host.app(made)
+    app.listen("l", APP, 8080)
+    app.connect("c", ALLOWED, 4443)
+    assert app.push("c", 10_000_000, timeout=15)["end"] in RESET
+    assert app.fails("connect", "d", ALLOWED, 4443) == "EPERM"
+    assert agent.event(type="deny", app="later", reason="cap_egress", hook="connect")["dst_port"] == 4443
+    app.listen("m", APP, 8080)  # the first one was reset with the others
+    host.server.bind("s", ALLOWED, 0)
+    if host.server.fails("connect", "s", APP, 8080, timeout=2) is None:  # its handshake found room
+        app.accept("m", "a")
+        assert app.push("a", 10_000_000, timeout=20)["end"] in RESET
+    size = host.wire("in", dst=ALLOWED, proto="tcp")[1]
+    assert size <= 200_000 and the_cap(agent, "later")["used"] == size
+    agent.put({**made, "limits": egress(400_000, "31d")})
+    app.connect("e", ALLOWED, 4443)
+    assert app.push("e", 100_000) == {"bytes": 100_000, "end": None}
 
 
 def test_events_at_80_and_100_percent_once(host, agent, servers):
