@@ -254,6 +254,8 @@ struct eg_cut;
 void eg_cut_app(struct eg_agent *agent, const char *name, bool tcp_only, struct eg_cut *ret);
 /* All sockets below the managed roots. */
 void eg_cut_all(struct eg_agent *agent, struct eg_cut *ret);
+/* The live TCP, not the listeners: they go on in the next window. Returns how many were reset. */
+uint32_t eg_cut_live(struct eg_agent *agent, const char *name);
 /* The live TCP that the policy in force denies. Returns how many were reset. */
 uint32_t eg_cut_denied(struct eg_agent *agent, const char *name);
 /* The live TCP that this rule of the policy in force allows. */

@@ -119,6 +119,25 @@ uint32_t eg_cut_rule(struct eg_agent *agent, const char *name, uint32_t rule)
 	return done.sockets;
 }
 
+static bool has_peer(void *ctx, const struct eg_sockdiag_sock *sock)
+{
+	(void)ctx;
+	return sock->peer_port;
+}
+
+uint32_t eg_cut_live(struct eg_agent *agent, const char *name)
+{
+	EG_FREE uint64_t *ids = NULL;
+	struct eg_cut_request request = {.tcp_only = true, .filter = has_peer};
+	struct eg_cut done;
+	uint32_t slot;
+
+	request.cgroup_count = ids_of(agent, name, &ids, &slot);
+	request.cgroup_ids = ids;
+	cut(agent, &request, name, &done);
+	return done.sockets;
+}
+
 uint32_t eg_cut_denied(struct eg_agent *agent, const char *name)
 {
 	return eg_cut_rule(agent, name, EG_RULE_NONE);

@@ -25,7 +25,7 @@
 #define LOOK_AT_ONCE_NS (EG_NS_PER_S / 10)
 #define CAPS_EVERY      3 /* looks: every meter is read by a system call */
 
-enum work_kind { WORK_AUTO_KILL, WORK_CUT, WORK_CUT_RULE, WORK_FOREIGN };
+enum work_kind { WORK_AUTO_KILL, WORK_EXPIRED, WORK_CAP, WORK_FOREIGN };
 
 struct work {
 	enum work_kind kind;
@@ -149,7 +149,9 @@ static void do_work(struct eg_reaper *reaper, const struct work *work)
 		return;
 	if (work->kind == WORK_AUTO_KILL)
 		eg_kill_record_auto(reaper->agent, name);
-	else if (work->kind == WORK_CUT_RULE)
+	else if (work->kind == WORK_CAP && work->rule == EG_RULE_NONE)
+		eg_cut_live(reaper->agent, name);
+	else if (work->kind == WORK_CAP)
 		eg_cut_rule(reaper->agent, name, work->rule);
 	else
 		eg_cut_app(reaper->agent, name, true, &done);
@@ -206,12 +208,12 @@ void eg_reaper_observe(struct eg_reaper *reaper, const struct eg_event *e)
 		work.kind = WORK_AUTO_KILL;
 		break;
 	case EG_EVENT_EXPIRE:
-		work.kind = WORK_CUT;
+		work.kind = WORK_EXPIRED;
 		break;
 	case EG_EVENT_CAP:
 		if (!stalls_long(e, reaper->agent) || !cap_drops(reaper->agent, e))
 			return;
-		work.kind = e->rule == EG_RULE_NONE ? WORK_CUT : WORK_CUT_RULE;
+		work.kind = WORK_CAP;
 		work.rule = e->rule;
 		break;
 	default:
@@ -274,8 +276,8 @@ static void check_caps(struct eg_reaper *reaper, struct eg_entry *entry)
 		return;
 	for (size_t i = 0; i < entry->now->meter_count; i++) {
 		const struct eg_meter_conf *conf = &entry->now->meters[i].conf;
-		struct work work = {.kind = conf->rule == EG_RULE_NONE ? WORK_CUT : WORK_CUT_RULE, .slot = entry->slot,
-				    .gen = entry->gen, .rule = conf->rule};
+		struct work work = {
+			.kind = WORK_CAP, .slot = entry->slot, .gen = entry->gen, .rule = conf->rule};
 
 		if (!is_used_up(agent, entry, conf))
 			continue;
@@ -300,7 +302,7 @@ static void check_entry(void *ctx, struct eg_entry *entry)
 		return;
 	if (state->expired_uid == entry->now->uid && entry->cut_expired != entry->now->uid) {
 		entry->cut_expired = entry->now->uid;
-		work.kind = WORK_CUT;
+		work.kind = WORK_EXPIRED;
 		add(reaper, &work);
 	}
 	if (reaper->looks % CAPS_EVERY == 0)

@@ -184,26 +184,33 @@ def test_live_tcp_is_reset_when_much_of_the_window_is_left(host, agent, servers)
     assert outcome["end"] in RESET, outcome
 
 
-def test_after_that_nothing_stalls(host, agent, servers):
-    """A connection made later is refused at once; one that was accepted is reset, too; a higher limit makes room."""
-    made = policy("later", [rule(ALLOWED, 4443)], ingress=[source(ALLOWED, 8080)], limits=egress(200_000, "31d"),
-                  cgroups=host.glob_of("later"))
+def test_after_that_new_connections_are_refused(host, agent, servers):
+    made = policy("later", [rule(ALLOWED, 4443)], limits=egress(200_000, "31d"), cgroups=host.glob_of("later"))
     app = host.app(made)
-    app.listen("l", APP, 8080)
     app.connect("c", ALLOWED, 4443)
     assert app.push("c", 10_000_000, timeout=15)["end"] in RESET
     assert app.fails("connect", "d", ALLOWED, 4443) == "EPERM"
     assert agent.event(type="deny", app="later", reason="cap_egress", hook="connect")["dst_port"] == 4443
-    app.listen("m", APP, 8080)  # the first one was reset with the others
-    host.server.bind("s", ALLOWED, 0)
-    if host.server.fails("connect", "s", APP, 8080, timeout=2) is None:  # its handshake found room
-        app.accept("m", "a")
-        assert app.push("a", 10_000_000, timeout=20)["end"] in RESET
     size = host.wire("in", dst=ALLOWED, proto="tcp")[1]
     assert size <= 200_000 and the_cap(agent, "later")["used"] == size
-    agent.put({**made, "limits": egress(400_000, "31d")})
+    agent.put({**made, "limits": egress(400_000, "31d")})  # makes room
     app.connect("e", ALLOWED, 4443)
     assert app.push("e", 100_000) == {"bytes": 100_000, "end": None}
+
+
+def test_a_connection_accepted_after_that_does_not_stall_either(host, agent, servers):
+    """What is left of the cap is room for its handshake. The listener lives on."""
+    app = host.app(policy("server", [rule(ALLOWED, 4443, "udp")], ingress=[source("10.77.1.1", 8080)],
+                          limits=egress(8900, "31d")))
+    app.listen("l", APP, 8080)
+    assert app.burst("u", ALLOWED, 4443, 972, 9) == {"sent": 8, "EPERM": 1}
+    agent.event(type="cap", app="server", percent=100)
+    names = (f"s{number}" for number in range(1000))
+    eventually(lambda: host.server.fails("connect", next(names), APP, 8080) is None)
+    app.accept("l", "a")
+    assert app.push("a", 1_000_000, timeout=20)["end"] in RESET
+    assert host.wire("in", dst=ALLOWED)[1] <= 8900
+    assert app.fails("accept", "l", "none", timeout=0.2) == "ETIMEDOUT"
 
 
 def test_events_at_80_and_100_percent_once(host, agent, servers):
