@@ -143,6 +143,17 @@ EG_GLOBAL int eg_flow_account(const struct eg_who *who, struct eg_flow *flow, co
 	return 0;
 }
 
+/* Whoever has the slot now, it is not the app that the flow belonged to: its end is nobody's. */
+static __always_inline void eg_who_bereave(struct eg_who *who)
+{
+	const struct eg_app *app = eg_app_at(who->app);
+
+	if (app && app->ctl.gen != who->gen) {
+		who->app = EG_APP_UNKNOWN;
+		who->gen = 0;
+	}
+}
+
 static __always_inline void eg_flow_end(const struct eg_who *who, struct eg_flow *flow, __u32 rtt_us,
 					__u32 retransmits)
 {

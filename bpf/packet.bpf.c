@@ -387,8 +387,11 @@ static __always_inline struct eg_sock *eg_packet_sock(struct bpf_sock *sk, const
 			return sock;
 	}
 	eg_tag_find(host, sk, ret_tag);
-	if (!ret_tag->gen)
+	if (!ret_tag->gen) {
+		if (sock && sock->who.gen && ret_tag->reason == EG_REASON_UNKNOWN_CGROUP)
+			eg_tag_orphan(ret_tag); /* its dead cgroup is forgotten, but it was some app's */
 		return NULL;
+	}
 	*ret_app = eg_app_at(ret_tag->app);
 	if (!sock)
 		sock = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);

@@ -133,6 +133,7 @@ int eg_sock_release(struct bpf_sock *ctx)
 	eg_sock_uncount(sock);
 	if (sock->flags & EG_SOCK_SOCKOPS)
 		return 1;
+	eg_who_bereave(&sock->who);
 	eg_flow_end(&sock->who, &sock->flow, 0, 0);
 	eg_flow_end(&sock->who, &sock->others, 0, 0);
 	return 1;

@@ -42,6 +42,7 @@ static __always_inline void eg_sockops_accepted(struct bpf_sock_ops *ctx, struct
 
 static __always_inline void eg_sockops_closed(struct bpf_sock_ops *ctx, struct eg_sock *sock)
 {
+	eg_who_bereave(&sock->who);
 	if (ctx->args[0] == BPF_TCP_LISTEN)
 		eg_flow_end(&sock->who, &sock->others, 0, 0);
 	else

@@ -4,9 +4,11 @@
  *
  * Theory of operation. The cgroups above a socket are looked up from the top down; the
  * topmost one that carries a tag wins, so an app can't take another's name in a cgroup that
- * it makes itself; only a tag that root gave by hand overrides those above it. The answer is kept with the socket. "Unknown" is never kept: a cgroup may
- * be tagged a moment later. A kept tag is looked up again when its slot's generation or the
- * host's tag epoch has moved on.
+ * it makes itself; only a tag that root gave by hand overrides those above it. The answer is
+ * kept with the socket. "Unknown" is never kept: a cgroup may be tagged a moment later. A kept
+ * tag is looked up again when its slot's generation or the host's tag epoch has moved on. A tag
+ * of another generation than its slot's is of an app that is gone: its sockets may outlive it,
+ * and are denied, whoever has the slot now.
  */
 #ifndef EG_BPF_TAG_H
 #define EG_BPF_TAG_H
@@ -17,7 +19,7 @@ struct eg_tag {
 	__u32 app;
 	__u32 gen; /* 0: of no app */
 	__u32 unknown; /* enum eg_unknown, when gen is 0 */
-	__u32 reason; /* UNKNOWN_CGROUP or AMBIGUOUS_CGROUP, when gen is 0 */
+	__u32 reason; /* UNKNOWN_CGROUP, AMBIGUOUS_CGROUP or POLICY_DELETED, when gen is 0 */
 	__u64 cgroup_id; /* the innermost cgroup */
 	__u32 managed; /* 1: a managed root was met */
 	__u32 epoch; /* eg_host_ctl.tag_epoch before the look-up: a tag that changes meanwhile is looked up again */
@@ -29,8 +31,17 @@ static __always_inline __u64 eg_tag_ancestor(struct bpf_sock *sk, int level)
 	return sk ? bpf_sk_ancestor_cgroup_id(sk, level) : bpf_get_current_ancestor_cgroup_id(level);
 }
 
+/* Of an app that was deleted, and whose last cgroup died: denied, also where unknown cgroups pass. */
+static __always_inline void eg_tag_orphan(struct eg_tag *tag)
+{
+	tag->gen = 0;
+	tag->unknown = EG_UNKNOWN_DENY;
+	tag->reason = EG_REASON_POLICY_DELETED;
+}
+
 static __always_inline void eg_tag_find(const struct eg_host_ctl *host, struct bpf_sock *sk, struct eg_tag *ret)
 {
+	const struct eg_app *app;
 	bool by_hand = false;
 
 	__builtin_memset(ret, 0, sizeof(*ret));
@@ -65,6 +76,9 @@ static __always_inline void eg_tag_find(const struct eg_host_ctl *host, struct b
 			ret->gen = cgroup->gen;
 		}
 	}
+	app = eg_app_at(ret->app);
+	if (ret->gen && (!app || app->ctl.gen != ret->gen))
+		eg_tag_orphan(ret);
 }
 
 static __always_inline bool eg_tag_valid(const struct eg_host_ctl *host, const struct eg_sock *sock,

@@ -272,6 +272,11 @@ void eg_tags_patterns_changed(struct eg_agent *agent, const struct eg_applied *b
 int eg_tags_give(struct eg_agent *agent, const char *path, uint64_t id, struct eg_entry *entry);
 /* Under apply, once all live cgroups are known: forgets what adopted maps say of others. */
 int eg_tags_sweep_adopted(struct eg_agent *agent);
+/*
+ * Under apply, before the slot is used again: its dead cgroups are not the next owner's. The kernel
+ * keeps their tags, whose generation is over, so that sockets which outlived them stay denied.
+ */
+void eg_tags_disown(struct eg_agent *agent, uint32_t slot);
 /* Under lock or apply. Ids of the app's cgroups, those that died lately included; caller frees. */
 int eg_tags_ids(struct eg_agent *agent, uint32_t slot, bool live_only, uint64_t **ret_ids, size_t *ret_count);
 bool eg_tags_path(struct eg_agent *agent, uint64_t id, char *ret, size_t size); /* takes lock */

@@ -317,6 +317,7 @@ static void entry_retire(struct eg_agent *agent, struct eg_entry *entry)
 	bpf_map_delete_elem(eg_kern_map_fd(agent->kern, EG_MAP_APP_NAMES), &name);
 	__atomic_store_n(&ctl->gen, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&ctl->ruleset, 0, __ATOMIC_SEQ_CST);
+	eg_tags_disown(agent, entry->slot);
 	entry_withdraw(agent, entry);
 	if (entry->now)
 		eg_tables_discard(agent, EG_TAKE_PTR(entry->now->tables));

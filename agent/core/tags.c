@@ -308,6 +308,16 @@ static void died(void *ctx, const char *path, uint64_t id)
 	bury(agent, tagged);
 }
 
+void eg_tags_disown(struct eg_agent *agent, uint32_t slot)
+{
+	pthread_mutex_lock(&agent->lock);
+	for (size_t i = 0; i < EG_DEAD_CGROUPS; i++) {
+		if (agent->dead[i].slot == slot)
+			agent->dead[i].slot = 0;
+	}
+	pthread_mutex_unlock(&agent->lock);
+}
+
 const struct eg_cgwatch_ops eg_tags_watch_ops = {.born = born, .died = died};
 
 /* ---- Policies and hands ------------------------------------------------------------------------ */

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """No app harms another: quotas for each on everything that is shared, and full tables refuse cleanly."""
+import os
+
 import pytest
 
-from harness import ALLOWED, APP, DENIED, OTHER, eventually, policy, rule
+from harness import ALLOWED, APP, DENIED, OTHER, cgroup, eventually, policy, rule, source
 
 
 class TestQuotas:
@@ -108,3 +110,40 @@ class TestFullTables:
         assert agent.kill("app1")["durable"] is True
         assert agent.app("app1")["state"] == "killed"
         assert {hold["app"] for hold in agent.status()["holds"]} == {"unseen", "app1"}
+
+
+# ---- Slots that are used again ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("config", [{}, {"unknown_cgroup": "pass"}], ids=["deny", "pass"])
+def test_a_socket_that_outlives_its_app_is_nobodys(host, agent):
+    """Accepted, given away, and its own app deleted: the next owner of the slot is not its heir."""
+    first = host.app(policy("first", ingress=[source(ALLOWED, 8080)]))
+    taker = host.outsider(netns=host.network.app)
+    slot = agent.app("first")["slot"]
+    first.listen("l", APP, 8080)
+    host.server.bind("s", ALLOWED, 0)
+    host.server.connect("s", APP, 8080)
+    first.accept("l", "a")
+    taker.hand("given", first.lend("a"))
+    first.stop()
+    eventually(lambda: first.process.poll() is not None)
+    eventually(lambda: not os.rmdir(cgroup.full(host.cgroup_of("first"))) if agent.app("first")["sockets"] == 0
+               else False, what="the end of the cgroup")
+    eventually(lambda: agent.app("first")["cgroups"] == [])
+    agent.api("DELETE", "/v1/policies/first")
+    eventually(lambda: "first" not in agent.apps(), 30, "the slot to be free")
+    agent.put(policy("heir", [rule(ALLOWED, 443)], ingress=[source(ALLOWED, 8080)]))
+    assert agent.app("heir")["slot"] == slot
+    before = host.wire("in", dst=ALLOWED)
+    assert taker.fails("send", "given", "secret") is None  # into the socket's buffer, not onto the wire
+    host.server.send("s", "inwards")
+    eventually(lambda: agent.status()["unknown"]["denied"] >= 2)
+    assert host.wire("in", dst=ALLOWED) == before
+    assert taker.fails("recv", "given", timeout=0.5) == "ETIMEDOUT"
+    event = agent.event(type="deny", reason="policy_deleted", dst=ALLOWED, direction="egress")
+    assert "app" not in event and event["cgroup"].endswith(host.cgroup_of("first"))
+    taker.close("given", reset=True)
+    heir = agent.app("heir")
+    assert (heir["bytes_out"], heir["bytes_in"], heir["denied"]) == (0, 0, 0)
+    assert agent.log(type="flow", app="heir") == []
