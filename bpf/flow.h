@@ -19,6 +19,7 @@
 #include "verdict.h"
 
 #define EG_FLOW_ID_SHIFT 40
+#define EG_FLOW_CLAIMED  (1ull << 63) /* as id: one CPU begins it, others may count on it already */
 
 static __always_inline const struct eg_addr *eg_view_remote(const struct eg_view *view, __u32 dir)
 {
@@ -79,8 +80,10 @@ EG_GLOBAL int eg_flow_begin(const struct eg_who *who, struct eg_flow *flow, cons
 	flow->last_out_ns = 0;
 	flow->last_in_ns = 0;
 	flow->report_ns = host && host->update_ns ? now + host->update_ns : ~0ull;
-	__builtin_memset(&flow->seen, 0, sizeof(flow->seen));
-	__builtin_memset(&flow->told, 0, sizeof(flow->told));
+	if (flow->id != EG_FLOW_CLAIMED) { /* else it was all zero when it was claimed */
+		__builtin_memset(&flow->seen, 0, sizeof(flow->seen));
+		__builtin_memset(&flow->told, 0, sizeof(flow->told));
+	}
 	flow->id = eg_flow_number(who);
 	flow->state = EG_FLOW_OPEN;
 	if (count)
@@ -130,6 +133,8 @@ EG_GLOBAL int eg_flow_account(const struct eg_who *who, struct eg_flow *flow, co
 		}
 	}
 	if (!(flow->flags & EG_FLOW_STARTED)) {
+		if (flow->state < EG_FLOW_OPEN) /* still being begun, by a CPU that tells of this packet, too */
+			return 0;
 		flow->flags |= EG_FLOW_STARTED;
 		eg_tell_flow(who, flow, EG_EVENT_FLOW_START, 0, 0);
 	} else if (flow->state == EG_FLOW_ENDED) {

@@ -209,7 +209,7 @@ static __always_inline struct eg_flow *eg_others(const struct eg_case *c, const 
 {
 	struct eg_flow *flow = &c->sock->others;
 
-	if (!__sync_val_compare_and_swap(&flow->id, 0, 1ull << 63)) {
+	if (!__sync_val_compare_and_swap(&flow->id, 0, EG_FLOW_CLAIMED)) {
 		eg_flow_begin(&c->sock->who, flow, view, dir, origin);
 		flow->flags |= flag;
 		__builtin_memset(&flow->peer, 0, sizeof(flow->peer));
@@ -333,7 +333,7 @@ static __always_inline int eg_packet_new_peer(struct __sk_buff *skb, const struc
 	reason = eg_new_flow(c, view, &verdict, dir);
 	if (reason != EG_REASON_NONE)
 		return eg_refuse(&c->sock->who, view, reason, verdict.rule, verdict.uid, dir, true);
-	if (!__sync_val_compare_and_swap(&flow->id, 0, 1ull << 63)) {
+	if (!__sync_val_compare_and_swap(&flow->id, 0, EG_FLOW_CLAIMED)) {
 		eg_flow_begin(&c->sock->who, flow, view, dir, dir);
 		eg_flow_cache(flow, &verdict, false);
 		return eg_packet_cached(c, flow, view, dir);
