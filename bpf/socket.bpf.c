@@ -91,7 +91,8 @@ int eg_sock_create(struct bpf_sock *ctx)
 	if (!host)
 		return 0;
 	eg_tag_find(host, NULL, &tag);
-	if (!tag.gen && tag.unknown == EG_UNKNOWN_PASS)
+	/* but a raw socket is remembered as a task's, should its cgroup be tagged later */
+	if (!tag.gen && tag.unknown == EG_UNKNOWN_PASS && ctx->type != EG_SOCK_RAW)
 		return 1;
 	sock = bpf_sk_storage_get(&socks, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!sock)
@@ -103,7 +104,7 @@ int eg_sock_create(struct bpf_sock *ctx)
 		sock->flags |= EG_SOCK_HOST_NS;
 	reason = eg_create_protocol(ctx);
 	if (!tag.gen) {
-		if (reason == EG_REASON_NONE)
+		if (reason == EG_REASON_NONE || tag.unknown == EG_UNKNOWN_PASS)
 			return 1; /* it can reach nothing yet; connect and the packet hook say why */
 		return eg_create_tell(&sock->who, ctx, tag.reason, 0, tag.unknown == EG_UNKNOWN_AUDIT);
 	}

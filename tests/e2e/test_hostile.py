@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import ALLOWED, APP, DENIED, Worker, cgroup, eventually, policy, rule
+from harness import ALLOWED, APP, DENIED, Worker, cgroup, eventually, policy, rule, source
 from harness.events import flow_sums, read
 from harness.net import run
 from harness.policy import in_seconds
@@ -62,9 +62,11 @@ def test_port_of_the_app_becomes_another_s(host, agent):
 
 
 def test_icmp_errors_are_capped(host, agent):
-    """Whoever may have raw sockets is given ICMP errors by anyone: they count like any data."""
+    """Whoever may have raw sockets is given ICMP errors by those whom a rule admits: they count like any data."""
     limits = {"ingress": {"bytes": "10KiB", "per": "24h", "action": "drop"}}
-    app = host.app(policy("raw", [rule(ALLOWED, proto="icmp")], raw_sockets=True, limits=limits), caps=(CAP_NET_RAW,))
+    ingress = [source(DENIED, proto="icmp", types=[11])]
+    app = host.app(policy("raw", [rule(ALLOWED, proto="icmp")], ingress=ingress, raw_sockets=True, limits=limits),
+                   caps=(CAP_NET_RAW,))
     app.open_raw("r", APP, 1)
     host.server.icmp_errors(DENIED, APP, 100, 1200)
     count, size = app.count_datagrams("r")

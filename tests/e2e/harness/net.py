@@ -63,9 +63,9 @@ class Network:
             batch(namespace, [f"link add up0 mtu {MTU} type veth peer name {device} netns {self.host}"])
             batch(self.host, [f"link set {device} master br0", f"link set {device} up"])
 
-    def add_app(self, namespace, addresses):
-        """One more app namespace, on a link of its own: addresses is (ours, the servers') in pairs."""
-        run("ip", "netns", "add", namespace)
+    def add_app(self, namespace, addresses, pid=None):
+        """One more app namespace (or that of a process), on a link of its own: addresses is (ours, the servers')."""
+        run("ip", "netns", *(["attach", namespace, str(pid)] if pid else ["add", namespace]))
         self.made.append(namespace)
         self.sysctl(namespace, "net/ipv4/ping_group_range", "0 2147483647")
         device = f"up{len(self.made) - 2}"

@@ -285,8 +285,12 @@ class Operations:
         """Tries to make a socket by numbers of the socket module: raw("AF_PACKET", "SOCK_RAW", 768)."""
         socket.socket(getattr(socket, family), getattr(socket, kind), protocol).close()
 
-    def open_raw(self, name, address, protocol):
-        self.socks[name] = socket.socket(family_of(address), socket.SOCK_RAW, protocol)
+    def open_raw(self, name, address, protocol, hops=None):
+        """A raw socket of the address' family that is kept; hops is the hop limit of what it sends."""
+        sock = self.socks[name] = socket.socket(family_of(address), socket.SOCK_RAW, protocol)
+        if hops:
+            for option in (socket.IPV6_UNICAST_HOPS, socket.IPV6_MULTICAST_HOPS):
+                sock.setsockopt(socket.IPPROTO_IPV6, option, hops)
 
     def frame(self, device, data):
         """A frame as it is (hexadecimal), by an AF_PACKET socket."""
@@ -298,6 +302,17 @@ class Operations:
         """An ICMP echo request by a raw socket."""
         with socket.socket(family_of(address), socket.SOCK_RAW, protocol) as sock:
             return sock.sendto(struct.pack("!BBHHH", 8, 0, 0xF7FE, 0, 1), (address, 0))
+
+    def send_hex(self, name, address, data):
+        return self.socks[name].sendto(bytes.fromhex(data), (address, 0))
+
+    def recv_hex(self, name, timeout=5):
+        self.socks[name].settimeout(timeout)
+        return self.socks[name].recv(1 << 16).hex()
+
+    def unshare_net(self):
+        """From now on in a network namespace of its own, made by this process in its cgroup."""
+        check(libc.unshare(CLONE_NEWNET), "unshare")
 
     def ping(self, address, timeout=5, size=56):
         """True: the reply came. Raises what sendto says."""
