@@ -98,6 +98,19 @@ static __always_inline int eg_attempt_limits(struct eg_attempt *a, struct eg_soc
 	return 1;
 }
 
+/* Whether a socket without a handshake has spoken to one peer only: see eg_view_untranslate. */
+static __always_inline void eg_attempt_note(const struct eg_attempt *a, struct eg_sock *sock)
+{
+	__u32 flags = sock->flags;
+
+	if (a->view.proto != IPPROTO_UDP || flags & EG_SOCK_SEVERAL)
+		return;
+	if (a->hook == EG_HOOK_CONNECT)
+		flags = __sync_fetch_and_or(&sock->flags, EG_SOCK_NAMED);
+	if (a->hook != EG_HOOK_CONNECT || flags & EG_SOCK_NAMED)
+		__sync_fetch_and_or(&sock->flags, EG_SOCK_SEVERAL);
+}
+
 static __always_inline int eg_attempt(struct bpf_sock_addr *ctx, struct eg_attempt *a)
 {
 	struct eg_host_ctl *host = eg_host();
@@ -117,6 +130,7 @@ static __always_inline int eg_attempt(struct bpf_sock_addr *ctx, struct eg_attem
 	sock = eg_attempt_sock(ctx, host, a, &answer);
 	if (!sock)
 		return answer;
+	eg_attempt_note(a, sock);
 	app = eg_app_at(a->who.app);
 	if (!app)
 		return 0;

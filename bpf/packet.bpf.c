@@ -10,6 +10,11 @@
  * reply: allowed while the flow is (and, without TCP's own state, while the other side has
  * been heard of lately). What is allowed takes its bytes from the meters last, so a packet
  * that is denied costs nothing.
+ *
+ * NAT in the app's namespace shows this hook a translated packet on its way out and an
+ * untranslated one on its way in. The destination that is judged is the translated one, which
+ * the packet goes to. What comes in to a connected socket is what the kernel found to be of its
+ * connection, so it is read as coming from the peer that the flow was judged by.
  */
 #include "flow.h"
 #include "meters.h"
@@ -309,16 +314,64 @@ static __always_inline int eg_packet_tcp_new(struct __sk_buff *skb, const struct
 	return eg_packet_cached(c, flow, view, dir);
 }
 
+static __always_inline bool eg_sock_is_connected_to(struct bpf_sock *sk, const struct eg_addr *addr, __u16 port)
+{
+	struct eg_addr peer;
+
+	if (bpf_ntohs(sk->dst_port) != port || !port)
+		return false;
+	if (sk->family == EG_AF_INET) {
+		eg_addr_v4(&peer, sk->dst_ip4);
+	} else {
+		peer.w_be[0] = sk->dst_ip6[0];
+		peer.w_be[1] = sk->dst_ip6[1];
+		peer.w_be[2] = sk->dst_ip6[2];
+		peer.w_be[3] = sk->dst_ip6[3];
+	}
+	return eg_addr_equal(&peer, addr);
+}
+
+/*
+ * Undoes to a packet that is not with the socket's flow what NAT may have done to it: outwards to
+ * the socket's own port; inwards to its peer, if the kernel tells that the packet is the flow's.
+ * That is so for every packet of a TCP connection, and for UDP from the peer that connect() named,
+ * if that is the only one it ever spoke to: then the flow is what its packets to that peer became.
+ */
+static __always_inline void eg_view_untranslate(struct eg_view *view, struct bpf_sock *sk, const struct eg_case *c,
+						__u32 dir)
+{
+	const struct eg_flow *flow = &c->sock->flow;
+
+	if (dir == EG_DIR_EGRESS) {
+		if (sk->src_port)
+			view->src_port = (__u16)sk->src_port;
+		return;
+	}
+	if (flow->state != EG_FLOW_OPEN && (flow->state != EG_FLOW_ENDED || view->proto != IPPROTO_TCP))
+		return;
+	if (view->proto != IPPROTO_TCP &&
+	    ((c->sock->flags & (EG_SOCK_NAMED | EG_SOCK_SEVERAL)) != EG_SOCK_NAMED ||
+	     flow->origin != EG_DIR_EGRESS || !eg_sock_is_connected_to(sk, &view->src, view->src_port)))
+		return;
+	view->src = flow->peer;
+	view->src_port = flow->peer_port;
+	view->dst_port = flow->local_port;
+}
+
 static __always_inline int eg_packet_tcp(struct __sk_buff *skb, struct bpf_sock *sk, const struct eg_case *c,
-					 const struct eg_view *view, __u32 dir)
+					 struct eg_view *view, __u32 dir)
 {
 	struct eg_flow *flow = &c->sock->flow;
 	bool syn_out = dir == EG_DIR_EGRESS && (view->tcp_flags & (EG_TCP_SYN | EG_TCP_ACK)) == EG_TCP_SYN;
 	bool same;
 
+	same = eg_flow_is_with(flow, view, dir);
+	if (!same || sk->state == BPF_TCP_LISTEN) {
+		eg_view_untranslate(view, sk, c, dir);
+		same = eg_flow_is_with(flow, view, dir);
+	}
 	if (sk->state == BPF_TCP_LISTEN)
 		return eg_packet_listener(skb, c, view, dir);
-	same = eg_flow_is_with(flow, view, dir);
 	if (flow->state == EG_FLOW_OPEN && same) {
 		if (flow->uid == c->ruleset->uid)
 			return eg_packet_cached(c, flow, view, dir);
@@ -410,9 +463,10 @@ static __always_inline bool eg_is_own_error(struct __sk_buff *skb, const struct 
 	       eg_icmp_quotes(skb, view, flow);
 }
 
-static __always_inline int eg_packet_other(struct __sk_buff *skb, const struct eg_case *c,
-					   const struct eg_view *view, __u32 dir)
+static __always_inline int eg_packet_other(struct __sk_buff *skb, struct bpf_sock *sk, const struct eg_case *c,
+					   struct eg_view *view, __u32 dir)
 {
+	bool same = eg_flow_is_with(&c->sock->flow, view, dir);
 	struct eg_peer_key key;
 	struct eg_peer *peer;
 	int result;
@@ -421,7 +475,11 @@ static __always_inline int eg_packet_other(struct __sk_buff *skb, const struct e
 		return eg_pass(c, eg_others(c, view, dir, dir, EG_FLOW_OTHERS), view, dir, 0, false);
 	if (eg_is_own_error(skb, c, view, dir))
 		return eg_packet_cached(c, &c->sock->flow, view, dir);
-	if (c->sock->flow.state == EG_FLOW_OPEN && eg_flow_is_with(&c->sock->flow, view, dir))
+	if (!same && view->proto == IPPROTO_UDP) {
+		eg_view_untranslate(view, sk, c, dir);
+		same = eg_flow_is_with(&c->sock->flow, view, dir);
+	}
+	if (c->sock->flow.state == EG_FLOW_OPEN && same)
 		return eg_packet_flow(skb, c, &c->sock->flow, view, dir);
 	eg_peer_key_of(&key, bpf_get_socket_cookie(skb), view, dir);
 	peer = bpf_map_lookup_elem(&peers, &key);
@@ -488,7 +546,7 @@ static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir)
 		return eg_refuse(&c.sock->who, &view, malformed, EG_RULE_NONE, c.ruleset->uid, dir, false);
 	if (view.proto == IPPROTO_TCP && sk->type != 3 /* SOCK_RAW */)
 		return eg_packet_tcp(skb, sk, &c, &view, dir);
-	return eg_packet_other(skb, &c, &view, dir);
+	return eg_packet_other(skb, sk, &c, &view, dir);
 }
 
 SEC("cgroup_skb/egress")

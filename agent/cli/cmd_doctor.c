@@ -81,6 +81,7 @@ int eg_cmd_doctor(struct eg_cli *cli)
 		bpffs = eg_json_text(status, "bpffs");
 	eg_doctor_files(&doctor, cli->socket, bpffs ? bpffs : EG_BPFFS, state_dir ? state_dir : EG_STATE_DIR);
 	eg_doctor_clock(&doctor);
+	eg_doctor_nat(&doctor);
 	answer = json_pack("{s:b,s:i,s:i,s:O}", "ok", doctor.failures == 0, "failures", (int)doctor.failures, "warnings",
 			   (int)doctor.warnings, "findings", findings);
 	if (!eg_cli_json(cli, answer))

@@ -88,6 +88,11 @@ static void check_roots(struct eg_doctor *doctor, const json_t *status)
 		} else {
 			eg_doctor_ok(doctor, "enforcement", "root %s is enforced", path);
 		}
+		if (eg_json_u64(root, "foreign_programs"))
+			eg_doctor_warn(doctor, "nat", "If they redirect what apps connect to, set connect_verdict to off",
+				       "%" PRIu64 " programs of others see connect or sendto of root %s: packets may go to "
+				       "another address than the app named, and that one is judged",
+				       eg_json_u64(root, "foreign_programs"), path);
 	}
 	if (!json_array_size(roots))
 		eg_doctor_fail(doctor, "enforcement", "Set cgroup_root in egretd's config", "there is no managed root");

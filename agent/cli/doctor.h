@@ -37,5 +37,7 @@ void eg_doctor_apps(struct eg_doctor *doctor, const json_t *apps, uint64_t now_u
 void eg_doctor_files(struct eg_doctor *doctor, const char *socket, const char *bpffs, const char *state_dir);
 /* Whether the clock is synchronised. */
 void eg_doctor_clock(struct eg_doctor *doctor);
+/* Whether something may translate what apps connect to. */
+void eg_doctor_nat(struct eg_doctor *doctor);
 
 #endif

@@ -256,7 +256,7 @@ void eg_cut_app(struct eg_agent *agent, const char *name, bool tcp_only, struct 
 void eg_cut_all(struct eg_agent *agent, struct eg_cut *ret);
 /* The live TCP, not the listeners: they go on in the next window. Returns how many were reset. */
 uint32_t eg_cut_live(struct eg_agent *agent, const char *name);
-/* The live TCP that the policy in force denies. Returns how many were reset. */
+/* The live TCP that the policy in force denies; none with connect_verdict off. Returns how many were reset. */
 uint32_t eg_cut_denied(struct eg_agent *agent, const char *name);
 /* The live TCP that this rule of the policy in force allows. */
 uint32_t eg_cut_rule(struct eg_agent *agent, const char *name, uint32_t rule);

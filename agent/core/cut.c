@@ -138,8 +138,11 @@ uint32_t eg_cut_live(struct eg_agent *agent, const char *name)
 	return done.sockets;
 }
 
+/* Where addresses are translated after connect, a socket's peer is not what its packets are judged by. */
 uint32_t eg_cut_denied(struct eg_agent *agent, const char *name)
 {
+	if (agent->config->late)
+		return 0;
 	return eg_cut_rule(agent, name, EG_RULE_NONE);
 }
 

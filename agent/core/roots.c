@@ -246,6 +246,23 @@ static const char *const unknown_names[] = {
 	[EG_UNKNOWN_PASS] = "pass",
 };
 
+/* Programs of others that may change what connect() and sendto() name, on the root or above it. */
+static uint32_t count_foreign(struct eg_agent *agent, const struct eg_root *root)
+{
+	static const enum bpf_attach_type types[] = {
+		BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP6_SENDMSG};
+	EG_CLOSE int fd = eg_cgroupfs_open_id(agent->cgroupfs, root->id);
+	uint32_t foreign = 0;
+
+	for (size_t i = 0; fd >= 0 && i < sizeof(types) / sizeof(types[0]); i++) {
+		uint32_t count = 0, ours = root->attached;
+
+		if (!bpf_prog_query(fd, types[i], BPF_F_QUERY_EFFECTIVE, NULL, NULL, &count) && count > ours)
+			foreign += count - ours;
+	}
+	return foreign;
+}
+
 json_t *eg_roots_json(struct eg_agent *agent)
 {
 	json_t *all = json_array();
@@ -254,9 +271,10 @@ json_t *eg_roots_json(struct eg_agent *agent)
 		const struct eg_root *root = &agent->roots[i];
 		enum eg_unknown unknown = root->config->unknown_given ? root->config->unknown : agent->config->unknown;
 
-		json_array_append_new(all, json_pack("{s:s,s:I,s:b,s:s,s:b,s:s*}", "root", root->path, "cgroup_id",
+		json_array_append_new(all, json_pack("{s:s,s:I,s:b,s:s,s:b,s:i,s:s*}", "root", root->path, "cgroup_id",
 						     (json_int_t)root->id, "attached", root->attached, "unknown",
-						     unknown_names[unknown], "kept", root->keeper_errno == 0, "problem",
+						     unknown_names[unknown], "kept", root->keeper_errno == 0,
+						     "foreign_programs", (int)count_foreign(agent, root), "problem",
 						     root->why[0] ? root->why : NULL));
 	}
 	return all;

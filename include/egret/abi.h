@@ -362,6 +362,8 @@ struct eg_flow { /* writer: kernel */
 #define EG_SOCK_HOST_NS  (1u << 1) /* lives in the host's network namespace */
 #define EG_SOCK_NS_KNOWN (1u << 2) /* the bit before is valid: sock_create saw the socket */
 #define EG_SOCK_SOCKOPS  (1u << 3) /* sockops tells the end of its flow */
+#define EG_SOCK_NAMED    (1u << 4) /* UDP: connect() named a peer */
+#define EG_SOCK_SEVERAL  (1u << 5) /* UDP: more than once, or sendto() did */
 
 /* On whose behalf: the app, and the task that made the socket. */
 struct eg_who {

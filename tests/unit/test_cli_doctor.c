@@ -63,6 +63,8 @@ static void test_each_fault(void **state)
 		 KERNEL "," REST "}", "enforcement", "fail", "not complete"},
 		{"{" AGENT ",\"enforcement_ok\":true,\"enforcement\":[{\"root\":\"a\",\"attached\":true,\"unknown\":\"pass\"}],"
 		 KERNEL "," REST "}", "enforcement", "warn", "unknown_cgroup: pass"},
+		{"{" AGENT ",\"enforcement_ok\":true,\"enforcement\":[{\"root\":\"a\",\"attached\":true,\"unknown\":\"deny\","
+		 "\"foreign_programs\":2}]," KERNEL "," REST "}", "nat", "warn", "2 programs of others"},
 		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"5.15.0\",\"btf\":true,\"lsm_bpf\":true}}", "kernel",
 		 "fail", "older than 6.1"},
 		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"6.12.1\",\"btf\":false,\"lsm_bpf\":true}}", "btf",
