@@ -6,7 +6,24 @@
  * Ethernet header and reads the answer in the same place. (A `syscall` program would need no
  * header, but may not read a trie on older kernels.)
  */
+#include "self.h"
 #include "verdict.h"
+
+/* The agent asks from the host's network namespace, so the look-up is the one that a packet there would get. */
+static __always_inline bool eg_explain_self(struct __sk_buff *skb, const struct eg_question *q, __u32 gen)
+{
+	struct eg_who who = {.app = q->app, .gen = gen};
+	struct eg_view view = {.proto = q->proto};
+
+	if (!q->host_netns)
+		return true;
+	if (q->dir != EG_DIR_EGRESS) /* whose port it comes from isn't said */
+		return false;
+	view.src = q->peer;
+	view.dst = q->peer;
+	view.dst_port = q->port;
+	return eg_self_lookup(skb, &who, &view, EG_DIR_EGRESS);
+}
 
 SEC("tc")
 int eg_explain(struct __sk_buff *skb)
@@ -40,7 +57,7 @@ int eg_explain(struct __sk_buff *skb)
 	ask.origin = q->dir;
 	ask.service = EG_SERVICE(q->proto, q->port);
 	ask.loopback = eg_addr_is_loopback(&ask.remote);
-	ask.self = ask.loopback;
+	ask.self = ask.loopback && eg_explain_self(skb, q, app->ctl.gen);
 	eg_verdict_rules(ruleset, &ask, &verdict);
 	q->reason = verdict.reason;
 	q->rule = verdict.rule;

@@ -15,11 +15,11 @@
 #define EG_AF_INET  2
 #define EG_AF_INET6 10
 
-static __always_inline bool eg_self_same_app(const struct eg_sock *mine, struct bpf_sock *other)
+static __always_inline bool eg_self_same_app(const struct eg_who *mine, struct bpf_sock *other)
 {
 	const struct eg_sock *theirs = bpf_sk_storage_get(&socks, other, 0, 0);
 
-	return theirs && theirs->who.gen && theirs->who.app == mine->who.app && theirs->who.gen == mine->who.gen;
+	return theirs && theirs->who.gen && theirs->who.app == mine->app && theirs->who.gen == mine->gen;
 }
 
 /* The packet as the far socket would receive it: (remote, local) are the tuple's (dst, src). */
@@ -43,18 +43,14 @@ static __always_inline __u32 eg_self_tuple(struct bpf_sock_tuple *ret, const str
 	return sizeof(ret->ipv6);
 }
 
-/* ctx: of a program that has bpf_sk_lookup_tcp and _udp (cgroup_skb, cgroup/connect). */
-static __always_inline bool eg_self_is_mine(void *ctx, const struct eg_sock *sock, const struct eg_view *view,
-					    __u32 dir)
+/* Whether the socket at the far end is the app's. ctx: of a program that has bpf_sk_lookup_tcp and _udp. */
+static __always_inline bool eg_self_lookup(void *ctx, const struct eg_who *who, const struct eg_view *view, __u32 dir)
 {
 	struct bpf_sock_tuple tuple;
+	__u32 size = eg_self_tuple(&tuple, view, dir);
 	struct bpf_sock *other;
 	bool mine;
-	__u32 size;
 
-	if (sock->flags & EG_SOCK_NS_KNOWN && !(sock->flags & EG_SOCK_HOST_NS))
-		return true;
-	size = eg_self_tuple(&tuple, view, dir);
 	if (view->proto == IPPROTO_TCP)
 		other = bpf_sk_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	else if (view->proto == IPPROTO_UDP)
@@ -63,9 +59,17 @@ static __always_inline bool eg_self_is_mine(void *ctx, const struct eg_sock *soc
 		return false;
 	if (!other)
 		return false;
-	mine = eg_self_same_app(sock, other);
+	mine = eg_self_same_app(who, other);
 	bpf_sk_release(other);
 	return mine;
+}
+
+static __always_inline bool eg_self_is_mine(void *ctx, const struct eg_sock *sock, const struct eg_view *view,
+					    __u32 dir)
+{
+	if (sock->flags & EG_SOCK_NS_KNOWN && !(sock->flags & EG_SOCK_HOST_NS))
+		return true;
+	return eg_self_lookup(ctx, &sock->who, view, dir);
 }
 
 #endif

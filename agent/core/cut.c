@@ -70,13 +70,6 @@ struct judged {
 	uint32_t rule; /* EG_RULE_NONE: those that are denied; else those that this rule allows */
 };
 
-static bool is_loopback(const struct eg_addr *addr)
-{
-	static const struct eg_addr one = {.b = {[15] = 1}};
-
-	return memcmp(addr, &one, sizeof(one)) == 0 || (eg_addr_v4mapped(addr) && addr->b[12] == 127);
-}
-
 static bool ask(const struct judged *judged, const struct eg_sockdiag_sock *sock, enum eg_dir dir,
 		struct eg_question *ret)
 {
@@ -97,7 +90,7 @@ static bool judge(void *ctx, const struct eg_sockdiag_sock *sock)
 	const struct judged *judged = ctx;
 	struct eg_question out, in;
 
-	if (!sock->peer_port || memcmp(&sock->peer, &nobody, sizeof(nobody)) == 0 || is_loopback(&sock->peer) ||
+	if (!sock->peer_port || memcmp(&sock->peer, &nobody, sizeof(nobody)) == 0 || eg_addr_loopback(&sock->peer) ||
 	    !ask(judged, sock, EG_DIR_EGRESS, &out) || !ask(judged, sock, EG_DIR_INGRESS, &in))
 		return false;
 	if (judged->rule != EG_RULE_NONE)

@@ -13,6 +13,7 @@
 #include "../lib/units.h"
 #include "agent_impl.h"
 #include "clock.h"
+#include "netns.h"
 
 static const struct {
 	const char *name;
@@ -195,6 +196,36 @@ static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry
 			 "nearest", reason == EG_REASON_NONE ? json_array() : nearest_json(now, query));
 }
 
+/* Whether some process of the app shares the agent's network namespace. */
+static bool in_host_netns(struct eg_agent *agent, const char *app)
+{
+	EG_CLEANUP(eg_cleanup_netns_set) struct eg_netns_set set = {0};
+	EG_CLOSE int self = eg_netns_open_self();
+	EG_FREE uint64_t *ids = NULL;
+	const struct eg_entry *entry;
+	uint64_t inode = 0;
+	size_t count = 0;
+
+	pthread_mutex_lock(&agent->lock);
+	entry = eg_registry_find(agent, app);
+	if (entry && eg_tags_ids(agent, entry->slot, true, &ids, &count) < 0)
+		count = 0;
+	pthread_mutex_unlock(&agent->lock);
+	for (size_t i = 0; i < count; i++) {
+		EG_CLOSE int fd = eg_cgroupfs_open_id(agent->cgroupfs, ids[i]);
+
+		if (fd >= 0)
+			eg_netns_set_add_cgroup(&set, fd);
+	}
+	if (self < 0 || eg_netns_inode(self, &inode) < 0)
+		return true;
+	for (size_t i = 0; i < set.count; i++) {
+		if (set.items[i].inode == inode)
+			return true;
+	}
+	return false;
+}
+
 int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, const char *proto, const char *dir,
 		     json_t **ret, struct eg_error *err)
 {
@@ -202,9 +233,11 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 	const struct eg_entry *entry;
 	struct query query;
 	int r = query_parse(dest, proto, dir, &query, err);
+	bool shared;
 
 	if (r < 0)
 		return r;
+	shared = eg_addr_loopback(&query.addr) && in_host_netns(agent, app);
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, app);
 	if (!entry) {
@@ -217,6 +250,7 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 		.proto = query.proto,
 		.port = query.port,
 		.peer = query.addr,
+		.host_netns = shared,
 	};
 	r = eg_kern_explain(agent->kern, &question);
 	if (!r)

@@ -13,6 +13,13 @@ bool eg_addr_v4mapped(const struct eg_addr *addr)
 	return memcmp(addr->b, v4_prefix, sizeof(v4_prefix)) == 0;
 }
 
+bool eg_addr_loopback(const struct eg_addr *addr)
+{
+	static const struct eg_addr one = {.b = {[15] = 1}};
+
+	return memcmp(addr, &one, sizeof(one)) == 0 || (eg_addr_v4mapped(addr) && addr->b[12] == 127);
+}
+
 /* inet_pton(3) takes neither leading zeros nor octal nor zone ids. */
 int eg_addr_from_text(const char *text, struct eg_addr *ret)
 {

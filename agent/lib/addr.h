@@ -19,6 +19,7 @@ struct eg_cidr {
 };
 
 bool eg_addr_v4mapped(const struct eg_addr *addr);
+bool eg_addr_loopback(const struct eg_addr *addr); /* 127.0.0.0/8 or ::1 */
 
 /* "10.0.0.1", "fd00::1", "::ffff:10.0.0.1" (which is 10.0.0.1). -EINVAL. */
 int eg_addr_from_text(const char *text, struct eg_addr *ret);

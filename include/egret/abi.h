@@ -465,7 +465,7 @@ struct eg_question { /* context of program `eg_explain` */
 	__u32 uid; /* out: ruleset asked */
 	__u32 audited; /* out: 1: let through by audit all the same */
 	__u32 prefix_seen; /* out: 1: some rule names the address */
-	__u32 pad;
+	__u32 host_netns; /* in: 1: the app is in the host's network namespace, where loopback is everybody's */
 };
 
 #define EG_ABI_ASSERT(c) _Static_assert(c, #c)

@@ -51,10 +51,34 @@ static void a_tag_of_a_former_owner_of_the_slot_is_nobodys(void **state)
 	assert_int_equal(fx_denied(fx, EG_DIR_EGRESS, EG_REASON_POLICY_DELETED), 0);
 }
 
+/* Where loopback is everybody's, only a socket of the app's own is `self`: there is none here. */
+static void explain_knows_whose_loopback_it_is(void **state)
+{
+	struct fx *fx = fx_reset(state);
+	struct eg_question q = {.app = FX_SLOT, .dir = EG_DIR_EGRESS, .proto = IPPROTO_TCP, .port = 8080};
+
+	q.peer.b[10] = q.peer.b[11] = 0xff;
+	q.peer.b[12] = 127;
+	q.peer.b[15] = 1;
+	assert_int_equal(eg_kern_explain(fx->kern, &q), 0);
+	assert_int_equal(q.reason, EG_REASON_NONE);
+	assert_int_equal(q.rule, EG_RULE_SELF);
+	q.host_netns = 1;
+	assert_int_equal(eg_kern_explain(fx->kern, &q), 0);
+	assert_int_equal(q.reason, EG_REASON_LOOPBACK);
+	q.proto = IPPROTO_UDP;
+	assert_int_equal(eg_kern_explain(fx->kern, &q), 0);
+	assert_int_equal(q.reason, EG_REASON_LOOPBACK);
+	q.dir = EG_DIR_INGRESS;
+	assert_int_equal(eg_kern_explain(fx->kern, &q), 0);
+	assert_int_equal(q.reason, EG_REASON_NO_INGRESS_RULE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tag_of_a_former_owner_of_the_slot_is_nobodys),
+		cmocka_unit_test(explain_knows_whose_loopback_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, fx_setup, fx_teardown);
