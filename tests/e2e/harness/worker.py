@@ -19,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -27,6 +28,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leav
 from threads import Flood, Listener, Wire, echo_packet, family_of, make, reset_on_close  # noqa: E402
 
 MESSAGE_MAX = 1 << 20
+SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NAME, PR_CAPBSET_DROP = 1, 8, 15, 24
 
@@ -195,6 +197,53 @@ class Operations:
         except OSError as error:
             return {"bytes": sent, "end": errno.errorcode[error.errno]}
         return {"bytes": sent, "end": None}
+
+    def push_by(self, way, name, size, timeout=10):
+        """As push, by another way into the socket: "zerocopy", "sendfile" or "splice"."""
+        sock, sent = self.socks[name], 0
+        sock.settimeout(timeout)
+        data = b"p" * (1 << 16)
+        if way == "zerocopy":
+            sock.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            source, sink = os.pipe()
+            try:
+                while sent < size:
+                    if way == "zerocopy":
+                        sent += sock.send(data, MSG_ZEROCOPY)
+                        continue
+                    if not select.select([], [sock], [], timeout)[1]:
+                        return {"bytes": sent, "end": "ETIMEDOUT"}
+                    if way == "sendfile":
+                        sent += os.sendfile(sock.fileno(), file.fileno(), 0, len(data))
+                    else:
+                        left = os.splice(file.fileno(), sink, len(data), offset_src=0)
+                        while left:
+                            select.select([], [sock], [], timeout)
+                            moved = os.splice(source, sock.fileno(), left)
+                            left -= moved
+                            sent += moved
+            except BlockingIOError:
+                return {"bytes": sent, "end": "ETIMEDOUT"}
+            except TimeoutError:
+                return {"bytes": sent, "end": "ETIMEDOUT"}
+            except OSError as error:
+                return {"bytes": sent, "end": errno.errorcode[error.errno]}
+            finally:
+                os.close(source)
+                os.close(sink)
+        return {"bytes": sent, "end": None}
+
+    def send_zerocopy(self, name, size):
+        self.socks[name].setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+        return self.socks[name].send(b"z" * size, MSG_ZEROCOPY)
+
+    def option(self, name, level, option, value):
+        """setsockopt by names of the socket module; value is a number, or bytes in hex."""
+        value = bytes.fromhex(value) if isinstance(value, str) else value
+        self.socks[name].setsockopt(getattr(socket, level), getattr(socket, option), value)
 
     def pull(self, name, timeout=5, size=None):
         """Reads until the end, or nothing came for timeout: {"bytes", "end": "eof", errno's name}."""
