@@ -6,7 +6,7 @@
  * Ethernet header and reads the answer in the same place. (A `syscall` program would need no
  * header, but may not read a trie on older kernels.)
  */
-#include "resolve.h"
+#include "learn.h"
 #include "verdict.h"
 
 /* The same of a name: which rule allows the service to whatever it is an address of. */

@@ -10,8 +10,9 @@
 #ifndef EG_BPF_LOOK_H
 #define EG_BPF_LOOK_H
 
+#include "ask.h"
 #include "first.h"
-#include "resolve.h"
+#include "learn.h"
 
 #define EG_LOOKED(reason, queries) ((__u32)(reason) | (__u32)(queries) << 8)
 #define EG_LOOKED_REASON(looked)   ((__u8)(looked))

@@ -10,15 +10,12 @@
  * reply: allowed while the flow is (and, without TCP's own state, while the other side has
  * been heard of lately). What is allowed takes its bytes from the meters last, so a packet
  * that is denied costs nothing.
- *
- * NAT in the app's namespace shows this hook a translated packet on its way out and an
- * untranslated one on its way in. The destination that is judged is the translated one, which
- * the packet goes to. What comes in to a connected socket is what the kernel found to be of its
- * connection, so it is read as coming from the peer that the flow was judged by.
  */
 #include "flow.h"
+#include "icmp.h"
 #include "look.h"
 #include "meters.h"
+#include "nat.h"
 #include "peer.h"
 #include "self.h"
 #include "tag.h"
@@ -99,68 +96,6 @@ static __always_inline int eg_packet_unknown(struct __sk_buff *skb, const struct
 		eg_audit(&who, &view, tag->reason, EG_RULE_NONE, 0, dir, false);
 	eg_count_unflowed(EG_APP_UNKNOWN, &view, dir);
 	return EG_PASS;
-}
-
-#define EG_NEIGHBOUR_MAX 96 /* bytes: IPv6 header, message, one link-layer address (RFC 4861, RFC 4391) */
-
-static __always_inline bool eg_addr_is_on_link(const struct eg_addr *a)
-{
-	return (a->b[0] == 0xff && (a->b[1] & 0x0f) == 2) || (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80);
-}
-
-/*
- * Neighbour discovery (RFC 4861) and multicast listener reports (RFC 3810) of the app's own
- * namespace come from kernel sockets, which sock_create never saw. So could a raw socket that is
- * older than the programs: what is not bound to the link by its address must be the probe of a
- * neighbour (about the address it goes to) or the answer to one (about the address it comes from).
- */
-EG_GLOBAL int eg_is_neighbour(struct __sk_buff *skb, const struct eg_view *view)
-{
-	struct eg_addr target;
-
-	if (!view || view->proto != IPPROTO_ICMPV6)
-		return false;
-	switch (view->icmp_type) {
-	case 131:
-	case 132:
-	case 143:
-		return view->hop_limit == 1 && view->dst.b[0] == 0xff;
-	case 133:
-		return view->hop_limit == 255 && eg_addr_is_on_link(&view->dst);
-	case 135:
-	case 136:
-		if (view->hop_limit != 255 || eg_addr_is_on_link(&view->dst))
-			return view->hop_limit == 255;
-		if (view->bytes > EG_NEIGHBOUR_MAX ||
-		    bpf_skb_load_bytes(skb, sizeof(struct ipv6hdr) + 8, &target, sizeof(target)))
-			return false;
-		return eg_addr_equal(&target, view->icmp_type == 135 ? &view->dst : &view->src);
-	default:
-		return false;
-	}
-}
-
-/* Whether the ICMP error quotes a packet that went to the flow's peer. */
-EG_GLOBAL int eg_icmp_quotes(struct __sk_buff *skb, const struct eg_view *view, const struct eg_flow *flow)
-{
-	struct ipv6hdr inner6;
-	struct iphdr inner;
-	struct eg_addr to;
-	__u8 first;
-
-	if (!view || !flow)
-		return false;
-	if (view->proto == IPPROTO_ICMPV6) {
-		if (bpf_skb_load_bytes(skb, sizeof(inner6) + 8, &inner6, sizeof(inner6)))
-			return false;
-		__builtin_memcpy(&to, &inner6.daddr, sizeof(to));
-		return inner6.nexthdr == flow->proto && eg_addr_equal(&to, &flow->peer);
-	}
-	if (bpf_skb_load_bytes(skb, 0, &first, sizeof(first)) ||
-	    bpf_skb_load_bytes(skb, (first & 0x0fu) * 4 + 8, &inner, sizeof(inner)))
-		return false;
-	eg_addr_v4(&to, inner.daddr);
-	return inner.protocol == flow->proto && eg_addr_equal(&to, &flow->peer);
 }
 
 /* What the rules say of a flow begun by `origin`, of which this packet goes `dir`. */
@@ -454,50 +389,6 @@ static __always_inline int eg_packet_tcp_new(struct __sk_buff *skb, const struct
 	return eg_packet_cached(skb, c, flow, view, dir);
 }
 
-static __always_inline bool eg_sock_is_connected_to(struct bpf_sock *sk, const struct eg_addr *addr, __u16 port)
-{
-	struct eg_addr peer;
-
-	if (bpf_ntohs(sk->dst_port) != port || !port)
-		return false;
-	if (sk->family == EG_AF_INET) {
-		eg_addr_v4(&peer, sk->dst_ip4);
-	} else {
-		peer.w_be[0] = sk->dst_ip6[0];
-		peer.w_be[1] = sk->dst_ip6[1];
-		peer.w_be[2] = sk->dst_ip6[2];
-		peer.w_be[3] = sk->dst_ip6[3];
-	}
-	return eg_addr_equal(&peer, addr);
-}
-
-/*
- * Undoes to a packet that is not with the socket's flow what NAT may have done to it: outwards to
- * the socket's own port; inwards to its peer, if the kernel tells that the packet is the flow's.
- * That is so for every packet of a TCP connection, and for UDP from the peer that connect() named,
- * if that is the only one it ever spoke to: then the flow is what its packets to that peer became.
- */
-static __always_inline void eg_view_untranslate(struct eg_view *view, struct bpf_sock *sk, const struct eg_case *c,
-						__u32 dir)
-{
-	const struct eg_flow *flow = &c->sock->flow;
-
-	if (dir == EG_DIR_EGRESS) {
-		if (sk->src_port)
-			view->src_port = (__u16)sk->src_port;
-		return;
-	}
-	if (flow->state != EG_FLOW_OPEN && (flow->state != EG_FLOW_ENDED || view->proto != IPPROTO_TCP))
-		return;
-	if (view->proto != IPPROTO_TCP &&
-	    ((c->sock->flags & (EG_SOCK_NAMED | EG_SOCK_SEVERAL)) != EG_SOCK_NAMED ||
-	     flow->origin != EG_DIR_EGRESS || !eg_sock_is_connected_to(sk, &view->src, view->src_port)))
-		return;
-	view->src = flow->peer;
-	view->src_port = flow->peer_port;
-	view->dst_port = flow->local_port;
-}
-
 static __always_inline int eg_packet_tcp(struct __sk_buff *skb, struct bpf_sock *sk, const struct eg_case *c,
 					 struct eg_view *view, __u32 dir)
 {
@@ -507,7 +398,7 @@ static __always_inline int eg_packet_tcp(struct __sk_buff *skb, struct bpf_sock 
 
 	same = eg_flow_is_with(flow, view, dir);
 	if (!same || sk->state == BPF_TCP_LISTEN) {
-		eg_view_untranslate(view, sk, c, dir);
+		eg_view_untranslate(view, sk, c->sock, dir);
 		same = eg_flow_is_with(flow, view, dir);
 	}
 	if (sk->state == BPF_TCP_LISTEN)
@@ -633,7 +524,7 @@ static __always_inline int eg_packet_other(struct __sk_buff *skb, struct bpf_soc
 	if (eg_is_own_error(skb, c, view, dir))
 		return eg_packet_cached(skb, c, &c->sock->flow, view, dir);
 	if (!same && view->proto == IPPROTO_UDP) {
-		eg_view_untranslate(view, sk, c, dir);
+		eg_view_untranslate(view, sk, c->sock, dir);
 		same = eg_flow_is_with(&c->sock->flow, view, dir);
 	}
 	if (!same && eg_is_translated_answer(c, view, dir))

@@ -311,6 +311,56 @@ def test_own_loopback_is_free_unless_the_policy_says_no(host, agent):
     deny_event(agent, "strict", "loopback", dst="127.0.0.1", hook="connect")
 
 
+class TestSelfInTheHostsNamespace:
+    """Loopback there is everybody's: a port that the app itself has bound is `self`, and no other."""
+
+    @pytest.fixture
+    def here(self, host, agent):
+        """Apps one and two in the agent's network namespace, and somebody outside of the managed root."""
+        workers = {"outsider": host.outsider()}
+        for name in ("one", "two"):
+            agent.put(policy(name, [rule(ALLOWED, 443)], cgroups=host.glob_of(name)))
+            cgroup.make(host.cgroup_of(name))
+            host.tagged(name)
+            workers[name] = host.outsider(cgroup_path=host.cgroup_of(name))
+        return workers
+
+    @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+    @pytest.mark.parametrize("proto", ["tcp", "udp"])
+    def test_self(self, agent, here, address, proto):
+        one = here["one"]
+        ports = {}
+        for name, worker in here.items():
+            ports[name] = getattr(worker, "listen" if proto == "tcp" else "bind")(
+                "l", address, 0, *([proto] if proto == "udp" else []))
+        one.connect("own", address, ports["one"], proto)
+        one.send("own", "to myself")
+        if proto == "tcp":
+            one.accept("l", "a")
+        assert one.recv("a" if proto == "tcp" else "l") == "to myself"
+        for number, name in enumerate(("two", "outsider"), 1):
+            assert one.fails("connect", name, address, ports[name], proto) == "EPERM"
+            event = deny_event(agent, "one", "loopback", dst=address, dst_port=ports[name], proto=proto)
+            assert (event["hook"], event["direction"]) == ("connect", "egress")
+            assert agent.count("one", "loopback") == number
+        text = f"[{address}]" if ":" in address else address
+        verdicts = {name: agent.explain("one", f"{text}:{port}", proto) for name, port in ports.items()}
+        assert {name: verdict["verdict"] for name, verdict in verdicts.items()} == {
+            "one": "allow", "two": "deny", "outsider": "deny"}
+        assert {name: verdict["reason"] for name, verdict in verdicts.items()} == {
+            "one": "allowed", "two": "loopback", "outsider": "loopback"}
+
+    def test_nobody_else_gets_in(self, agent, here):
+        one = here["one"]
+        port = one.listen("l", "127.0.0.1", 0)
+        assert here["two"].fails("connect", "c", "127.0.0.1", port) == "EPERM"
+        assert here["outsider"].fails("connect", "c", "127.0.0.1", port, timeout=1.5) == "ETIMEDOUT"
+        assert one.fails("accept", "l", "a", timeout=0.2) == "ETIMEDOUT"
+        assert agent.count("two", "loopback") == 1
+        assert agent.count("one", "no_ingress_rule", "ingress") >= 1
+        deny_event(agent, "one", "no_ingress_rule", dst="127.0.0.1", dst_port=port, direction="ingress")
+
+
 # ---- Sockets that came about in other ways -----------------------------------------------------------------
 
 
