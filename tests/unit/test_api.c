@@ -269,6 +269,8 @@ static int ask_as(uid_t uid, gid_t gid, gid_t more, const char *method, const ch
 	return said;
 }
 
+#define KEPT_OUT 0 /* the socket's access list lets nobody of no role connect */
+
 static void test_roles(void **state)
 {
 	const gid_t admin = group_of(ADMIN), responder = group_of(RESPONDER), viewer = group_of(VIEWER), none = NOBODY;
@@ -279,9 +281,9 @@ static void test_roles(void **state)
 		int want;
 	} cases[] = {
 		{0, none, none, "POST", "/v1/apps/hr/kill", 3200},
-		{NOBODY, none, none, "GET", "/v1/status", 403},
-		{NOBODY, none, none, "GET", "/nowhere", 403},
-		{NOBODY, none, none, "POST", "/v1/apps/hr/kill", 403},
+		{NOBODY, none, none, "GET", "/v1/status", KEPT_OUT},
+		{NOBODY, none, none, "GET", "/nowhere", KEPT_OUT},
+		{NOBODY, none, none, "POST", "/v1/apps/hr/kill", KEPT_OUT},
 		{NOBODY, viewer, none, "GET", "/v1/status", 200},
 		{NOBODY, none, viewer, "GET", "/v1/status", 200},
 		{NOBODY, none, viewer, "GET", "/metrics", 200},
@@ -300,7 +302,7 @@ static void test_roles(void **state)
 		{NOBODY, none, responder, "POST", "/v1/apps/hr/relax", 403},
 		{NOBODY, none, admin, "PUT", "/v1/policies/hr", 3200},
 		{NOBODY, admin, viewer, "DELETE", "/v1/policies/hr", 3200},
-		{1, none, none, "GET", "/v1/status", 403},
+		{1, none, none, "GET", "/v1/status", KEPT_OUT},
 	};
 
 	(void)state;
@@ -321,8 +323,8 @@ static void test_groups_reloaded(void **state)
 	(void)state;
 	config.groups = (struct eg_api_groups){NULL, "no-such-group", NULL};
 	start();
-	assert_int_equal(ask_as(NOBODY, group_of(ADMIN), NOBODY, "GET", "/v1/status"), 403);
-	assert_int_equal(ask_as(NOBODY, group_of(RESPONDER), group_of(VIEWER), "GET", "/v1/status"), 403);
+	assert_int_equal(ask_as(NOBODY, group_of(ADMIN), NOBODY, "GET", "/v1/status"), KEPT_OUT);
+	assert_int_equal(ask_as(NOBODY, group_of(RESPONDER), group_of(VIEWER), "GET", "/v1/status"), KEPT_OUT);
 	assert_true(answers());
 	config.groups.viewer = VIEWER;
 	assert_int_equal(eg_api_reload(api, &config, &err), 0);
