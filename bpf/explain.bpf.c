@@ -117,6 +117,7 @@ int eg_learn(struct __sk_buff *skb)
 	lesson->result = s->harvest.shortage ? EG_REASON_DNS_SHORTAGE :
 			 s->harvest.private  ? EG_REASON_DNS_PRIVATE :
 					       EG_REASON_NONE;
+	lesson->granted = s->harvest.granted;
 	eg_scratch_release(s);
 	return 0;
 }

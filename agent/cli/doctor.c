@@ -292,8 +292,8 @@ static void check_admin(struct eg_doctor *doctor, const json_t *app)
 	if (problem)
 		eg_doctor_warn(doctor, "netns",
 			       "Take CAP_NET_ADMIN from it, or give it a network namespace of its own whose only uplink is a "
-			       "veth to the host",
-			       "app %s can rewrite its packets after they were judged: %s", name, problem);
+			       "veth to the host, and a policy without names",
+			       "app %s can get round its policy: %s", name, problem);
 	else if (guards && guards[0])
 		eg_doctor_ok(doctor, "netns", "app %s administers its network namespace, and is judged again on %s", name,
 			     guards);

@@ -82,6 +82,8 @@ struct eg_applied {
 	struct eg_addr *resolvers; /* in force */
 	size_t resolver_count;
 	bool resolvers_of_host;
+	char **prefetch; /* names to be looked up ahead */
+	size_t prefetch_count;
 
 	uint32_t uid; /* ruleset */
 	struct eg_tables *tables; /* NULL once the policy was replaced */
@@ -123,6 +125,7 @@ struct eg_root;
 struct eg_reaper;
 struct eg_nsadmin;
 struct eg_guards;
+struct eg_prefetch;
 struct eg_polidir;
 struct eg_usage;
 struct eg_expired;
@@ -159,6 +162,7 @@ struct eg_agent {
 	struct eg_reaper *reaper;
 	struct eg_nsadmin *nsadmin;
 	struct eg_guards *guards; /* nsadmin's */
+	struct eg_prefetch *prefetch;
 	struct eg_usage *usage;
 	struct eg_expired *expired;
 	struct eg_api *api;
@@ -423,6 +427,27 @@ int eg_nsadmin_start(struct eg_agent *agent, struct eg_nsadmin **ret);
 void eg_nsadmin_stop(struct eg_nsadmin *ns);
 /* Guards or refuses the app as it is now, before this returns. NULL is fine. */
 void eg_nsadmin_look_at(struct eg_nsadmin *ns, const char *app);
+
+/* ---- prefetch.c: names of rules with `prefetch`, on a thread of its own ------------------------- */
+
+int eg_prefetch_start(struct eg_agent *agent, struct eg_prefetch **ret);
+void eg_prefetch_stop(struct eg_prefetch *prefetch);
+/* Some policy is another one now. Never waits. NULL is fine. */
+void eg_prefetch_changed(struct eg_prefetch *prefetch);
+
+struct eg_prefetch_stats {
+	size_t names; /* to be looked up; the same name of several apps counts once */
+	size_t failing; /* of which the last look-up failed */
+	uint64_t lookups; /* ended, of a name's IPv4 and IPv6 addresses each */
+	uint64_t failures;
+	uint64_t granted; /* addresses that apps did not have yet */
+	uint64_t restarts; /* of the helper */
+	int helper_pid; /* 0: none runs */
+	char last_error[400]; /* "": there was none */
+	uint64_t last_error_utc_ns;
+};
+/* NULL is fine: all zero. */
+void eg_prefetch_stats(struct eg_prefetch *prefetch, struct eg_prefetch_stats *ret);
 
 /* ---- usage.c: caps across a reboot ------------------------------------------------------------ */
 

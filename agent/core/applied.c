@@ -81,6 +81,32 @@ static int copy_resolvers(struct eg_applied *applied, const struct eg_compiled *
 	return 0;
 }
 
+/* The exact names of rules that want them looked up ahead. */
+static int copy_prefetch(struct eg_applied *applied, const struct eg_policy *policy)
+{
+	size_t room = 0;
+
+	for (size_t i = 0; i < policy->rule_count; i++)
+		room += policy->rules[i].prefetch ? policy->rules[i].name_count : 0;
+	if (!room)
+		return 0;
+	applied->prefetch = calloc(room, sizeof(*applied->prefetch));
+	if (!applied->prefetch)
+		return -1;
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		const struct eg_policy_rule *rule = &policy->rules[i];
+
+		for (size_t j = 0; rule->prefetch && j < rule->name_count; j++) {
+			if (strncmp(rule->names[j], "*.", 2) == 0)
+				continue;
+			if (copy(&applied->prefetch[applied->prefetch_count], rule->names[j]))
+				return -1;
+			applied->prefetch_count++;
+		}
+	}
+	return 0;
+}
+
 static int copy_texts(struct eg_applied *applied, const struct eg_policy *policy, const struct eg_provenance *from)
 {
 	char hex[17];
@@ -112,7 +138,7 @@ struct eg_applied *eg_applied_new(const struct eg_policy *policy, const struct e
 	applied->allow_netns_admin = policy->allow_netns_admin;
 	memcpy(applied->hash, policy->hash, sizeof(applied->hash));
 	if (copy_texts(applied, policy, from) || copy_rules(applied, policy) || copy_cgroups(applied, policy) ||
-	    copy_meters(applied, policy, compiled) || copy_resolvers(applied, compiled)) {
+	    copy_meters(applied, policy, compiled) || copy_resolvers(applied, compiled) || copy_prefetch(applied, policy)) {
 		eg_applied_free(applied);
 		return NULL;
 	}
@@ -138,6 +164,9 @@ void eg_applied_free(struct eg_applied *applied)
 		free(applied->cgroups[i]);
 	for (size_t i = 0; i < applied->meter_count; i++)
 		free(applied->meters[i].scope);
+	for (size_t i = 0; i < applied->prefetch_count; i++)
+		free(applied->prefetch[i]);
+	free(applied->prefetch);
 	free(applied->rule_ids);
 	free(applied->cgroups);
 	free(applied->meters);

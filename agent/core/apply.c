@@ -172,6 +172,7 @@ static void publish(struct eg_agent *agent, struct eg_entry *entry, struct eg_ap
 	eg_applied_free(oldest);
 	if (entry->before)
 		eg_tables_discard(agent, EG_TAKE_PTR(entry->before->tables));
+	eg_prefetch_changed(agent->prefetch);
 }
 
 static void switch_over(struct eg_agent *agent, struct eg_entry *entry, struct eg_applied *applied)
@@ -311,4 +312,5 @@ void eg_apply_mark_deleted(struct eg_agent *agent, struct eg_entry *entry)
 	pthread_mutex_lock(&agent->lock);
 	entry->deleted = true;
 	pthread_mutex_unlock(&agent->lock);
+	eg_prefetch_changed(agent->prefetch);
 }

@@ -78,9 +78,10 @@ int eg_config_new(struct eg_config **ret)
 	config->state_dir = strdup("/var/lib/egret");
 	config->log_dir = strdup("/var/log/egret");
 	config->resolv_conf = strdup("/etc/resolv.conf");
+	config->helper_user = strdup("nobody");
 	config->host_labels = json_object();
 	if (!config->host || !config->policy_dir || !config->socket || !config->bpffs || !config->state_dir ||
-	    !config->log_dir || !config->resolv_conf || !config->host_labels)
+	    !config->log_dir || !config->resolv_conf || !config->helper_user || !config->host_labels)
 		return -ENOMEM;
 	if (eg_config_append_root(config, "microapps.slice"))
 		return -ENOMEM;
@@ -101,6 +102,7 @@ void eg_config_free(struct eg_config *config)
 	free(config->state_dir);
 	free(config->log_dir);
 	free(config->resolv_conf);
+	free(config->helper_user);
 	free(config->metrics_listen);
 	free(config->metrics_token_file);
 	free(config->group_admin);

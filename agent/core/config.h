@@ -40,6 +40,7 @@ struct eg_config {
 	char *state_dir;
 	char *log_dir;
 	char *resolv_conf; /* where the host's resolvers are */
+	char *helper_user; /* whom the look-up helper runs as */
 
 	struct eg_config_root *roots; /* at least one */
 	size_t root_count;

@@ -214,6 +214,7 @@ static const struct eg_config_key root_keys[] = {
 	{"state_dir", eg_config_read_text, FIELD(state_dir), 0, PATH_MAX - 1},
 	{"log_dir", eg_config_read_text, FIELD(log_dir), 0, PATH_MAX - 1},
 	{"resolv_conf", eg_config_read_text, FIELD(resolv_conf), 0, PATH_MAX - 1},
+	{"helper_user", eg_config_read_text, FIELD(helper_user), 0, 255},
 	{"max_apps", eg_config_read_u32, FIELD(max_apps), 1, 100000},
 	{"max_rules", eg_config_read_u32, FIELD(max_rules), 1, 4000000},
 	{"max_names", eg_config_read_u32, FIELD(max_names), 1, 1000000},

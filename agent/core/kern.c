@@ -481,24 +481,6 @@ int eg_kern_counters(const struct eg_kern *kern, uint32_t slot, struct eg_counte
 	return 0;
 }
 
-int eg_kern_explain(struct eg_kern *kern, struct eg_question *question)
-{
-	struct {
-		unsigned char ethernet[14];
-		struct eg_question question;
-	} __attribute__((packed)) frame = {.question = *question}, answer;
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = &frame, .data_size_in = sizeof(frame), .data_out = &answer,
-		    .data_size_out = sizeof(answer));
-
-	frame.ethernet[12] = 0x08; /* IPv4: the kernel insists on a protocol it knows */
-	if (bpf_prog_test_run_opts(bpf_program__fd(kern->skel->progs.eg_explain), &run))
-		return -errno;
-	if (run.retval)
-		return -EIO;
-	*question = answer.question;
-	return 0;
-}
-
 void eg_kern_quiesce(void)
 {
 	/* MEMBARRIER_CMD_GLOBAL waits for an RCU grace period: membarrier(2), kernel/sched/membarrier.c */

@@ -115,6 +115,12 @@ int eg_kern_counters(const struct eg_kern *kern, uint32_t slot, struct eg_counte
 /* Asks the loaded program; fills the out fields of *question. 0 or -errno. */
 int eg_kern_explain(struct eg_kern *kern, struct eg_question *question);
 
+/*
+ * Grants an address as an answer to the app's own question would; fills the out fields of *lesson. 0;
+ * -EIO: the slot is another app's by now, or the kernel side had no room to work in; -errno.
+ */
+int eg_kern_learn(struct eg_kern *kern, struct eg_lesson *lesson);
+
 /* Returns when every program that ran at the call has ended (an RCU grace period). */
 void eg_kern_quiesce(void);
 

@@ -11,6 +11,7 @@
 #include "agent_run.h"
 #include "cgroupfs.h"
 #include "kern.h"
+#include "lookup.h"
 #include "options.h"
 #include "rootkeeper.h"
 
@@ -126,6 +127,7 @@ int main(int argc, char **argv)
 	int status = 0;
 
 	eg_rootkeeper_main(argc, argv);
+	eg_lookup_main(argc, argv);
 	if (eg_options_parse(argc, argv, &options, &err) < 0)
 		return fail(&err);
 	reloads.argc = argc;

@@ -9,6 +9,10 @@
  * everything (`netns_admin`), unless its policy says allow_netns_admin; when the last such process
  * is gone, or the guard is there, the refusal ends.
  *
+ * No guard helps where the policy has names. The administrator can forge the answer to the app's own
+ * question inside the namespace (a DNAT, a packet from a tap), which the packet hook takes for the
+ * resolver's; and the guard trusts the grants that came of it. So such an app is refused as well.
+ *
  * A thread of its own looks at the apps in turn, at most PROCS_AT_ONCE processes a second, so
  * that ten thousand apps cost no more than a few. That is a look, not a hook: a process that
  * becomes administrator is refused within a second on a host with a few hundred processes in
@@ -46,6 +50,7 @@ struct subject {
 	uint64_t *ids;
 	size_t count;
 	bool may; /* the policy says allow_netns_admin */
+	bool names; /* the policy has names */
 	bool admin; /* it had an administrator at the last look */
 };
 
@@ -120,7 +125,15 @@ static ssize_t find_uncovered(const struct eg_nsadmin *ns, const struct sight *s
 	return -1;
 }
 
-static void find_admins(const struct eg_nsadmin *ns, struct sight *sight)
+static void refuse_names(struct sight *sight, pid_t pid)
+{
+	sight->refused = true;
+	snprintf(sight->cause, sizeof(sight->cause),
+		 "process %d administers its network namespace, where it can forge answers to DNS questions, so the names in "
+		 "the policy can't be trusted", (int)pid);
+}
+
+static void find_admins(const struct eg_nsadmin *ns, bool names, struct sight *sight)
 {
 	for (size_t i = 0; i < sight->pid_count && !sight->refused; i++) {
 		bool admin = false;
@@ -130,6 +143,8 @@ static void find_admins(const struct eg_nsadmin *ns, struct sight *sight)
 			continue;
 		sight->admin = true;
 		bare = find_uncovered(ns, sight, sight->pids[i]);
+		if (bare < 0 && names)
+			refuse_names(sight, sight->pids[i]);
 		if (bare < 0)
 			continue;
 		sight->refused = true;
@@ -145,6 +160,7 @@ static bool take_subject(struct eg_agent *agent, const struct eg_entry *entry, s
 	memcpy(ret->name, entry->name, sizeof(ret->name));
 	ret->admin = entry->netns_admin;
 	ret->may = entry->now && entry->now->allow_netns_admin;
+	ret->names = eg_entry_names(agent, entry);
 	return eg_tags_ids(agent, entry->slot, true, &ret->ids, &ret->count) == 0;
 }
 
@@ -208,7 +224,7 @@ static size_t judge(struct eg_nsadmin *ns, struct subject *subject)
 		add_processes(agent, subject->ids[i], &sight);
 	free(EG_TAKE_PTR(subject->ids));
 	cover(ns, subject, &sight);
-	find_admins(ns, &sight);
+	find_admins(ns, subject->names, &sight);
 	changed = set_refused(agent, subject, &sight);
 	eg_guards_release(agent->guards, &owner);
 	pthread_mutex_unlock(&ns->work);
@@ -217,7 +233,7 @@ static size_t judge(struct eg_nsadmin *ns, struct subject *subject)
 			       sight.cause);
 		eg_cut_app(agent, subject->name, false, &done);
 	} else if (changed) {
-		eg_log_notice("app %s: no process administers a network namespace without a guard any more", subject->name);
+		eg_log_notice("app %s: no process of it is refused for administering a network namespace any more", subject->name);
 	}
 	return sight.pid_count;
 }

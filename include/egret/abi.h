@@ -627,7 +627,7 @@ struct eg_lesson {
 	__u32 result; /* out: enum eg_reason */
 	__u64 name_hash; /* in: FNV-1a of the name, forwards */
 	char name[EG_NAME_SIZE]; /* in: as in eg_name_key.text */
-	__u32 pad;
+	__u32 granted; /* out: 1: the name did not have the address yet */
 };
 
 #define EG_ABI_ASSERT(c) _Static_assert(c, #c)

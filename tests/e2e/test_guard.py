@@ -9,7 +9,8 @@ import struct
 import pytest
 
 from harness import (
-    ALLOWED, ALLOWED6, APP, APP6, DENIED, DENIED6, Host, cgroup, eventually, holds, in_seconds, policy, rule, source,
+    ALLOWED, ALLOWED6, APP, APP6, DENIED, DENIED6, OTHER, Host, cgroup, eventually, holds, in_seconds, policy, rule,
+    source,
 )
 from harness.net import batch, run
 
@@ -466,3 +467,48 @@ def test_the_policy_may_allow_it_without_a_guard(host, agent):
     assert app.ask("c") == "ping"
     eventually(lambda: "mv0" in agent.app("admin").get("netns_problem", ""))
     assert agent.count("admin", "netns_admin") == 0
+
+
+# ---- Names --------------------------------------------------------------------------------------------------------------
+
+
+NAMED = [*TO_ALLOWED, rule("api.example", 443, private=["10.77.1.0/24"])]
+RESOLVER = {"resolvers": [OTHER]}
+
+
+def test_names_are_not_for_an_administrator(host, agent):
+    """Guarded or not: it forges the answers inside its namespace. Without names it is let again."""
+    host.serve([ALLOWED], 443)
+    app = start_admin(host)
+    app.connect("before", ALLOWED, 443)
+    agent.put(policy("admin", NAMED, dns=RESOLVER, cgroups=host.glob_of("admin")))
+    refused(agent, app, "administers", "forge", "names")
+    assert agent.app("admin")["guards"] == ["app0"]
+    assert app.end("before") == "ECONNABORTED"
+    status, shown, _ = agent.cli("doctor")
+    assert "forge answers to DNS questions" in shown, shown
+    agent.put(policy("admin", TO_ALLOWED, cgroups=host.glob_of("admin")))
+    eventually(lambda: "netns_problem" not in agent.app("admin"), what="the end of the refusal")
+    agent.event(type="alert", app="admin", action="netns_admin_end")
+    app.connect("after", ALLOWED, 443)
+    assert app.ask("after") == "ping"
+
+
+def test_names_and_an_administrator_by_policy(host, agent):
+    host.serve([ALLOWED], 443)
+    app = start_admin(host, egress=NAMED[2:], guarded=False, dns=RESOLVER, allow_netns_admin=True)
+    eventually(lambda: "forge" in agent.app("admin").get("netns_problem", ""))
+    app.connect("c", ALLOWED, 443)
+    assert app.ask("c") == "ping"
+    assert agent.count("admin", "netns_admin") == 0
+    assert agent.app("admin")["guards"] == ["app0"]
+
+
+def test_names_without_an_administrator(host, agent):
+    """A namespace of its own is no reason."""
+    host.serve([ALLOWED], 443)
+    app = host.app(policy("plain", NAMED, dns=RESOLVER))
+    eventually(lambda: agent.app("plain")["guards"] == ["app0"])
+    holds(lambda: "netns_problem" not in agent.app("plain"), 2, "nobody administers it")
+    app.connect("c", ALLOWED, 443)
+    assert app.ask("c") == "ping"

@@ -143,7 +143,7 @@ static void test_namespaces(void **state)
 	static const struct case_ cases[] = {
 		{NULL, "netns", "ok", "app a2 administers its network namespace, and is judged again on v1, v2"},
 		{NULL, "netns", "ok", "app a3 administers a network namespace that nothing leads out of"},
-		{NULL, "netns", "warn", "app a4 can rewrite its packets after they were judged: process 7 has mv0"},
+		{NULL, "netns", "warn", "app a4 can get round its policy: process 7 has mv0"},
 	};
 	EG_JSON json_t *findings = json_array();
 	struct eg_doctor doctor = {.findings = findings};
