@@ -13,6 +13,10 @@
  * hello that is written in drips passes late, and one whose server name lies behind its first
  * packet never does.
  *
+ * First data that can't become right is the end of its connection: the flow keeps the reason
+ * (packet.bpf.c), so that neither the same bytes, sent again, nor any others pass. The agent resets
+ * the socket when it is told.
+ *
  * What was looked at stays with the socket: a policy that demands more of a live connection
  * finds there what it named.
  */
@@ -24,6 +28,50 @@
 #include "http.h"
 #include "tls.h"
 #include "verdict.h"
+
+/* Of a connection's first data: for good, but for HELLO_HELD. */
+static __always_inline bool eg_reason_is_first(__u8 reason)
+{
+	return reason >= EG_REASON_HELLO_MISSING && reason <= EG_REASON_SNI_DENIED;
+}
+
+/*
+ * A packet of the socket's flow is refused, or audited, for what the connection's first data is:
+ * counts and tells it, with the names. way: EG_FIRST_TOLD().
+ */
+#define EG_FIRST_TOLD(reason, audited) ((__u32)(reason) | (__u32)(audited) << 8)
+
+EG_GLOBAL int eg_tell_first(struct __sk_buff *skb, const struct eg_view *view, __u32 way, __u32 dir)
+{
+	struct eg_denial d = {.reason = (__u8)way, .hook = EG_HOOK_PACKET, .dir = (__u8)dir, .audited = way >> 8 & 1};
+	struct bpf_sock *sk = eg_full_sock(skb);
+	struct eg_event_named *event;
+	const struct eg_sock_names *named;
+	enum eg_loss_cause cause;
+	struct eg_sock *sock;
+
+	sock = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
+	if (!sock || !view)
+		return 0;
+	d.rule = sock->flow.rule;
+	d.uid = sock->flow.uid;
+	eg_tell_denial(&sock->who, view, &d, true);
+	event = eg_event_begin_named(&sock->who, false, dir == EG_DIR_INGRESS ? EG_BUDGET_NOISE : EG_BUDGET_OWN, &cause);
+	if (!event) {
+		eg_denial_lost(&sock->who, view, &d, cause);
+		return 0;
+	}
+	eg_denial_describe(&event->e, view, &d);
+	event->e.type = EG_EVENT_DENY;
+	event->e.used = bpf_get_socket_cookie(skb);
+	named = eg_names_of(sk, &sock->flow);
+	if (named && sock->flow.flags & EG_FLOW_NAMED)
+		__builtin_memcpy(event->name, named->name, sizeof(event->name));
+	if (named && sock->flow.flags & EG_FLOW_SNI)
+		__builtin_memcpy(event->sni, named->sni, sizeof(named->sni));
+	bpf_ringbuf_submit(event, 0);
+	return 0;
+}
 
 /* Whether a rule allows the name in s->key for the flow's service. */
 static __always_inline bool eg_first_allowed(struct eg_scratch *s, const struct eg_flow *flow, __u32 uid)
@@ -80,20 +128,23 @@ static __always_inline __u8 eg_first_read(struct __sk_buff *skb, struct eg_scrat
 					  const struct eg_view *view, struct eg_sock_names *named, __u32 uid)
 {
 	bool connect = flow->flags & EG_FLOW_CONNECT;
+	__u8 reason;
 	int hello;
 
 	if (!eg_first_load(skb, view, &s->msg))
 		return EG_REASON_INTERNAL;
 	hello = connect ? eg_http_connect(s) : eg_tls_hello(s);
 	if (hello != EG_HELLO_OK) {
-		/* without a demand, one look is enough; with one, the held packet comes again */
-		if (hello != EG_HELLO_HELD || !(flow->flags & EG_FLOW_VERIFY))
+		if (!(flow->flags & EG_FLOW_VERIFY)) /* one look is enough */
 			flow->flags &= (__u16)~EG_FLOW_LOOK;
 		return eg_first_missing(flow, hello);
 	}
 	__builtin_memcpy(named->sni, s->key.text, sizeof(named->sni));
-	flow->flags = (flow->flags & (__u16)~EG_FLOW_LOOK) | EG_FLOW_SNI;
-	return eg_first_judge(s, flow, uid);
+	flow->flags |= EG_FLOW_SNI;
+	reason = eg_first_judge(s, flow, uid);
+	if (reason == EG_REASON_NONE)
+		flow->flags &= (__u16)~EG_FLOW_LOOK;
+	return reason;
 }
 
 /*

@@ -572,7 +572,7 @@ struct eg_event {
 	__u64 start_boot_ns;
 	struct eg_volume seen; /* of the flow so far; DENY: bytes of the packet, as sent or received */
 	__u64 limit; /* CAP: bytes, RATE: ns for 2^16 bytes, NEW_FLOWS: ns for one flow */
-	__u64 used; /* CAP: bytes */
+	__u64 used; /* CAP: bytes; DENY for a connection's first data: the socket's cookie */
 	__u64 window_ns; /* CAP: length of the window */
 	__u64 window_end_utc_ns; /* CAP */
 	__u32 rtt_us; /* TCP smoothed, 0 unknown */
