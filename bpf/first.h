@@ -11,7 +11,8 @@
  * A hello that is not whole in its packet is dropped as well, which TCP takes for a loss: it
  * sends again, with what was written meanwhile in the same packet, up to one segment. So a
  * hello that is written in drips passes late, and one whose server name lies behind its first
- * packet never does.
+ * packet never does: a whole segment or more that comes again EG_HELD_AGAIN times as it was
+ * will not grow, and is refused for good.
  *
  * First data that can't become right is the end of its connection: the flow keeps the reason
  * (packet.bpf.c), so that neither the same bytes, sent again, nor any others pass. The agent resets
@@ -123,9 +124,29 @@ static __always_inline bool eg_first_is_tls(struct __sk_buff *skb, const struct 
 	return !bpf_skb_load_bytes(skb, view->payload, record, sizeof(record)) && record[0] == 22 && record[1] == 3;
 }
 
+#define EG_HELD_AGAIN 3
+
+/* What is held back is at least a segment, and TCP has sent no more than it did the last times. */
+static __always_inline bool eg_first_is_stuck(struct __sk_buff *skb, struct bpf_sock *sk,
+					      struct eg_sock_names *named, const struct eg_view *view)
+{
+	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
+	__u32 len = skb->len - view->payload;
+
+	if (!tcp || len < tcp->mss_cache || len > 0xffff)
+		return false;
+	if (named->held_len != len) {
+		named->held_len = (__u16)len;
+		named->held_again = 0;
+		return false;
+	}
+	return ++named->held_again >= EG_HELD_AGAIN;
+}
+
 /* Reads the packet's data, which is the connection's first. */
-static __always_inline __u8 eg_first_read(struct __sk_buff *skb, struct eg_scratch *s, struct eg_flow *flow,
-					  const struct eg_view *view, struct eg_sock_names *named, __u32 uid)
+static __always_inline __u8 eg_first_read(struct __sk_buff *skb, struct bpf_sock *sk, struct eg_scratch *s,
+					  struct eg_flow *flow, const struct eg_view *view,
+					  struct eg_sock_names *named, __u32 uid)
 {
 	bool connect = flow->flags & EG_FLOW_CONNECT;
 	__u8 reason;
@@ -134,6 +155,8 @@ static __always_inline __u8 eg_first_read(struct __sk_buff *skb, struct eg_scrat
 	if (!eg_first_load(skb, view, &s->msg))
 		return EG_REASON_INTERNAL;
 	hello = connect ? eg_http_connect(s) : eg_tls_hello(s);
+	if (hello == EG_HELLO_HELD && eg_first_is_stuck(skb, sk, named, view))
+		hello = EG_HELLO_NOT;
 	if (hello != EG_HELLO_OK) {
 		if (!(flow->flags & EG_FLOW_VERIFY)) /* one look is enough */
 			flow->flags &= (__u16)~EG_FLOW_LOOK;
@@ -168,9 +191,11 @@ static __always_inline __u8 eg_first_look(struct __sk_buff *skb, struct bpf_sock
 	if (!named->data_known) {
 		named->data_seq = seq;
 		named->data_known = 1;
+		named->held_len = 0;
+		named->held_again = 0;
 	}
 	if (seq == named->data_seq)
-		return eg_first_read(skb, s, flow, view, named, uid);
+		return eg_first_read(skb, sk, s, flow, view, named, uid);
 	return demanded ? EG_REASON_HELLO_HELD : EG_REASON_NONE;
 }
 

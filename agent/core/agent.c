@@ -387,10 +387,10 @@ void eg_agent_stop(struct eg_agent *agent)
 	eg_nsadmin_stop(agent->nsadmin);
 	eg_guards_free(agent->guards);
 	eg_reaper_stop(agent->reaper);
-	eg_resets_stop(EG_TAKE_PTR(agent->resets));
 	if (agent->kern && agent->garbage)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));
+	eg_resets_stop(agent->resets); /* which events are shown to until then */
 	eg_usage_stop(agent->usage);
 	eg_expired_free(agent->expired);
 	eg_cgwatch_free(agent->cgwatch);

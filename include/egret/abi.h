@@ -468,7 +468,9 @@ struct eg_peer_key {
 /* Value of map `sock_names` (sk_storage): of the flow kept with the socket. */
 struct eg_sock_names { /* writer: kernel */
 	__u32 data_seq; /* TCP: sequence number of the first byte of data */
-	__u32 data_known; /* 1: data_seq is valid */
+	__u8 data_known; /* 1: data_seq is valid */
+	__u8 held_again; /* how often the same was held back */
+	__u16 held_len; /* bytes of data that were held back last */
 	char name[EG_NAME_SIZE]; /* as in eg_name_key.text: what the address was granted for; "": nothing */
 	char sni[EG_NAME_SIZE]; /* the same, of the ClientHello or the CONNECT */
 };
