@@ -177,6 +177,37 @@ static __always_inline bool eg_reason_is_told(__u8 reason, __u16 rule)
 	       reason != EG_REASON_DNS_RATE;
 }
 
+/* As eg_refuse. What stands against a connection's first data is told with what it named. */
+static __always_inline int eg_refuse_flow(struct __sk_buff *skb, const struct eg_case *c, const struct eg_flow *flow,
+					  const struct eg_view *view, __u8 reason, __u32 dir, bool quiet)
+{
+	if (!eg_reason_is_first(reason))
+		return eg_refuse(&c->sock->who, view, reason, flow->rule, flow->uid, dir, quiet);
+	eg_tell_first(skb, view, EG_FIRST_TOLD(reason, 0), dir);
+	return EG_DROP;
+}
+
+static __always_inline void eg_audit_flow(struct __sk_buff *skb, const struct eg_case *c, const struct eg_flow *flow,
+					  const struct eg_view *view, __u8 reason, __u32 dir, bool quiet)
+{
+	if (eg_reason_is_first(reason))
+		eg_tell_first(skb, view, EG_FIRST_TOLD(reason, 1), dir);
+	else
+		eg_audit(&c->sock->who, view, reason, flow->rule, flow->uid, dir, quiet);
+}
+
+/*
+ * Looking at the first data said no: that stays with the flow. Data that is held back comes again,
+ * but what audit lets through does not.
+ */
+static __always_inline void eg_keep_first(struct eg_flow *flow, __u8 reason, bool relaxed)
+{
+	if (!eg_reason_is_first(reason) || (reason == EG_REASON_HELLO_HELD && !relaxed))
+		return;
+	flow->reason = reason == EG_REASON_HELLO_HELD ? EG_REASON_HELLO_MISSING : reason;
+	flow->flags = (flow->flags & (__u16)~EG_FLOW_LOOK) | (relaxed ? EG_FLOW_AUDITED : 0);
+}
+
 /* A packet whose flow's verdict is known and in force. */
 static __always_inline int eg_packet_cached(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
 					    const struct eg_view *view, __u32 dir)
@@ -186,10 +217,10 @@ static __always_inline int eg_packet_cached(struct __sk_buff *skb, const struct 
 
 	if (flow->reason != EG_REASON_NONE) {
 		if (!relaxed)
-			return eg_refuse(&c->sock->who, view, flow->reason, flow->rule, flow->uid, dir, false);
+			return eg_refuse_flow(skb, c, flow, view, flow->reason, dir, false);
 		if (!(flow->flags & EG_FLOW_AUDITED)) {
 			flow->flags |= EG_FLOW_AUDITED;
-			eg_audit(&c->sock->who, view, flow->reason, flow->rule, flow->uid, dir, false);
+			eg_audit_flow(skb, c, flow, view, flow->reason, dir, false);
 		}
 	}
 	if (flow->flags & EG_FLOW_LOOK || !(c->looked & EG_LOOKED_NOT)) {
@@ -201,9 +232,10 @@ static __always_inline int eg_packet_cached(struct __sk_buff *skb, const struct 
 		if (reason != EG_REASON_NONE) {
 			bool told = eg_reason_is_told(reason, flow->rule);
 
+			eg_keep_first(flow, reason, relaxed);
 			if (!relaxed || reason == EG_REASON_DNS_SHORTAGE || reason == EG_REASON_DNS_UNASKED)
-				return eg_refuse(&c->sock->who, view, reason, flow->rule, flow->uid, dir, told);
-			eg_audit(&c->sock->who, view, reason, flow->rule, flow->uid, dir, told);
+				return eg_refuse_flow(skb, c, flow, view, reason, dir, told);
+			eg_audit_flow(skb, c, flow, view, reason, dir, told);
 		}
 	}
 	return eg_pass(skb, c, flow, view, dir, meters, relaxed);
@@ -289,6 +321,8 @@ static __always_inline int eg_packet_rejudged(struct __sk_buff *skb, const struc
 	eg_flow_judged(flow, &verdict);
 	if (flow->flags & EG_FLOW_VERIFY && !(flow->flags & EG_FLOW_LOOK) && verdict.reason == EG_REASON_NONE)
 		flow->reason = (__u8)eg_first_again(skb, flow, c->ruleset->uid);
+	if (flow->reason == EG_REASON_HELLO_HELD) /* no room to look just now: judged again with the next packet */
+		verdict.uid = 0;
 	eg_flow_publish(flow, &verdict);
 	return eg_packet_cached(skb, c, flow, view, dir);
 }

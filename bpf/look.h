@@ -34,6 +34,13 @@ static __always_inline const struct eg_ruleset *eg_look_ruleset(const struct eg_
 	return ruleset && ruleset->uid == word >> 32 ? ruleset : NULL;
 }
 
+static __always_inline __u8 eg_look_shortage(const struct eg_sock *sock, const struct eg_view *view)
+{
+	if (view->proto != IPPROTO_TCP || sock->flow.rule == EG_RULE_DNS)
+		return EG_REASON_DNS_SHORTAGE;
+	return sock->flow.flags & EG_FLOW_VERIFY ? EG_REASON_HELLO_HELD : EG_REASON_NONE;
+}
+
 /* Data that leaves. Returns EG_LOOKED(). */
 EG_GLOBAL int eg_look_out(struct __sk_buff *skb)
 {
@@ -55,7 +62,7 @@ EG_GLOBAL int eg_look_out(struct __sk_buff *skb)
 		return EG_LOOKED(EG_REASON_NONE, 0);
 	s = eg_scratch_claim();
 	if (!s)
-		return EG_LOOKED(EG_REASON_DNS_SHORTAGE, 0);
+		return EG_LOOKED(eg_look_shortage(sock, &view), 0);
 	if (view.proto == IPPROTO_TCP && sock->flow.rule != EG_RULE_DNS)
 		reason = eg_first_look(skb, sk, s, &sock->flow, &view, ruleset->uid);
 	else

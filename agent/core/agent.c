@@ -227,6 +227,8 @@ static int start_events(struct eg_agent *agent, struct eg_error *err)
 	int r = eg_reaper_start(agent, &agent->reaper);
 
 	if (!r)
+		r = eg_resets_start(agent, &agent->resets);
+	if (!r)
 		r = eg_agent_start_events(agent);
 	return r < 0 ? eg_error_set(err, 500, "no_events", "the event log can't be started: %s", strerror(-r)) : 0;
 }
@@ -391,6 +393,7 @@ void eg_agent_stop(struct eg_agent *agent)
 	if (agent->kern && agent->garbage)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));
+	eg_resets_stop(agent->resets); /* which events are shown to until then */
 	eg_usage_stop(agent->usage);
 	eg_expired_free(agent->expired);
 	eg_cgwatch_free(agent->cgwatch);

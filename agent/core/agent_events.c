@@ -65,6 +65,7 @@ static void observe(void *ctx, const struct eg_event *e)
 	struct eg_agent *agent = ctx;
 
 	eg_reaper_observe(agent->reaper, e);
+	eg_resets_observe(agent->resets, e);
 }
 
 int eg_agent_start_events(struct eg_agent *agent)

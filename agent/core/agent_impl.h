@@ -123,6 +123,7 @@ struct eg_policy_error {
 
 struct eg_root;
 struct eg_reaper;
+struct eg_resets;
 struct eg_nsadmin;
 struct eg_guards;
 struct eg_prefetch;
@@ -160,6 +161,7 @@ struct eg_agent {
 	struct eg_holds *holds;
 	struct eg_events *events; /* may be NULL while starting and stopping */
 	struct eg_reaper *reaper;
+	struct eg_resets *resets;
 	struct eg_nsadmin *nsadmin;
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_prefetch *prefetch;
@@ -420,6 +422,13 @@ void eg_reaper_observe(struct eg_reaper *reaper, const struct eg_event *e);
 void eg_reaper_check(struct eg_reaper *reaper);
 /* Sockets that tasks bring along into a cgroup that was just tagged are cut, now and a little later. NULL is fine. */
 void eg_reaper_look_later(struct eg_reaper *reaper, uint64_t cgroup_id);
+
+/* ---- resets.c: connections that end with their first data, on a thread of its own ------------- */
+
+int eg_resets_start(struct eg_agent *agent, struct eg_resets **ret);
+void eg_resets_stop(struct eg_resets *resets);
+/* Never waits. NULL is fine. */
+void eg_resets_observe(struct eg_resets *resets, const struct eg_event *e);
 
 /* ---- nsadmin.c: administrators of their own network namespace, on a thread of its own ----------- */
 

@@ -203,9 +203,14 @@ static void cut_namespace(struct cut *cut, int fd)
 	cut->result->namespaces++;
 }
 
+static bool is_done(const struct cut *cut)
+{
+	return cut->request->at_most && cut->result->sockets >= cut->request->at_most;
+}
+
 static void cut_new_namespaces(struct cut *cut)
 {
-	while (cut->namespaces_done < cut->namespaces.count)
+	while (cut->namespaces_done < cut->namespaces.count && !is_done(cut))
 		cut_namespace(cut, cut->namespaces.items[cut->namespaces_done++].fd);
 }
 
@@ -214,7 +219,7 @@ static void *work(void *arg)
 	struct cut *cut = arg;
 
 	cut_new_namespaces(cut);
-	for (size_t i = 0; i < cut->pid_count; i++) {
+	for (size_t i = 0; i < cut->pid_count && !is_done(cut); i++) {
 		int r = eg_netns_set_add_pid_sockets(&cut->namespaces, cut->pids[i]);
 
 		if (r != -ESRCH)

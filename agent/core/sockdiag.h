@@ -49,6 +49,7 @@ struct eg_cut_request {
 	const int *netns_fds; /* namespaces remembered from before; may be NULL */
 	size_t netns_count;
 	bool tcp_only;
+	size_t at_most; /* 0: all; else how many there can be: the search ends when so many were cut */
 	eg_sockdiag_filter_fn filter; /* NULL: all of them */
 	void *filter_ctx;
 };

@@ -468,7 +468,9 @@ struct eg_peer_key {
 /* Value of map `sock_names` (sk_storage): of the flow kept with the socket. */
 struct eg_sock_names { /* writer: kernel */
 	__u32 data_seq; /* TCP: sequence number of the first byte of data */
-	__u32 data_known; /* 1: data_seq is valid */
+	__u8 data_known; /* 1: data_seq is valid */
+	__u8 held_again; /* how often the same was held back */
+	__u16 held_len; /* bytes of data that were held back last */
 	char name[EG_NAME_SIZE]; /* as in eg_name_key.text: what the address was granted for; "": nothing */
 	char sni[EG_NAME_SIZE]; /* the same, of the ClientHello or the CONNECT */
 };
@@ -572,7 +574,7 @@ struct eg_event {
 	__u64 start_boot_ns;
 	struct eg_volume seen; /* of the flow so far; DENY: bytes of the packet, as sent or received */
 	__u64 limit; /* CAP: bytes, RATE: ns for 2^16 bytes, NEW_FLOWS: ns for one flow */
-	__u64 used; /* CAP: bytes */
+	__u64 used; /* CAP: bytes; DENY for a connection's first data: the socket's cookie */
 	__u64 window_ns; /* CAP: length of the window */
 	__u64 window_end_utc_ns; /* CAP */
 	__u32 rtt_us; /* TCP smoothed, 0 unknown */
