@@ -6,6 +6,7 @@ agent.py    Agent: egretd with directories of its own, its API, the egret comman
 process.py  Worker: the handle of a worker.py process
 threads.py  the worker's servers, floods and capture
 worker.py   runs inside an app's cgroup and namespace, or as a server, and does what it is told
+dns.py      DNS messages, and a server that answers from data and records what it was asked
 net.py      network namespaces and addresses
 cgroup.py   cgroups made and removed
 events.py   the NDJSON log
