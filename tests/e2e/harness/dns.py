@@ -102,11 +102,12 @@ def read_answer(message):
 
 
 class DnsServer:
-    """UDP and TCP on port 53 of each address."""
+    """UDP and TCP on port 53 of each address. `bytes` are those that came by TCP, of a query or not."""
 
     def __init__(self, addresses, zone, port=53):
         self.zone, self.port, self.addresses = zone, port, addresses
         self.asked, self.lock, self.turns = [], threading.Lock(), {}
+        self.socks, self.bytes = {}, 0
         for address in addresses:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             for kind, serve in ((socket.SOCK_DGRAM, self.datagrams), (socket.SOCK_STREAM, self.accept)):
@@ -117,6 +118,8 @@ class DnsServer:
                 sock.bind((address, port))
                 if kind == socket.SOCK_STREAM:
                     sock.listen(64)
+                else:
+                    self.socks[address] = sock
                 threading.Thread(target=serve, args=(sock,), daemon=True).start()
 
     # -- what it says
@@ -238,6 +241,7 @@ class DnsServer:
                     more = conn.recv(1 << 16)
                     if not more:
                         return
+                    self.bytes += len(more)
                     buffer += more
                     while len(buffer) >= 2 and len(buffer) >= 2 + struct.unpack_from("!H", buffer)[0]:
                         size = 2 + struct.unpack_from("!H", buffer)[0]

@@ -456,6 +456,13 @@ class Operations:
         with self.dns_server.lock:
             return list(self.dns_server.asked)
 
+    def dns_bytes(self):
+        return self.dns_server.bytes
+
+    def dns_say(self, server, data, address, port):
+        """Sends anything (in hex) from the server's own port."""
+        self.dns_server.socks[server].sendto(bytes.fromhex(data), (address, port))
+
     def dns_ask(self, server, asked, qtype="A", proto="udp", name=None, connected=False, timeout=5, port=53, **how):
         """Asks by a socket of its own, or the one of that name, which is made unless it is there."""
         sock, made = self.socks.get(name), not name or name not in self.socks
