@@ -7,6 +7,7 @@ process.py  Worker: the handle of a worker.py process
 threads.py  the worker's servers, floods and capture
 worker.py   runs inside an app's cgroup and namespace, or as a server, and does what it is told
 tls.py      a TLS server, a CONNECT proxy, a resolver; ClientHellos of any shape
+dns.py      DNS messages, and a server that answers from data and records what it was asked
 net.py      network namespaces and addresses
 cgroup.py   cgroups made and removed
 events.py   the NDJSON log

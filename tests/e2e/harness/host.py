@@ -150,12 +150,12 @@ class Host:
         """What a policy's `cgroups` must say so that host.app() finds it."""
         return [f"{self.root}/{app}.scope"]
 
-    def process(self, path, uid=None, caps=(), comm="testapp", netns=None):
+    def process(self, path, uid=None, caps=(), comm="testapp", netns=None, files=None):
         """An unprivileged process in a cgroup, in the app namespace."""
         cgroup.make(path)
         worker = Worker(
             cgroup=cgroup.full(path), netns=Network.path(netns or self.network.app),
-            uid=next(self.uids) if uid is None else uid, caps=caps, comm=comm,
+            uid=next(self.uids) if uid is None else uid, caps=caps, comm=comm, files=files,
         )
         self.workers.append(worker)
         return worker
@@ -201,6 +201,13 @@ class Host:
         for address in addresses:
             for proto in protos:
                 self.server.serve(proto, address, port, mode)
+
+    def file(self, name, text):
+        """A file that every user can read; its path."""
+        path = os.path.join(self.directory, name)
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+        return path
 
     def received(self, proto, address, port):
         """Bytes of payload that the server there has read."""

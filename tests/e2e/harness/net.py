@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network namespaces: an app's, joined to the servers' by a veth pair; no route leads off the machine."""
+import ipaddress
 import os
 import subprocess
 
@@ -8,6 +9,7 @@ ALLOWED, ALLOWED6 = "10.77.1.10", "fd77:1::10"
 OTHER, OTHER6 = "10.77.1.11", "fd77:1::11"
 DENIED, DENIED6 = "10.77.1.20", "fd77:1::20"
 SERVER_ADDRESSES = ("10.77.1.1", "fd77:1::1", ALLOWED, ALLOWED6, OTHER, OTHER6, DENIED, DENIED6)
+ROUTER, ROUTER6 = "10.77.1.1", "fd77:1::1"
 MTU = 1500
 
 
@@ -72,6 +74,13 @@ class Network:
         batch(namespace, [f"link add up0 mtu {MTU} type veth peer name {device} netns {self.server}"])
         batch(namespace, ["link set lo up", "link set up0 up", *address_lines("up0", [a for a, _ in addresses])])
         batch(self.server, [f"link set {device} up", *address_lines(device, [b for _, b in addresses])])
+
+    def public(self, *prefixes):
+        """Networks that count as public (for documentation, RFC 5737 and 3849): all of the server's own."""
+        for prefix in prefixes:
+            net = ipaddress.ip_network(prefix)
+            batch(self.server, [f"route add local {prefix} dev lo"])
+            batch(self.app, [f"route add {prefix} via {ROUTER6 if net.version == 6 else ROUTER}"])
 
     def sysctl(self, namespace, key, value):
         run("ip", "netns", "exec", namespace, "sh", "-c", f"echo '{value}' >/proc/sys/{key}")

@@ -16,11 +16,12 @@ SO_SNDBUFFORCE = 32
 class Worker:
     """worker.method(...) runs Operations.method of worker.py there. What fails there raises OSError here."""
 
-    def __init__(self, cgroup=None, netns=None, uid=None, caps=(), comm=None):
+    def __init__(self, cgroup=None, netns=None, uid=None, caps=(), comm=None, files=None):
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (mine, theirs):  # a whole tally is one message
             end.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER)
-        wanted = {"control": theirs.fileno(), "netns": netns, "uid": uid, "caps": list(caps), "comm": comm}
+        wanted = {"control": theirs.fileno(), "netns": netns, "uid": uid, "caps": list(caps), "comm": comm,
+                  "files": files}
         fds = [theirs.fileno()]
         procs = -1
         if cgroup:

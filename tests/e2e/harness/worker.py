@@ -2,7 +2,8 @@
 """A process that opens sockets as it is told: an app inside its cgroup and namespace, or a server.
 
 argv[1] is a JSON object: `control` (fd of a SOCK_SEQPACKET socket), and what to become first:
-`netns` (path), `procs` (fd of a cgroup's cgroup.procs), `uid`, `caps` (numbers to keep), `comm`.
+`netns` (path), `files` (what is to be seen at other paths, such as a resolv.conf), `procs` (fd of a
+cgroup's cgroup.procs), `uid`, `caps` (numbers to keep), `comm`.
 The cgroup is entered before any socket is made, as a launcher would before exec.
 
 One request is one message, {"op": name, "args": [...], "kw": {...}}; the answer is {"value": ...},
@@ -25,11 +26,13 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leaves it out
 
+import dns  # noqa: E402
 from threads import Flood, Listener, Wire, echo_packet, family_of, make, reset_on_close  # noqa: E402
 
 MESSAGE_MAX = 1 << 20
-SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
-CLONE_NEWNET = 0x40000000
+SO_ZEROCOPY, MSG_ZEROCOPY, IP_PKTINFO = 60, 0x4000000, 8
+CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NAME, PR_CAPBSET_DROP = 1, 8, 15, 24
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -61,11 +64,21 @@ def become_user(uid, caps):
     check(libc.capset(header, data), "capset")
 
 
+def see_files(files):
+    """In a mount namespace of its own: {path that is opened: path that is read}."""
+    check(libc.unshare(CLONE_NEWNS), "unshare")
+    check(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate")
+    for seen, real in files.items():
+        check(libc.mount(real.encode(), os.path.realpath(seen).encode(), None, MS_BIND, None), f"mount --bind {seen}")
+
+
 def become(wanted):
     if wanted.get("netns"):
         namespace = os.open(wanted["netns"], os.O_RDONLY | os.O_CLOEXEC)
         check(libc.setns(namespace, CLONE_NEWNET), "setns")
         os.close(namespace)
+    if wanted.get("files"):
+        see_files(wanted["files"])
     if wanted.get("uid") is not None:
         become_user(wanted["uid"], wanted.get("caps", []))
     if wanted.get("procs") is not None:  # opened by root, which is what the kernel asks for
@@ -83,6 +96,7 @@ class Operations:
     def __init__(self, control):
         self.control = control
         self.socks, self.listeners, self.floods, self.wire = {}, {}, {}, None
+        self.dns_server = None
 
     def pid(self):
         return os.getpid()
@@ -428,6 +442,96 @@ class Operations:
         if self.wire.incomplete():
             raise OSError(errno.EOVERFLOW, "the capture is not complete")
         return [[*key, *value] for key, value in list(self.wire.tally.items())]
+
+    # -- DNS
+
+    def dns_serve(self, addresses, zone, port=53):
+        self.dns_server = dns.DnsServer(addresses, zone, port)
+
+    def dns_zone(self, zone):
+        self.dns_server.zone = zone
+
+    def dns_asked(self):
+        """Every query that came, oldest first."""
+        with self.dns_server.lock:
+            return list(self.dns_server.asked)
+
+    def dns_bytes(self):
+        return self.dns_server.bytes
+
+    def dns_say(self, server, data, address, port):
+        """Sends anything (in hex) from the server's own port."""
+        self.dns_server.socks[server].sendto(bytes.fromhex(data), (address, port))
+
+    def dns_ask(self, server, asked, qtype="A", proto="udp", name=None, connected=False, timeout=5, port=53, **how):
+        """Asks by a socket of its own, or the one of that name, which is made unless it is there."""
+        sock, made = self.socks.get(name), not name or name not in self.socks
+        if made:
+            sock = make(server, proto)
+            if name:
+                self.socks[name] = sock
+            sock.settimeout(timeout)
+            if connected or proto == "tcp":
+                sock.connect((server, port))
+        try:
+            address = None if connected or proto == "tcp" else (server, port)
+            return dns.ask(sock, dns.query(asked, qtype, **how), proto, address, timeout)
+        finally:
+            if not name:
+                sock.close()
+
+    def dns_hear(self, name, proto="udp", timeout=5):
+        return dns.hear(self.socks[name], proto, timeout)
+
+    def put(self, name, data, address=None, port=53):
+        """Sends bytes (in hex)."""
+        sock, data = self.socks[name], bytes.fromhex(data)
+        sock.settimeout(5)
+        return sock.sendto(data, (address, port)) if address else sock.send(data)
+
+    def lookup(self, name, family="AF_UNSPEC"):
+        """getaddrinfo: {"addresses", "error" (EAI_*), "seconds"}."""
+        begun, addresses, error = time.monotonic(), [], None
+        try:
+            found = socket.getaddrinfo(name, 443, getattr(socket, family), socket.SOCK_STREAM)
+            addresses = sorted({each[4][0] for each in found})
+        except socket.gaierror as failure:
+            error = next(key for key in dir(socket) if key.startswith("EAI_") and getattr(socket, key) == failure.errno)
+        return {"addresses": addresses, "error": error, "seconds": time.monotonic() - begun}
+
+    def rounds(self, server, name, count, port, timeout=5):
+        """Resolve, send one datagram to each address, and have it echoed: a tally of what became of the rounds."""
+        tally, resolver = {}, make(server, "udp")
+        resolver.connect((server, 53))
+        for number in range(count):
+            try:
+                found = dns.ask(resolver, dns.query(name, "A", number & 0xFFFF), "udp", timeout=timeout)
+                for address in found["addresses"]:
+                    with make(address, "udp") as sock:
+                        sock.settimeout(timeout)
+                        sock.connect((address, port))
+                        sock.send(b"round")
+                        outcome = "ok" if sock.recv(16) == b"round" else "bad"
+            except OSError as error:
+                outcome = "ETIMEDOUT" if isinstance(error, TimeoutError) else errno.errorcode[error.errno]
+            tally[outcome] = tally.get(outcome, 0) + 1
+        resolver.close()
+        return tally
+
+    def reflect(self, port):
+        """Echoes datagrams to any address that is this namespace's, from that address."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        sock.bind(("0.0.0.0", port))
+
+        def step():
+            data, more, _, peer = sock.recvmsg(2048, 64)
+            info = next(body for level, kind, body in more if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO))
+            back = struct.pack("=I", 0) + info[4:8] + bytes(4)
+            sock.sendmsg([data], [(socket.IPPROTO_IP, IP_PKTINFO, back)], 0, peer)
+            return "ok"
+
+        self.floods[f"reflect {port}"] = Flood(step)
 
     # -- floods
 
