@@ -80,7 +80,8 @@ def refused(host, agent, server, app, reason, end=None, sni=None, name=NAME):
     event = agent.event(type="deny", app="web", reason=reason)
     assert (event["rule"], event["dst"], event["dst_port"], event["hook"]) == ("api", ALLOWED, 443, "packet")
     assert event.get("sni") == sni and event.get("name") == name and event["verdict"] == "deny"
-    assert agent.count("web", reason) == len(agent.log(type="deny", app="web", reason=reason, direction="egress")) >= 1
+    eventually(lambda: agent.count("web", reason) == len(agent.log(type="deny", app="web", reason=reason,
+                                                                   direction="egress")))
     assert server.received() == 0 and no_payload(host)
     gone = ended(agent, rule="api")
     assert gone.get("verified") is not True and gone.get("sni") == sni and gone.get("name") == name
@@ -283,10 +284,13 @@ def test_a_prefix_beside_it_defeats_it(host, agent, server, resolver):
 
 
 def cut(client):
-    """Whether more data ends the connection with an error."""
-    with pytest.raises(ConnectionAbortedError):
-        client.echo(b"more")
-    return True
+    """Whether more data ends the connection. (Python's ssl makes an end of the error, as it likes.)"""
+    try:
+        return client.echo(b"more") == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 # ---- A change of policy ------------------------------------------------------------------------------------
