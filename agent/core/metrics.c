@@ -158,6 +158,21 @@ static void print_names(FILE *out, const struct rows *rows)
 			rows->items[i].grants.evicted);
 }
 
+static void print_prefetch(struct eg_agent *agent, FILE *out)
+{
+	struct eg_prefetch_stats stats;
+
+	eg_prefetch_stats(agent->prefetch, &stats);
+	one(out, "egret_prefetch_names", "gauge", "Names that are looked up ahead.", stats.names);
+	one(out, "egret_prefetch_failing", "gauge", "Those whose last look-up failed.", stats.failing);
+	one(out, "egret_prefetch_lookups_total", "counter", "Look-ups of names ahead that ended.", stats.lookups);
+	one(out, "egret_prefetch_failures_total", "counter", "Those that failed.", stats.failures);
+	one(out, "egret_prefetch_granted_total", "counter", "Addresses granted by them that apps did not have yet.",
+	    stats.granted);
+	one(out, "egret_prefetch_restarts_total", "counter", "Starts of the look-up helper after its first.",
+	    stats.restarts);
+}
+
 static void print_states(struct eg_agent *agent, FILE *out)
 {
 	json_t *states = eg_states_json(agent), *value;
@@ -252,6 +267,7 @@ int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err)
 	print_events(agent, out);
 	print_apps(out, &rows);
 	print_names(out, &rows);
+	print_prefetch(agent, out);
 	free(rows.items);
 	if (fclose(out) || rows.failed) {
 		free(text);

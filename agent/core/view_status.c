@@ -231,6 +231,19 @@ static json_t *unknown_json(struct eg_agent *agent)
 	return json_pack("{s:I,s:I}", "denied", (json_int_t)denied, "audited", (json_int_t)audited);
 }
 
+static json_t *prefetch_json(struct eg_agent *agent)
+{
+	struct eg_prefetch_stats stats;
+
+	eg_prefetch_stats(agent->prefetch, &stats);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:o,s:o}", "names", (json_int_t)stats.names, "failing",
+			 (json_int_t)stats.failing, "lookups", (json_int_t)stats.lookups, "failures",
+			 (json_int_t)stats.failures, "granted", (json_int_t)stats.granted, "restarts",
+			 (json_int_t)stats.restarts, "helper_pid", stats.helper_pid, "last_error",
+			 stats.last_error[0] ? json_string(stats.last_error) : json_null(), "last_error_at",
+			 stats.last_error[0] ? eg_time_json(stats.last_error_utc_ns) : json_null());
+}
+
 static json_t *agent_json(const struct eg_agent *agent)
 {
 	return json_pack("{s:s,s:i,s:o,s:I}", "version", EG_VERSION, "pid", (int)getpid(), "started",
@@ -256,6 +269,7 @@ int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 			 (json_int_t)eg_guards_count(agent->guards));
 	pthread_mutex_unlock(&agent->lock);
 	json_object_update(status, more);
+	json_object_set_new(status, "prefetch", prefetch_json(agent));
 	json_decref(more);
 	*ret = status;
 	return status ? 0 : eg_error_set(err, 500, "no_memory", "Out of memory.");
