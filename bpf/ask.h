@@ -143,6 +143,7 @@ static long eg_dns_batch_one(__u32 i, struct eg_dns_packet *p)
 	if (s->hint.at == p->skb->len)
 		return 1;
 	s->hint.result = EG_REASON_DNS_MALFORMED;
+	s->piece.told = 0;
 	if (bpf_skb_load_bytes(p->skb, s->hint.at, &len_be, sizeof(len_be)))
 		return 1;
 	len = bpf_ntohs(len_be);
@@ -150,6 +151,7 @@ static long eg_dns_batch_one(__u32 i, struct eg_dns_packet *p)
 		return 1;
 	s->hint.at += 2 + len;
 	s->hint.size++;
+	s->piece.told = 1;
 	s->hint.result = (__u32)eg_dns_ask(p->skb, s, p->sock, p->ruleset, p->view);
 	return s->hint.result != EG_REASON_NONE;
 }
@@ -162,9 +164,16 @@ static __always_inline __u8 eg_dns_out_tcp(struct __sk_buff *skb, struct eg_scra
 	s->hint.at = view->payload;
 	s->hint.size = 0;
 	s->hint.result = EG_REASON_NONE;
+	s->piece.told = 0;
 	bpf_loop(EG_DNS_TCP_QUERIES, eg_dns_batch_one, &packet, 0);
-	if (s->hint.result == EG_REASON_NONE && s->hint.at != skb->len)
-		return EG_REASON_DNS_MALFORMED;
+	if (s->hint.result == EG_REASON_NONE && s->hint.at != skb->len) {
+		s->hint.result = EG_REASON_DNS_MALFORMED;
+		s->piece.told = 0;
+	}
+	if (s->hint.result != EG_REASON_NONE && !s->piece.told) {
+		s->text_len = 0; /* of a query before it */
+		eg_dns_tell(sock, ruleset, view, s, 0, (__u8)s->hint.result, EG_DIR_EGRESS, false);
+	}
 	return (__u8)s->hint.result;
 }
 

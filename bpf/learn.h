@@ -148,6 +148,7 @@ static __always_inline __u32 eg_min(__u32 a, __u32 b)
 static __always_inline long eg_dns_pieces_end(struct eg_scratch *s, __u32 reason)
 {
 	s->piece.result = reason;
+	s->piece.told = 0;
 	return 1;
 }
 
@@ -181,6 +182,7 @@ static long eg_dns_piece(__u32 i, struct eg_dns_packet *p)
 	s->msg.len = want;
 	s->piece.head = 0;
 	s->piece.have = 0;
+	s->piece.told = 1;
 	s->piece.result = (__u32)eg_dns_learn(p->skb, s, p->sock, p->ruleset, p->view);
 	return s->piece.result != EG_REASON_NONE;
 }
@@ -203,9 +205,15 @@ static __always_inline __u8 eg_dns_stream_read(struct __sk_buff *skb, struct eg_
 		return EG_REASON_NONE; /* read before */
 	s->piece.at = view->payload + (__u32)-ahead;
 	s->piece.result = EG_REASON_NONE;
+	s->piece.told = 0;
 	bpf_loop(EG_DNS_PIECES, eg_dns_piece, &packet, 0);
 	if (s->piece.result == EG_REASON_NONE && s->piece.at != skb->len)
 		s->piece.result = EG_REASON_DNS_MALFORMED;
+	if (s->piece.result != EG_REASON_NONE && !s->piece.told) {
+		s->text_len = 0;
+		s->addr_count = 0;
+		eg_dns_tell(sock, ruleset, view, s, 0, (__u8)s->piece.result, EG_DIR_INGRESS, false);
+	}
 	if (s->piece.result != EG_REASON_NONE) { /* it comes again, and is read again from its start */
 		s->piece.have = have;
 		s->piece.head = head;

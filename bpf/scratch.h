@@ -85,6 +85,7 @@ struct eg_pieces {
 	__u8 len[4];
 	__u32 at; /* offset in the packet */
 	__u32 result; /* enum eg_reason */
+	__u32 told; /* 1: whoever read the message told of its result */
 };
 
 struct eg_scratch {

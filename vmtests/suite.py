@@ -15,7 +15,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import (  # noqa: E402  pylint: disable=wrong-import-position
     ALLOWED, ALLOWED6, APP, APP6, DENIED, DENIED6, Host, eventually, in_seconds, policy, rule, source,
 )
+from harness.names import API, MANY, PUBLIC, ZONE, asked, named  # noqa: E402  pylint: disable=wrong-import-position
+from harness.net import ROUTER  # noqa: E402  pylint: disable=wrong-import-position
 
+EVIL = "198.51.100.66"
 RESET = {"ECONNABORTED", "ECONNRESET", "EPIPE"}
 
 
@@ -184,6 +187,36 @@ def test_policy_change_judges_live_connections(host):
     expect(app.fails("connect", "d", ALLOWED, 443), "EPERM")
 
 
+# ---- Names ---------------------------------------------------------------------------------------------
+
+
+def test_names(host):
+    """Asked, granted and connected, by UDP and TCP; other names are refused, forged answers are not believed."""
+    app = host.app(named("names", ["api.example", "big.example", "forged.example"]))
+    for proto, name, address in (("udp", "api.example", API), ("tcp", "big.example", MANY[0])):
+        expect(app.fails("connect", f"early {proto}", address, 443), "EPERM")
+        assert address in app.dns_ask(ROUTER, name, "A", proto, timeout=20)["addresses"]
+        app.connect(proto, address, 443)
+        expect(app.ask(proto), "ping")
+        host.agent.event(type="dns", app="names", action="learned", name=name)
+    expect(host.agent.count("names", "no_grant"), 2)
+    expect(app.fails("dns_ask", ROUTER, "secret.other.example"), "EPERM")
+    expect(app.fails("dns_ask", ROUTER, "secret.other.example", "A", "tcp", timeout=3), "ETIMEDOUT")
+    host.agent.event(type="dns", app="names", action="refused", name="secret.other.example", reason="dns_name")
+    assert host.agent.count("names", "dns_name") >= 2
+    expect(app.dns_ask(ROUTER, "forged.example")["addresses"], [API])
+    host.agent.event(type="dns", app="names", action="forged", reason="dns_unasked")
+    expect(host.agent.count("names", "dns_unasked", "ingress"), 1)
+    expect(app.fails("connect", "evil", EVIL, 443), "EPERM")
+    expect({name for name, _ in asked(host)}, {"api.example", "big.example", "forged.example"})
+    host.unseen(EVIL)
+    host.agent.kill9()
+    expect(app.dns_ask(ROUTER, "api.example")["addresses"], [API])
+    app.connect("agentless", API, 443)
+    host.agent.start()
+    expect(app.ask("agentless"), "ping")
+
+
 # ---- Caps ---------------------------------------------------------------------------------------------
 
 
@@ -328,6 +361,10 @@ def main():
         host.agent.start()
         host.serve([ALLOWED, ALLOWED6, DENIED, DENIED6], 443)
         host.serve([ALLOWED], 4443, ["tcp"], "sink")
+        host.network.public(PUBLIC)
+        host.serve([API, MANY[0]], 443)
+        forged = {"forged.example": {"A": [API], "faults": ["id"], "evil": EVIL}}
+        host.server.dns_serve([ROUTER], {**ZONE, **forged})
         for name, test in list(globals().items()):
             if not name.startswith("test_"):
                 continue
