@@ -16,60 +16,13 @@
  * the packet goes to. What comes in to a connected socket is what the kernel found to be of its
  * connection, so it is read as coming from the peer that the flow was judged by.
  */
-#include "flow.h"
+#include "case.h"
 #include "look.h"
-#include "meters.h"
 #include "peer.h"
 #include "self.h"
+#include "settled.h"
 #include "tag.h"
 #include "verdict.h"
-
-#define EG_PASS     1
-#define EG_DROP     0
-#define EG_DROP_CN  2 /* drop, and tell TCP that there is congestion (egress only) */
-#define EG_LOOK     4 /* no verdict yet: its data decides (look.h) */
-#define EG_UNTAGGED 5 /* no verdict yet: the socket's app has to be found */
-#define EG_TAGGED   6 /* found */
-
-/* The packet and all that is known about its app. */
-struct eg_case {
-	struct eg_host_ctl *host;
-	struct eg_app *app;
-	struct eg_sock *sock;
-	const struct eg_ruleset *ruleset;
-	struct eg_clock clock;
-	__u32 looked; /* EG_LOOKED() */
-};
-
-static __always_inline int eg_refuse(const struct eg_who *who, const struct eg_view *view, __u8 reason,
-				     __u16 rule, __u32 uid, __u32 dir, bool quiet)
-{
-	struct eg_denial denial = {
-		.reason = reason,
-		.hook = EG_HOOK_PACKET,
-		.dir = (__u8)dir,
-		.rule = rule,
-		.uid = uid,
-	};
-
-	eg_tell_denial(who, view, &denial, quiet);
-	return reason == EG_REASON_RATE_EGRESS && dir == EG_DIR_EGRESS ? EG_DROP_CN : EG_DROP;
-}
-
-static __always_inline void eg_audit(const struct eg_who *who, const struct eg_view *view, __u8 reason,
-				     __u16 rule, __u32 uid, __u32 dir, bool quiet)
-{
-	struct eg_denial denial = {
-		.reason = reason,
-		.hook = EG_HOOK_PACKET,
-		.dir = (__u8)dir,
-		.audited = 1,
-		.rule = rule,
-		.uid = uid,
-	};
-
-	eg_tell_denial(who, view, &denial, quiet);
-}
 
 static __always_inline void eg_count_unflowed(__u32 slot, const struct eg_view *view, __u32 dir)
 {
@@ -218,35 +171,6 @@ static __always_inline void eg_begin_kept(struct __sk_buff *skb, const struct eg
 	eg_flow_cache(flow, verdict);
 	if (flow->flags & EG_FLOW_NAMED)
 		eg_names_keep(skb, &c->sock->who, flow, true);
-}
-
-static __always_inline void eg_tell_due(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
-					__u32 due)
-{
-	struct bpf_sock *sk = eg_full_sock(skb);
-
-	eg_tell_flow(&c->sock->who, flow, sk && flow == &c->sock->flow ? eg_names_of(sk, flow) : NULL, due);
-}
-
-/* The last step of a packet that the rules allow, or audit lets through. */
-static __always_inline int eg_pass(struct __sk_buff *skb, const struct eg_case *c, struct eg_flow *flow,
-				   const struct eg_view *view, __u32 dir, __u32 meters, bool relaxed)
-{
-	__u8 reason;
-	__u32 due;
-
-	if (meters) {
-		reason = (__u8)eg_meters_take(&c->sock->who, c->ruleset, meters, view->bytes, &c->clock);
-		if (reason != EG_REASON_NONE) {
-			if (!relaxed)
-				return eg_refuse(&c->sock->who, view, reason, flow->rule, c->ruleset->uid, dir, true);
-			eg_audit(&c->sock->who, view, reason, flow->rule, c->ruleset->uid, dir, true);
-		}
-	}
-	due = (__u32)eg_flow_account(&c->sock->who, flow, view, dir, c->clock.boot_ns);
-	if (due)
-		eg_tell_due(skb, c, flow, due);
-	return EG_PASS;
 }
 
 /* Whether the packet has data that has to be looked at, and was not. */
@@ -504,14 +428,6 @@ static __always_inline int eg_packet_tcp(struct __sk_buff *skb, struct bpf_sock 
 	return eg_packet_tcp_new(skb, c, view, dir, syn_out);
 }
 
-/* The other side of a flow without TCP's state was heard of (or spoken to) lately. */
-static __always_inline bool eg_flow_fresh(const struct eg_case *c, const struct eg_flow *flow)
-{
-	__u64 last = flow->origin == EG_DIR_EGRESS ? flow->last_out_ns : flow->last_in_ns;
-
-	return last && c->clock.boot_ns < last + c->host->udp_idle_ns;
-}
-
 /* On the host's loopback another socket may have taken the place of the app's own since the flow was judged. */
 static __always_inline bool eg_flow_self_may_end(const struct eg_case *c, const struct eg_flow *flow)
 {
@@ -525,7 +441,7 @@ static __always_inline int eg_packet_flow(struct __sk_buff *skb, const struct eg
 					  const struct eg_view *view, __u32 dir)
 {
 	bool icmp = view->proto == IPPROTO_ICMP || view->proto == IPPROTO_ICMPV6;
-	bool reply = dir != flow->origin && eg_flow_fresh(c, flow);
+	bool reply = dir != flow->origin && eg_flow_fresh(flow, c->host, c->clock.boot_ns);
 
 	if (eg_flow_self_may_end(c, flow))
 		flow->uid = 0;
@@ -582,7 +498,7 @@ static __always_inline bool eg_is_own_error(struct __sk_buff *skb, const struct 
 	const struct eg_flow *flow = &c->sock->flow;
 
 	return dir == EG_DIR_INGRESS && eg_view_is_icmp_error(view) && flow->state == EG_FLOW_OPEN &&
-	       flow->origin == EG_DIR_EGRESS && flow->uid == c->ruleset->uid && eg_flow_fresh(c, flow) &&
+	       flow->origin == EG_DIR_EGRESS && flow->uid == c->ruleset->uid && eg_flow_fresh(flow, c->host, c->clock.boot_ns) &&
 	       eg_icmp_quotes(skb, view, flow);
 }
 
@@ -668,18 +584,6 @@ EG_GLOBAL int eg_packet_tag(struct __sk_buff *skb, __u32 dir)
 	return eg_packet_tag_keep(sk, &tag) ? EG_TAGGED : eg_packet_unknown(skb, &tag, dir);
 }
 
-/* The socket's storage, if there is a valid tag in it. */
-static __always_inline struct eg_sock *eg_packet_sock(struct bpf_sock *sk, const struct eg_host_ctl *host,
-						      struct eg_app **ret_app)
-{
-	struct eg_sock *sock = bpf_sk_storage_get(&socks, sk, 0, 0);
-
-	if (!sock || !sock->who.gen)
-		return NULL;
-	*ret_app = eg_app_at(sock->who.app);
-	return eg_tag_valid(host, sock, *ret_app) ? sock : NULL;
-}
-
 static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 looked)
 {
 	struct eg_case c = {.host = eg_host(), .looked = looked};
@@ -692,7 +596,7 @@ static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 loo
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return EG_DROP;
-	c.sock = eg_packet_sock(sk, c.host, &c.app);
+	c.sock = eg_tag_sock(sk, c.host, &c.app);
 	if (!c.sock || !c.app)
 		return EG_UNTAGGED;
 	eg_clock_coarse(c.host, &c.clock);
@@ -737,8 +641,10 @@ static __always_inline int eg_answer_in(int result)
 SEC("cgroup_skb/egress")
 int eg_egress(struct __sk_buff *skb)
 {
-	int result = eg_packet_out(skb, EG_LOOKED_NOT);
+	int result = eg_settled(skb, EG_DIR_EGRESS);
 
+	if (result == EG_UNSETTLED)
+		result = eg_packet_out(skb, EG_LOOKED_NOT);
 	if (result == EG_UNTAGGED) {
 		result = eg_packet_tag(skb, EG_DIR_EGRESS);
 		if (result == EG_TAGGED)
@@ -752,8 +658,10 @@ int eg_egress(struct __sk_buff *skb)
 SEC("cgroup_skb/ingress")
 int eg_ingress(struct __sk_buff *skb)
 {
-	int result = eg_packet_in(skb, EG_LOOKED_NOT);
+	int result = eg_settled(skb, EG_DIR_INGRESS);
 
+	if (result == EG_UNSETTLED)
+		result = eg_packet_in(skb, EG_LOOKED_NOT);
 	if (result == EG_UNTAGGED) {
 		result = eg_packet_tag(skb, EG_DIR_INGRESS);
 		if (result == EG_TAGGED)
