@@ -3,18 +3,18 @@
  * clock.h - what time it is, cheaply
  *
  * Theory of operation. Expiry and windows need boot time (it goes on in suspend) and UTC.
- * Reading CLOCK_BOOTTIME costs as much as all the rest of the packet path, the coarse
- * monotonic clock next to nothing. So a packet reads the coarse clock and adds a delta
- * that some packet refreshes every quarter of a second; after a suspend the first packets
- * within that quarter may still be judged by the time before it. What starts something
- * (a flow, an event) reads the exact clock. The coarse clock is late by at most a tick.
+ * Reading a clock of the kernel's costs as much as a third of the packet path, also the coarse
+ * one; the number of the timer tick is one load. So the first packet of a tick reads the boot
+ * clock for all that come in the same tick: what they see is late by at most a tick, as the
+ * coarse clock would be. What starts something (a flow, an event) reads the exact clock.
+ *
+ * Two CPUs may store at once. The time is stored before its tick and read after it, so a reader
+ * that finds its own tick finds a time of that tick, or one that another CPU read just before.
  */
 #ifndef EG_BPF_CLOCK_H
 #define EG_BPF_CLOCK_H
 
 #include "maps.h"
-
-#define EG_CLOCK_RESYNC_NS (250ull * 1000 * 1000)
 
 struct eg_clock {
 	__u64 boot_ns;
@@ -23,20 +23,21 @@ struct eg_clock {
 
 static __always_inline void eg_clock_coarse(const struct eg_host_ctl *host, struct eg_clock *ret)
 {
-	__u64 coarse = bpf_ktime_get_coarse_ns();
+	__u64 tick = bpf_jiffies64();
 	struct eg_host_state *state;
 	__u32 zero = 0;
 
 	state = bpf_map_lookup_elem(&host_state, &zero);
-	if (state) {
-		if (coarse - state->synced_ns > EG_CLOCK_RESYNC_NS) {
-			state->boot_delta_ns = bpf_ktime_get_boot_ns() - coarse;
-			state->synced_ns = coarse;
+	if (state && *(volatile __u64 *)&state->tick == tick) {
+		ret->boot_ns = *(volatile __u64 *)&state->boot_ns;
+	} else {
+		ret->boot_ns = bpf_ktime_get_boot_ns();
+		if (state) {
+			*(volatile __u64 *)&state->boot_ns = ret->boot_ns;
+			*(volatile __u64 *)&state->tick = tick;
 		}
-		coarse += state->boot_delta_ns;
 	}
-	ret->boot_ns = coarse;
-	ret->utc_ns = coarse + (__u64)host->utc_offset_ns;
+	ret->utc_ns = ret->boot_ns + (__u64)host->utc_offset_ns;
 }
 
 static __always_inline void eg_clock_exact(const struct eg_host_ctl *host, struct eg_clock *ret)

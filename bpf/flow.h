@@ -192,16 +192,20 @@ static __always_inline void eg_flow_cache(struct eg_flow *flow, const struct eg_
 	eg_flow_publish(flow, verdict);
 }
 
-/* A packet of the flow passes: counts it, and returns the enum eg_event_type that is due, or NONE. */
-EG_GLOBAL int eg_flow_account(const struct eg_who *who, struct eg_flow *flow, const struct eg_view *view, __u32 dir,
-			      __u64 now)
+/* The other side of a flow without TCP's state was heard of (or spoken to) lately. */
+static __always_inline bool eg_flow_fresh(const struct eg_flow *flow, const struct eg_host_ctl *host, __u64 now)
+{
+	__u64 last = flow->origin == EG_DIR_EGRESS ? flow->last_out_ns : flow->last_in_ns;
+
+	return last && now < last + host->udp_idle_ns;
+}
+
+static __always_inline void eg_flow_count(const struct eg_who *who, struct eg_flow *flow, const struct eg_view *view,
+					  __u32 dir, __u64 now)
 {
 	struct eg_counters *count;
-	__u32 slot;
+	__u32 slot = who->app;
 
-	if (!who || !flow || !view)
-		return 0;
-	slot = who->app;
 	count = bpf_map_lookup_elem(&counters, &slot);
 	if (dir == EG_DIR_EGRESS) {
 		eg_add(&flow->seen.bytes_out, view->bytes);
@@ -220,6 +224,15 @@ EG_GLOBAL int eg_flow_account(const struct eg_who *who, struct eg_flow *flow, co
 			eg_add(&count->packets_in, view->packets);
 		}
 	}
+}
+
+/* A packet of the flow passes: counts it, and returns the enum eg_event_type that is due, or NONE. */
+EG_GLOBAL int eg_flow_account(const struct eg_who *who, struct eg_flow *flow, const struct eg_view *view, __u32 dir,
+			      __u64 now)
+{
+	if (!who || !flow || !view)
+		return 0;
+	eg_flow_count(who, flow, view, dir, now);
 	if (!(flow->flags & EG_FLOW_STARTED)) {
 		if (flow->state < EG_FLOW_OPEN) /* still being begun, by a CPU that tells of this packet, too */
 			return 0;

@@ -17,6 +17,7 @@
 #include "nat.h"
 #include "peer.h"
 #include "self.h"
+#include "settled.h"
 #include "tag.h"
 #include "verdict.h"
 
@@ -134,14 +135,6 @@ static __always_inline int eg_packet_tcp(struct __sk_buff *skb, struct bpf_sock 
 	return eg_packet_tcp_new(skb, c, view, dir, syn_out);
 }
 
-/* The other side of a flow without TCP's state was heard of (or spoken to) lately. */
-static __always_inline bool eg_flow_fresh(const struct eg_case *c, const struct eg_flow *flow)
-{
-	__u64 last = flow->origin == EG_DIR_EGRESS ? flow->last_out_ns : flow->last_in_ns;
-
-	return last && c->clock.boot_ns < last + c->host->udp_idle_ns;
-}
-
 /* On the host's loopback another socket may have taken the place of the app's own since the flow was judged. */
 static __always_inline bool eg_flow_self_may_end(const struct eg_case *c, const struct eg_flow *flow)
 {
@@ -155,7 +148,7 @@ static __always_inline int eg_packet_flow(struct __sk_buff *skb, const struct eg
 					  const struct eg_view *view, __u32 dir)
 {
 	bool icmp = view->proto == IPPROTO_ICMP || view->proto == IPPROTO_ICMPV6;
-	bool reply = dir != flow->origin && eg_flow_fresh(c, flow);
+	bool reply = dir != flow->origin && eg_flow_fresh(flow, c->host, c->clock.boot_ns);
 
 	if (eg_flow_self_may_end(c, flow))
 		flow->uid = 0;
@@ -212,7 +205,7 @@ static __always_inline bool eg_is_own_error(struct __sk_buff *skb, const struct 
 	const struct eg_flow *flow = &c->sock->flow;
 
 	return dir == EG_DIR_INGRESS && eg_view_is_icmp_error(view) && flow->state == EG_FLOW_OPEN &&
-	       flow->origin == EG_DIR_EGRESS && flow->uid == c->ruleset->uid && eg_flow_fresh(c, flow) &&
+	       flow->origin == EG_DIR_EGRESS && flow->uid == c->ruleset->uid && eg_flow_fresh(flow, c->host, c->clock.boot_ns) &&
 	       eg_icmp_quotes(skb, view, flow);
 }
 
@@ -298,18 +291,6 @@ EG_GLOBAL int eg_packet_tag(struct __sk_buff *skb, __u32 dir)
 	return eg_packet_tag_keep(sk, &tag) ? EG_TAGGED : eg_packet_unknown(skb, &tag, dir);
 }
 
-/* The socket's storage, if there is a valid tag in it. */
-static __always_inline struct eg_sock *eg_packet_sock(struct bpf_sock *sk, const struct eg_host_ctl *host,
-						      struct eg_app **ret_app)
-{
-	struct eg_sock *sock = bpf_sk_storage_get(&socks, sk, 0, 0);
-
-	if (!sock || !sock->who.gen)
-		return NULL;
-	*ret_app = eg_app_at(sock->who.app);
-	return eg_tag_valid(host, sock, *ret_app) ? sock : NULL;
-}
-
 static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 looked)
 {
 	struct eg_case c = {.host = eg_host(), .looked = looked};
@@ -322,7 +303,7 @@ static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 loo
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return EG_DROP;
-	c.sock = eg_packet_sock(sk, c.host, &c.app);
+	c.sock = eg_tag_sock(sk, c.host, &c.app);
 	if (!c.sock || !c.app)
 		return EG_UNTAGGED;
 	eg_clock_coarse(c.host, &c.clock);
@@ -367,8 +348,10 @@ static __always_inline int eg_answer_in(int result)
 SEC("cgroup_skb/egress")
 int eg_egress(struct __sk_buff *skb)
 {
-	int result = eg_packet_out(skb, EG_LOOKED_NOT);
+	int result = eg_settled(skb, EG_DIR_EGRESS);
 
+	if (result == EG_UNSETTLED)
+		result = eg_packet_out(skb, EG_LOOKED_NOT);
 	if (result == EG_UNTAGGED) {
 		result = eg_packet_tag(skb, EG_DIR_EGRESS);
 		if (result == EG_TAGGED)
@@ -382,8 +365,10 @@ int eg_egress(struct __sk_buff *skb)
 SEC("cgroup_skb/ingress")
 int eg_ingress(struct __sk_buff *skb)
 {
-	int result = eg_packet_in(skb, EG_LOOKED_NOT);
+	int result = eg_settled(skb, EG_DIR_INGRESS);
 
+	if (result == EG_UNSETTLED)
+		result = eg_packet_in(skb, EG_LOOKED_NOT);
 	if (result == EG_UNTAGGED) {
 		result = eg_packet_tag(skb, EG_DIR_INGRESS);
 		if (result == EG_TAGGED)

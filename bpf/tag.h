@@ -87,6 +87,18 @@ static __always_inline bool eg_tag_valid(const struct eg_host_ctl *host, const s
 	return sock->who.gen && app && app->ctl.gen == sock->who.gen && sock->tag_epoch == host->tag_epoch;
 }
 
+/* The socket's storage, if there is a valid tag in it. */
+static __always_inline struct eg_sock *eg_tag_sock(struct bpf_sock *sk, const struct eg_host_ctl *host,
+						   struct eg_app **ret_app)
+{
+	struct eg_sock *sock = bpf_sk_storage_get(&socks, sk, 0, 0);
+
+	if (!sock || !sock->who.gen)
+		return NULL;
+	*ret_app = eg_app_at(sock->who.app);
+	return eg_tag_valid(host, sock, *ret_app) ? sock : NULL;
+}
+
 /* The socket stops counting for its app. `who` is read first, so that a new tag can't be charged. */
 static __always_inline void eg_sock_uncount(struct eg_sock *sock)
 {

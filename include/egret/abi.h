@@ -287,8 +287,8 @@ struct eg_host_ctl {
 };
 
 struct eg_host_state {
-	__u64 boot_delta_ns; /* boot - coarse monotonic */
-	__u64 synced_ns; /* coarse monotonic time at which boot_delta_ns was read */
+	__u64 boot_ns; /* when the first packet of this tick came */
+	__u64 tick; /* jiffies: in which boot_ns was read */
 };
 
 /* ---- Cgroups: map `cgroups` (hash), key = cgroup id -------------------------- */
