@@ -394,6 +394,7 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));
 	eg_resets_stop(agent->resets); /* which events are shown to until then */
+	eg_reaper_free(agent->reaper); /* the same */
 	eg_usage_stop(agent->usage);
 	eg_expired_free(agent->expired);
 	eg_cgwatch_free(agent->cgwatch);

@@ -296,7 +296,8 @@ void eg_roots_reconfigure(struct eg_agent *agent);
 /* ---- reaper.c: what follows an event of the kernel, on a thread of its own ------------------ */
 
 int eg_reaper_start(struct eg_agent *agent, struct eg_reaper **ret);
-void eg_reaper_stop(struct eg_reaper *reaper);
+void eg_reaper_stop(struct eg_reaper *reaper); /* ends its thread; events may still be shown to it */
+void eg_reaper_free(struct eg_reaper *reaper);
 void eg_reaper_observe(struct eg_reaper *reaper, const struct eg_event *e);
 /* Every second: finds kills, used up caps and expiries whose event was lost, or came while no agent ran. */
 void eg_reaper_check(struct eg_reaper *reaper);

@@ -347,6 +347,12 @@ void eg_reaper_stop(struct eg_reaper *reaper)
 	pthread_cond_signal(&reaper->more);
 	pthread_mutex_unlock(&reaper->lock);
 	pthread_join(reaper->thread, NULL);
+}
+
+void eg_reaper_free(struct eg_reaper *reaper)
+{
+	if (!reaper)
+		return;
 	pthread_cond_destroy(&reaper->more);
 	pthread_mutex_destroy(&reaper->lock);
 	free(reaper);

@@ -187,6 +187,7 @@ struct eg_ruleset {
 	__u32 dns_types; /* 1 << enum eg_dns_type_bit */
 	__u32 meters_dns; /* list: what a query takes from */
 	__u8 policy_hash[32];
+	__u64 reserved[3];
 	struct eg_meter_conf meters[EG_METERS_PER_APP];
 };
 
@@ -284,6 +285,7 @@ struct eg_host_ctl {
 	__u32 grants_max; /* per app; map `grant_order` holds max_apps * grants_max */
 	__u64 grant_floor_ns; /* an address is granted for its TTL, but at least ... */
 	__u64 grant_ceiling_ns; /* ... and at most this long */
+	__u64 reserved[10]; /* zero; for later minor versions, as in the structs below */
 };
 
 struct eg_host_state {
@@ -304,6 +306,7 @@ struct eg_cgroup {
 	__u32 gen;
 	__u32 flags; /* EG_CGROUP_* */
 	__u32 unknown; /* enum eg_unknown, of a root */
+	__u64 reserved;
 };
 
 /* ---- Guards: map `guards` (hash), key = ifindex of the host end of an app's veth ---- */
@@ -650,12 +653,12 @@ EG_ABI_ASSERT(sizeof(struct eg_rule_key) == 24);
 EG_ABI_ASSERT(sizeof(struct eg_rule_span) == 8);
 EG_ABI_ASSERT(sizeof(struct eg_match) == 16);
 EG_ABI_ASSERT(sizeof(struct eg_meter_conf) == 24);
-EG_ABI_ASSERT(sizeof(struct eg_ruleset) == 488);
+EG_ABI_ASSERT(sizeof(struct eg_ruleset) == 512);
 EG_ABI_ASSERT(sizeof(struct eg_app_ctl) == 64);
 EG_ABI_ASSERT(sizeof(struct eg_app_state) == 128);
 EG_ABI_ASSERT(sizeof(struct eg_meter) == 32);
-EG_ABI_ASSERT(sizeof(struct eg_host_ctl) == 112);
-EG_ABI_ASSERT(sizeof(struct eg_cgroup) == 16);
+EG_ABI_ASSERT(sizeof(struct eg_host_ctl) == 192);
+EG_ABI_ASSERT(sizeof(struct eg_cgroup) == 24);
 EG_ABI_ASSERT(sizeof(struct eg_guard) == 16);
 EG_ABI_ASSERT(sizeof(struct eg_denied) == 80);
 EG_ABI_ASSERT(sizeof(struct eg_flow) == 184);
