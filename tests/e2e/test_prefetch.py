@@ -84,6 +84,7 @@ def test_an_app_that_never_asks_connects(host, agent, resolver):
     app = host.app(named())
     assert app.fails("connect", "early", ALLOWED, 443) == "EPERM"
     assert agent.count("web", "no_grant") == 1
+    eventually(lambda: status(agent)["failing"] == 1, what="the first look-up")
     resolver.say({"api.example": {"A": [ALLOWED], "AAAA": [ALLOWED6]}})
     eventually(lambda: len(grants(agent)) == 2, 30)
     assert grants(agent) == {("api.example", ALLOWED), ("api.example", ALLOWED6)}
