@@ -47,8 +47,8 @@ def test_other_resolvers_dot_and_doh(names, agent):
     """Destinations like any other; the rule that names api.example does not open them."""
     app = names.app(named("web", "api.example", 80))
     names.serve([DENIED, OTHER], 53)
-    tried = [(DENIED, 53, "udp"), (DENIED, 53, "tcp"), (ROUTER, 853, "tcp"), (ROUTER, 443, "tcp"), (ROUTER, 5353, "udp"),
-             (OTHER, 853, "tcp"), ("fd77:1::20", 53, "udp"), ("::ffff:10.77.1.20", 53, "tcp")]
+    tried = [(DENIED, 53, "udp"), (DENIED, 53, "tcp"), (ROUTER, 853, "tcp"), (ROUTER, 443, "tcp"),
+             (ROUTER, 5353, "udp"), (OTHER, 853, "tcp"), ("fd77:1::20", 53, "udp"), ("::ffff:10.77.1.20", 53, "tcp")]
     for number, (server, port, proto) in enumerate(tried):
         assert app.fails("dns_ask", server, "api.example", "A", proto, connected=True, port=port, timeout=2) == "EPERM"
         assert agent.count("web", "no_rule") + agent.count("web", "no_rule_port") == number + 1
@@ -219,7 +219,7 @@ def test_forged_answers(names, agent, connected):
 
 
 def test_an_owner_that_leads_to_itself(names, agent):
-    """Owners of records are not followed: it came from the resolver and answers the question, so it counts or is dropped."""
+    """Owners of records are not followed: it came from the resolver and answers the question, so it counts."""
     names.server.dns_zone({"api.example": {"A": [API], "faults": ["loop", "only"], "evil": EVIL}})
     app = names.app(named("web", "api.example"))
     app.open("u", ROUTER, "udp")
@@ -276,7 +276,8 @@ def test_an_app_behind_the_nat_of_its_resolver(names, agent, proto):
     """The resolver's nat leads to a port that the app got hold of."""
     app = names.app(named("web", "api.example", dns={"resolvers": ["127.0.0.11"]}), uid=0, caps=[10])
     run("ip", "netns", "exec", names.network.app, "nft", "-f", "-", text="""table ip t { chain o {
-        type nat hook output priority -100; ip daddr 127.0.0.11 meta l4proto { tcp, udp } th dport 53 dnat to 127.0.0.11:5555
+        type nat hook output priority -100
+        ip daddr 127.0.0.11 meta l4proto { tcp, udp } th dport 53 dnat to 127.0.0.11:5555
     }
     }""")
     if proto == "tcp":
@@ -303,7 +304,7 @@ PRIVATE6 = ["fd00:ec2::254", "64:ff9b::a9fe:a9fe", "64:ff9b::a4d:114", "::ffff:1
 
 @pytest.mark.parametrize("private", [None, ["192.168.0.0/16"], ["0.0.0.0/0", "::/0"]], ids=["none", "other", "all"])
 def test_answers_that_are_not_public(names, agent, private):
-    """Metadata never, whatever `private` says; the rest inside of it only. The answer passes, with what is good in it."""
+    """Metadata never, whatever `private` says; the rest inside of it only. The answer passes all the same."""
     names.server.dns_zone({"api.example": {"A": [*PRIVATE, API], "AAAA": [*PRIVATE6, API6]}})
     app = names.app(named("web", "api.example", more={"private": private} if private else {}))
     assert API in app.dns_ask(ROUTER, "api.example")["addresses"]
