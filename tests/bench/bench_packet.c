@@ -3,7 +3,8 @@
  * An established packet through the packet hook, by BPF_PROG_TEST_RUN: nanoseconds beside a program
  * that only says yes, in turns, with one rule and with as many as the trie was made for.
  *
- * usage: bench_packet RULES APPS ROUNDS; prints "packet RULES APPS EMPTY_NS EGRET_NS".
+ * usage: bench_packet RULES APPS ROUNDS; prints "packet RULES APPS EMPTY_NS EGRET_NS LEAST MOST", the
+ * last two of the difference in any turn.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -17,30 +18,9 @@
 #include <cmocka.h>
 
 #include "../bpf/fixture.h"
-
-#define REPEAT     200000
-#define ROUNDS_MAX 101
+#include "bench.h"
 
 static unsigned rules = 1, rounds = 15;
-
-static int empty_program(void)
-{
-	const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-
-	return bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "empty", "GPL", insns, 2, NULL);
-}
-
-static uint32_t run_ns(int fd, struct fx_packet *packet)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet->data, .data_size_in = packet->len, .repeat = REPEAT);
-
-	assert_int_equal(bpf_prog_test_run_opts(fd, &opts), 0);
-	assert_int_equal(opts.retval, 1);
-	return opts.duration;
-}
 
 /* Addresses 10.x.y.z, the one that is asked for among them. */
 static void fill_trie(struct fx *fx)
@@ -57,28 +37,27 @@ static void fill_trie(struct fx *fx)
 	}
 }
 
-static int compare(const void *a, const void *b)
-{
-	return (int)*(const uint32_t *)a - (int)*(const uint32_t *)b;
-}
-
 static void measure(void **state)
 {
 	struct fx *fx = fx_reset(state);
 	struct fx_packet packet = fx_tcp("10.0.0.2", 40000, "10.0.0.1", 443, 0x10, 100);
-	uint32_t ours[ROUNDS_MAX], empty[ROUNDS_MAX];
-	int empty_fd = empty_program();
+	uint32_t ours[BENCH_ROUNDS_MAX], empty[BENCH_ROUNDS_MAX], more[BENCH_ROUNDS_MAX];
+	int empty_fd = bench_empty_program();
 
 	assert_true(empty_fd >= 0);
 	fx_rule(fx, EG_DIR_EGRESS, "10.0.0.1", 32, IPPROTO_TCP, 443, 443, 0);
 	fill_trie(fx);
 	for (unsigned i = 0; i < rounds; i++) {
-		empty[i] = run_ns(empty_fd, &packet);
-		ours[i] = run_ns(eg_kern_program_fd(fx->kern, "eg_egress"), &packet);
+		empty[i] = bench_run_ns(empty_fd, &packet);
+		ours[i] = bench_run_ns(eg_kern_program_fd(fx->kern, "eg_egress"), &packet);
 	}
-	qsort(empty, rounds, sizeof(*empty), compare);
-	qsort(ours, rounds, sizeof(*ours), compare);
-	printf("packet %u %u %u %u\n", rules, fx_sizes.max_apps, empty[rounds / 2], ours[rounds / 2]);
+	for (unsigned i = 0; i < rounds; i++)
+		more[i] = ours[i] - empty[i];
+	bench_sort(empty, rounds);
+	bench_sort(ours, rounds);
+	bench_sort(more, rounds);
+	printf("packet %u %u %u %u %u %u\n", rules, fx_sizes.max_apps, empty[rounds / 2], ours[rounds / 2], more[0],
+	       more[rounds - 1]);
 }
 
 int main(int argc, char **argv)
@@ -91,7 +70,7 @@ int main(int argc, char **argv)
 		fx_sizes.max_apps = (uint32_t)atoi(argv[2]);
 	if (argc > 3)
 		rounds = (unsigned)atoi(argv[3]);
-	if (!rules || !fx_sizes.max_apps || !rounds || rounds > ROUNDS_MAX) {
+	if (!rules || !fx_sizes.max_apps || !rounds || rounds > BENCH_ROUNDS_MAX) {
 		fprintf(stderr, "usage: bench_packet RULES APPS ROUNDS\n");
 		return 2;
 	}

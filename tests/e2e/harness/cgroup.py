@@ -71,8 +71,8 @@ def remove(path, timeout=10):
                 time.sleep(0.01)
 
 
-def attach_connect4(path):
-    """A program of somebody else's that sees connect() in that cgroup, and lets everything through."""
+def attach_empty(path, kind, where):
+    """A program of that type and attach type that lets everything through, beside others there are."""
     libc = ctypes.CDLL(None, use_errno=True)
     code = struct.pack("=BBhi", 0xB7, 0, 0, 1) + struct.pack("=BBhi", 0x95, 0, 0, 0)  # return 1
     insns, licence = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
@@ -84,11 +84,16 @@ def attach_connect4(path):
         return result
 
     program = bpf(BPF_PROG_LOAD, struct.pack(
-        "=IIQQIIQII16sII", PROG_TYPE_SOCK_ADDR, 2, ctypes.addressof(insns), ctypes.addressof(licence), 0, 0, 0, 0, 0,
-        b"somebody", 0, INET4_CONNECT))
+        "=IIQQIIQII16sII", kind, 2, ctypes.addressof(insns), ctypes.addressof(licence), 0, 0, 0, 0, 0,
+        b"somebody", 0, where))
     directory = os.open(full(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        bpf(BPF_PROG_ATTACH, struct.pack("=IIII", directory, program, INET4_CONNECT, ALLOW_MULTI))
+        bpf(BPF_PROG_ATTACH, struct.pack("=IIII", directory, program, where, ALLOW_MULTI))
     finally:
         os.close(directory)
         os.close(program)
+
+
+def attach_connect4(path):
+    """A program of somebody else's that sees connect() in that cgroup, and lets everything through."""
+    attach_empty(path, PROG_TYPE_SOCK_ADDR, INET4_CONNECT)
