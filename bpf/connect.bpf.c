@@ -157,6 +157,9 @@ static __always_inline int eg_attempt(struct bpf_sock_addr *ctx, struct eg_attem
 	if (verdict.reason != EG_REASON_NONE) {
 		if (relaxed)
 			return 1; /* told by the packet, which is what is let through */
+		/* getaddrinfo() does so with every address of a name, to sort them (RFC 6724), and sends nothing */
+		if (verdict.flags & EG_VERDICT_GRANTED && a->view.proto == IPPROTO_UDP && a->hook == EG_HOOK_CONNECT)
+			return 1;
 		return eg_attempt_tell(a, verdict.reason, verdict.rule, verdict.uid, false);
 	}
 	return eg_attempt_limits(a, sock, ruleset, &verdict, &clock, relaxed);

@@ -130,6 +130,8 @@ static __always_inline void eg_grant_try(struct eg_scratch *s, __u32 way)
 	if (!grant)
 		return;
 	__builtin_memcpy(s->key.text, grant->text, sizeof(s->key.text));
+	if (*(volatile __u64 *)&grant->expires_boot_ns > s->look.now_ns)
+		s->look.granted = 1;
 	if (!eg_name_allows(s->index, s->look.uid, s->look.service))
 		return;
 	if (s->found.flags & EG_MATCH_CONNECT) /* such a name is the proxy's to resolve */
@@ -148,6 +150,7 @@ static __always_inline void eg_grants_search(struct eg_scratch *s)
 {
 	s->grant_key.pad = 0;
 	s->look.stale = 0;
+	s->look.granted = 0;
 	for (__u32 way = 0; way < EG_GRANT_WAYS; way++) /* no bpf_loop: its frame would be one too many */
 		eg_grant_try(s, way);
 }

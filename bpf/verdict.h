@@ -28,6 +28,8 @@ struct eg_ask {
 	__u64 now_ns; /* boot */
 };
 
+#define EG_VERDICT_GRANTED (1u << 15) /* denied, though the address has a grant: for another service */
+
 struct eg_verdict {
 	__u8 reason; /* EG_REASON_NONE: allowed */
 	__u8 prefix_seen;
@@ -36,7 +38,7 @@ struct eg_verdict {
 	__u32 meters_out; /* lists, the rule's own included */
 	__u32 meters_in;
 	__u32 meters_flows;
-	__u16 flags; /* EG_MATCH_* of the rule */
+	__u16 flags; /* EG_MATCH_* of the rule, EG_VERDICT_GRANTED */
 	__u16 way; /* 1 + way of the grant; 0: no grant was needed */
 };
 
@@ -101,6 +103,13 @@ static __always_inline void eg_verdict_take(const struct eg_ruleset *ruleset, co
 	}
 }
 
+static __always_inline void eg_verdict_other_service(struct eg_verdict *ret)
+{
+	ret->reason = EG_REASON_NO_RULE_PORT;
+	ret->prefix_seen = 1;
+	ret->flags |= EG_VERDICT_GRANTED;
+}
+
 /*
  * What the grants of the address add to that: makes *ret allow, or says why they don't.
  */
@@ -125,6 +134,8 @@ EG_GLOBAL int eg_verdict_grants(const struct eg_ruleset *ruleset, const struct e
 		eg_verdict_take(ruleset, s, ret);
 	else if (ret->reason != EG_REASON_NONE && s->look.stale)
 		ret->reason = EG_REASON_GRANT_EXPIRED;
+	else if (ret->reason == EG_REASON_NO_RULE && s->look.granted)
+		eg_verdict_other_service(ret);
 	else if (ret->reason == EG_REASON_NO_RULE && eg_matches_search(ruleset->name_first, ruleset->name_count,
 								       ask->service, ask->service, &s->found))
 		ret->reason = EG_REASON_NO_GRANT;
