@@ -18,6 +18,10 @@
 #define EG_TAGGED    6 /* found */
 #define EG_UNSETTLED 7 /* no verdict yet: the full path gives it */
 
+#define EG_CAPPED(reason)        (1u << 8 | (__u32)(reason)) /* no verdict yet: a meter refused */
+#define EG_IS_CAPPED(result)     ((__u32)(result) >> 8 == 1)
+#define EG_CAPPED_REASON(result) ((__u32)(result) & 0xff)
+
 /* The packet and all that is known about its app. */
 struct eg_case {
 	struct eg_host_ctl *host;

@@ -348,8 +348,10 @@ static __always_inline int eg_answer_in(int result)
 SEC("cgroup_skb/egress")
 int eg_egress(struct __sk_buff *skb)
 {
-	int result = eg_settled(skb, EG_DIR_EGRESS);
+	int result = eg_settled_out(skb);
 
+	if (EG_IS_CAPPED(result))
+		result = eg_capped(skb, EG_CAPPED_REASON(result), EG_DIR_EGRESS);
 	if (result == EG_UNSETTLED)
 		result = eg_packet_out(skb, EG_LOOKED_NOT);
 	if (result == EG_UNTAGGED) {
@@ -365,8 +367,10 @@ int eg_egress(struct __sk_buff *skb)
 SEC("cgroup_skb/ingress")
 int eg_ingress(struct __sk_buff *skb)
 {
-	int result = eg_settled(skb, EG_DIR_INGRESS);
+	int result = eg_settled_in(skb);
 
+	if (EG_IS_CAPPED(result))
+		result = eg_capped(skb, EG_CAPPED_REASON(result), EG_DIR_INGRESS);
 	if (result == EG_UNSETTLED)
 		result = eg_packet_in(skb, EG_LOOKED_NOT);
 	if (result == EG_UNTAGGED) {

@@ -13,6 +13,7 @@
 #define EG_BPF_SETTLED_H
 
 #include "case.h"
+#include "look.h"
 
 /* Judged, allowed, told, and not to be looked into. */
 static __always_inline bool eg_settled_flow(const struct eg_flow *flow)
@@ -26,38 +27,80 @@ static __always_inline bool eg_settled_proto(const struct eg_view *view)
 	return view->proto == IPPROTO_TCP || view->proto == IPPROTO_UDP;
 }
 
-/* EG_PASS or EG_DROP, or EG_UNSETTLED. */
-EG_GLOBAL int eg_settled(struct __sk_buff *skb, __u32 dir)
+/* EG_PASS, EG_UNSETTLED, or EG_CAPPED() with the reason of the meter that refused. */
+static __always_inline int eg_settled(struct __sk_buff *skb, __u32 dir)
 {
+	struct eg_host_ctl *host = eg_host();
+	const struct eg_ruleset *ruleset;
 	struct bpf_sock *sk = skb->sk;
+	struct eg_clock clock;
+	struct eg_sock *sock;
 	struct eg_flow *flow;
 	struct eg_view view;
-	struct eg_case c;
+	struct eg_app *app;
 	__u32 meters;
 	__u8 reason;
 
-	c.host = eg_host();
-	if (!c.host || !sk || sk->state == BPF_TCP_LISTEN)
+	if (!host || !sk || sk->state == BPF_TCP_LISTEN)
 		return EG_UNSETTLED;
-	c.sock = eg_tag_sock(sk, c.host, &c.app);
-	if (!c.sock || !c.app)
+	sock = eg_tag_sock(sk, host, &app);
+	if (!sock || !app)
 		return EG_UNSETTLED;
-	flow = &c.sock->flow;
+	flow = &sock->flow;
 	if (!eg_settled_flow(flow) || eg_parse(skb, &view) != EG_REASON_NONE || !eg_settled_proto(&view) ||
 	    !eg_flow_is_with(flow, &view, dir))
 		return EG_UNSETTLED;
-	eg_clock_coarse(c.host, &c.clock);
-	c.ruleset = eg_standing(&c.sock->who, c.host, c.app, &c.clock, &reason);
-	if (!c.ruleset || *(volatile __u32 *)&flow->uid != c.ruleset->uid || c.clock.boot_ns > flow->report_ns)
+	eg_clock_coarse(host, &clock);
+	ruleset = eg_standing(&sock->who, host, app, &clock, &reason);
+	if (!ruleset || *(volatile __u32 *)&flow->uid != ruleset->uid || clock.boot_ns > flow->report_ns)
 		return EG_UNSETTLED;
 	if (*(volatile __u8 *)&flow->reason != EG_REASON_NONE) /* again, now that it is known to be this ruleset's */
 		return EG_UNSETTLED;
-	if (dir != flow->origin && !eg_flow_fresh(flow, c.host, c.clock.boot_ns))
+	if (dir != flow->origin && !eg_flow_fresh(flow, host, clock.boot_ns))
 		return EG_UNSETTLED;
 	meters = dir == EG_DIR_EGRESS ? flow->meters_out : flow->meters_in;
-	if (meters)
-		return eg_pass(skb, &c, flow, &view, dir, meters, eg_relaxed(c.app, c.ruleset, &c.clock));
-	eg_flow_count(&c.sock->who, flow, &view, dir, c.clock.boot_ns);
+	if (meters) {
+		reason = (__u8)eg_meters_take(&sock->who, ruleset, meters, view.bytes, &clock);
+		if (reason != EG_REASON_NONE)
+			return (int)EG_CAPPED(reason);
+	}
+	eg_flow_count(&sock->who, flow, &view, dir, clock.boot_ns);
+	return EG_PASS;
+}
+
+/* For each direction its own, as with the full path. */
+EG_GLOBAL int eg_settled_out(struct __sk_buff *skb)
+{
+	return eg_settled(skb, EG_DIR_EGRESS);
+}
+
+EG_GLOBAL int eg_settled_in(struct __sk_buff *skb)
+{
+	return eg_settled(skb, EG_DIR_INGRESS);
+}
+
+/* What becomes of a packet that is settled but for the meter. Apart, so that eg_settled keeps its frame small. */
+EG_GLOBAL int eg_capped(struct __sk_buff *skb, __u32 reason, __u32 dir)
+{
+	struct bpf_sock *sk = eg_full_sock(skb);
+	struct eg_sock *sock = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
+	struct eg_host_ctl *host = eg_host();
+	const struct eg_ruleset *ruleset;
+	struct eg_clock clock;
+	struct eg_view view;
+	struct eg_app *app;
+
+	if (!host || !sock || eg_parse(skb, &view) != EG_REASON_NONE)
+		return EG_DROP;
+	app = eg_app_at(sock->who.app);
+	ruleset = eg_look_ruleset(sock);
+	if (!app || !ruleset)
+		return EG_DROP;
+	eg_clock_coarse(host, &clock);
+	if (!eg_relaxed(app, ruleset, &clock))
+		return eg_refuse(&sock->who, &view, (__u8)reason, sock->flow.rule, ruleset->uid, dir, true);
+	eg_audit(&sock->who, &view, (__u8)reason, sock->flow.rule, ruleset->uid, dir, true);
+	eg_flow_count(&sock->who, &sock->flow, &view, dir, clock.boot_ns);
 	return EG_PASS;
 }
 

@@ -2,6 +2,7 @@
 #include "event_writer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@
 #define SECOND        (1000 * MS)
 #define BATCH_BYTES   (64u << 10)
 #define BATCH_NS      (50 * MS)
+#define NAP_MS        5u
 #define TICK_NS       SECOND
 #define RETRY_NS      SECOND
 #define STOP_NS       (2 * SECOND)
@@ -224,11 +226,28 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/*
+ * Until there is work, at most `ms`. Flows come in crowds, and the kernel wakes a reader that has taken
+ * everything for each single one, at the app's expense: so where lines are waiting for their batch
+ * anyhow, the ring is left alone for a moment. The queue is not.
+ */
+static void wait_for_sources(struct eg_writer *w, uint64_t ms)
+{
+	struct pollfd queue = {.fd = eg_queue_fd(w->config.queue), .events = POLLIN};
+	struct epoll_event event = {0};
+	uint64_t ignored;
+
+	if (w->batch.lines)
+		event.data.u32 = poll(&queue, 1, (int)min_u64(ms, NAP_MS)) > 0;
+	else if (epoll_wait(w->epoll_fd, &event, 1, (int)ms) <= 0)
+		return;
+	if (event.data.u32 && read(queue.fd, &ignored, sizeof(ignored)) < 0)
+		return; /* somebody woke us for nothing: what is there is taken anyway */
+}
+
 static void wait_for_work(struct eg_writer *w, bool failing)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC), until = failing ? w->retry_ns : w->next_tick_ns;
-	struct epoll_event event;
-	uint64_t ignored;
 
 	if (!failing && w->batch.lines)
 		until = min_u64(until, w->batch.begun_ns + BATCH_NS);
@@ -241,9 +260,7 @@ static void wait_for_work(struct eg_writer *w, bool failing)
 		nanosleep(&ts, NULL);
 		return;
 	}
-	if (epoll_wait(w->epoll_fd, &event, 1, (int)((until - now + MS - 1) / MS)) > 0 && event.data.u32 &&
-	    read(eg_queue_fd(w->config.queue), &ignored, sizeof(ignored)) < 0)
-		return; /* somebody woke us for nothing: what is there is taken anyway */
+	wait_for_sources(w, (until - now + MS - 1) / MS);
 }
 
 /* One round: true if there may be more to do at once. */

@@ -139,14 +139,14 @@ static int rate(const struct sockaddr_in *to, bool (*one)(const struct sockaddr_
 	uint64_t end = clock_ns(CLOCK_MONOTONIC) + (uint64_t)milliseconds * 1000000ull;
 	uint64_t start = clock_ns(clock), count = 0;
 
-	while (clock_ns(CLOCK_MONOTONIC) < end) {
+	do {
 		for (int i = 0; i < 16; i++, count++) {
 			if (!one(to)) {
 				fprintf(stderr, "bench_net: %s\n", strerror(errno));
 				return 1;
 			}
 		}
-	}
+	} while (clock_ns(CLOCK_MONOTONIC) < end);
 	printf("%.0f\n", (double)count * 1e9 / (double)(clock_ns(clock) - start));
 	return 0;
 }
