@@ -328,6 +328,8 @@ EG_GLOBAL int eg_packet_in(struct __sk_buff *skb, __u32 looked)
 	return eg_packet(skb, EG_DIR_INGRESS, looked);
 }
 
+#define EG_TAG_TRIES 4 /* each but the first for a change of tags at that very moment */
+
 /* Masks: the verifier takes nothing for granted of what a function returns. */
 static __always_inline int eg_answer_out(int result)
 {
@@ -354,7 +356,7 @@ int eg_egress(struct __sk_buff *skb)
 		result = eg_capped(skb, EG_CAPPED_REASON(result), EG_DIR_EGRESS);
 	if (result == EG_UNSETTLED)
 		result = eg_packet_out(skb, EG_LOOKED_NOT);
-	if (result == EG_UNTAGGED) {
+	for (int i = 0; i < EG_TAG_TRIES && result == EG_UNTAGGED; i++) {
 		result = eg_packet_tag(skb, EG_DIR_EGRESS);
 		if (result == EG_TAGGED)
 			result = eg_packet_out(skb, EG_LOOKED_NOT);
@@ -373,7 +375,7 @@ int eg_ingress(struct __sk_buff *skb)
 		result = eg_capped(skb, EG_CAPPED_REASON(result), EG_DIR_INGRESS);
 	if (result == EG_UNSETTLED)
 		result = eg_packet_in(skb, EG_LOOKED_NOT);
-	if (result == EG_UNTAGGED) {
+	for (int i = 0; i < EG_TAG_TRIES && result == EG_UNTAGGED; i++) {
 		result = eg_packet_tag(skb, EG_DIR_INGRESS);
 		if (result == EG_TAGGED)
 			result = eg_packet_in(skb, EG_LOOKED_NOT);
