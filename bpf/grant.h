@@ -84,7 +84,7 @@ static __always_inline const struct eg_rule_span *eg_private_span_of(struct eg_s
 
 /*
  * Whether the name in the scratch's key allows this service at the address in its grant_key; fills
- * its `found`.
+ * its `found`, whose prefix_seen says that the policy has the name at all.
  */
 EG_GLOBAL int eg_name_allows(__u32 index, __u32 uid, __u32 service)
 {
@@ -99,6 +99,7 @@ EG_GLOBAL int eg_name_allows(__u32 index, __u32 uid, __u32 service)
 	named = eg_name_rules_of(s, uid);
 	if (!named)
 		return false;
+	s->found.prefix_seen = 1;
 	scope = eg_scope_of(&s->grant_key.addr);
 	if (scope == EG_SCOPE_PUBLIC)
 		return eg_matches_search(named->span.first, named->span.count, service, service, &s->found);
@@ -130,10 +131,11 @@ static __always_inline void eg_grant_try(struct eg_scratch *s, __u32 way)
 	if (!grant)
 		return;
 	__builtin_memcpy(s->key.text, grant->text, sizeof(s->key.text));
-	if (*(volatile __u64 *)&grant->expires_boot_ns > s->look.now_ns)
-		s->look.granted = 1;
-	if (!eg_name_allows(s->index, s->look.uid, s->look.service))
+	if (!eg_name_allows(s->index, s->look.uid, s->look.service)) {
+		if (s->found.prefix_seen && *(volatile __u64 *)&grant->expires_boot_ns > s->look.now_ns)
+			s->look.granted = 1;
 		return;
+	}
 	if (s->found.flags & EG_MATCH_CONNECT) /* such a name is the proxy's to resolve */
 		return;
 	if (*(volatile __u64 *)&grant->expires_boot_ns <= s->look.now_ns) {

@@ -51,7 +51,7 @@ struct eg_grant_look {
 	__u32 uid;
 	__u32 service;
 	__u32 stale; /* a grant would allow it, but for its end */
-	__u32 granted; /* 1: the address has a good grant, for whatever service */
+	__u32 granted; /* 1: the address has a good grant of a name that is allowed, for another service */
 };
 
 /* Making one. */
