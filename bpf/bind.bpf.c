@@ -10,8 +10,6 @@
 #include "tag.h"
 #include "verdict.h"
 
-#define EG_PORT_DNS 53
-
 static __always_inline int eg_bind_tell(const struct eg_who *who, const struct eg_view *view, __u8 reason,
 					__u32 uid, bool audited)
 {

@@ -96,15 +96,13 @@ int eg_learn(struct __sk_buff *skb)
 	const struct eg_ruleset *ruleset;
 	struct eg_scratch *s;
 	struct eg_app *app;
-	__u32 index;
 
 	if ((void *)(lesson + 1) > end)
 		return 2;
 	app = eg_app_at(lesson->app);
 	if (!app || app->ctl.gen != lesson->gen)
 		return 2;
-	index = (__u32)app->ctl.ruleset;
-	ruleset = bpf_map_lookup_elem(&rulesets, &index);
+	ruleset = eg_ruleset_of(app);
 	s = ruleset ? eg_scratch_claim() : NULL;
 	if (!s)
 		return 2;

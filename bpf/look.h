@@ -22,16 +22,8 @@
 static __always_inline const struct eg_ruleset *eg_look_ruleset(const struct eg_sock *sock)
 {
 	struct eg_app *app = eg_app_at(sock->who.app);
-	const struct eg_ruleset *ruleset;
-	__u64 word;
-	__u32 index;
 
-	if (!app)
-		return NULL;
-	word = *(volatile __u64 *)&app->ctl.ruleset;
-	index = (__u32)word;
-	ruleset = bpf_map_lookup_elem(&rulesets, &index);
-	return ruleset && ruleset->uid == word >> 32 ? ruleset : NULL;
+	return app ? eg_ruleset_of(app) : NULL;
 }
 
 static __always_inline __u8 eg_look_shortage(const struct eg_sock *sock, const struct eg_view *view)

@@ -267,4 +267,15 @@ static __always_inline struct eg_app *eg_app_at(__u32 slot)
 	return bpf_map_lookup_elem(&apps, &slot);
 }
 
+/* The ruleset that the app's word points at; NULL: none, or it has gone meanwhile. */
+static __always_inline const struct eg_ruleset *eg_ruleset_of(const struct eg_app *app)
+{
+	__u64 word = *(volatile const __u64 *)&app->ctl.ruleset;
+	const struct eg_ruleset *ruleset;
+	__u32 index = (__u32)word;
+
+	ruleset = bpf_map_lookup_elem(&rulesets, &index);
+	return ruleset && ruleset->uid == word >> 32 ? ruleset : NULL;
+}
+
 #endif

@@ -37,6 +37,8 @@
 #define EG_IP_OFFSET_MASK  0x1fff
 #define EG_IP6_OFFSET_MASK 0xfff8
 
+#define EG_PORT_DNS 53
+
 #define EG_TCP_FIN 0x01
 #define EG_TCP_SYN 0x02
 #define EG_TCP_ACK 0x10

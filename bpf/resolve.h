@@ -23,11 +23,7 @@
 #include "dns.h"
 #include "flow.h"
 #include "grant.h"
-#include "meters.h"
-#include "self.h"
-#include "tag.h"
 
-#define EG_PORT_DNS         53
 #define EG_DNS_PATIENCE_NS  (60ull * 1000 * 1000 * 1000) /* how late an answer may be */
 #define EG_DNS_TCP_QUERIES  4 /* queries in one packet */
 #define EG_DNS_PIECES       96 /* pieces of one packet that are read */
