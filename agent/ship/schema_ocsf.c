@@ -376,6 +376,8 @@ void eg_schema_ocsf(struct eg_form *form)
 		put_app(form);
 		break;
 	default:
+		if (!eg_form_move_text(form, "cause", "status_detail"))
+			eg_form_move_text(form, "error", "status_detail");
 		break;
 	}
 	eg_form_move_text(form, "reason", "status_detail");

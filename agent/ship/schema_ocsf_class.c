@@ -85,6 +85,8 @@ static const struct row rows[] = {
 	{"relax", ENTITY, 3, NO_DISPOSITION, true},
 	{"tag", ENTITY, 3, NO_DISPOSITION, false},
 	{"agent-tag", ENTITY, 3, NO_DISPOSITION, false},
+	{"alert-relax-end", FINDING, 1, LOGGED, false},
+	{"alert-netns-admin-end", FINDING, 1, LOGGED, false},
 	{"alert", FINDING, 1, ALERTED, true},
 	{"agent-ambiguous-cgroup", ERROR, 1, NO_DISPOSITION, false},
 	{"agent-log-recovered", ERROR, 1, NO_DISPOSITION, false},
