@@ -52,7 +52,7 @@ static void put_metadata(struct eg_form *form)
 	eg_form_add_text(form, "metadata.profiles", "host");
 	if (json_object_get(form->out, "disposition_id") || json_object_get(form->out, "is_alert"))
 		eg_form_add_text(form, "metadata.profiles", "security_control");
-	if (form->has_number)
+	if (form->has_number && form->number <= INT32_MAX) /* integer_t; uid has it in any case */
 		eg_form_put_int(form, "metadata.sequence", (json_int_t)form->number);
 	if (eg_form_number(form, "schema", &schema)) {
 		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, schema);
