@@ -147,7 +147,8 @@ static bool is_refusal(const json_t *event)
 	const char *type = json_string_value(json_object_get(event, "type"));
 	const char *verdict = json_string_value(json_object_get(event, "verdict"));
 
-	return type && verdict && (strcmp(type, "dns") == 0 || strcmp(type, "deny") == 0) && strcmp(verdict, "allow") != 0;
+	return type && verdict && strcmp(verdict, "allow") != 0 &&
+	       (strcmp(type, "dns") == 0 || strcmp(type, "deny") == 0);
 }
 
 static int redact(const struct act *act, json_t *event, char *const *paths)

@@ -37,12 +37,12 @@ static const struct {
 	{"agent-log-recovered", EG_SEVERITY_WARNING},
 };
 
-/* Denials that only follow from something that was told already, or that a retry mends. */
+/* Denials that only follow from something that was told already, that a retry mends, or that outsiders cause. */
 static bool is_mild(const struct eg_form *form)
 {
 	static const char *const reasons[] = {
-		"killed", "killed_all", "expired", "policy_deleted", "cap_egress", "cap_ingress", "hello_held", "dns_shortage",
-		"no_ingress_rule",
+		"killed",      "killed_all", "expired",	     "policy_deleted", "cap_egress",
+		"cap_ingress", "hello_held", "dns_shortage", "no_ingress_rule",
 	};
 	const char *reason = eg_form_text(form, "reason");
 

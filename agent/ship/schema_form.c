@@ -15,7 +15,9 @@
 
 static bool word(const char *text)
 {
-	return text && text[0] && strlen(text) <= 30 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(text);
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+
+	return text && text[0] && strlen(text) <= 30 && !text[strspn(text, allowed)];
 }
 
 /*

@@ -141,9 +141,13 @@ static void put_end(struct eg_form *form, const char *name, const char *side)
 	eg_form_move_text(form, name, path);
 	if (!ip)
 		return;
-	eg_form_put_int(form, "connection_info.protocol_ver_id", eg_addr_v4mapped(&addr) ? 4 : 6);
-	eg_form_put_text(form, "connection_info.protocol_ver",
-			 eg_addr_v4mapped(&addr) ? "Internet Protocol version 4 (IPv4)" : "Internet Protocol version 6 (IPv6)");
+	if (eg_addr_v4mapped(&addr)) {
+		eg_form_put_int(form, "connection_info.protocol_ver_id", 4);
+		eg_form_put_text(form, "connection_info.protocol_ver", "Internet Protocol version 4 (IPv4)");
+	} else {
+		eg_form_put_int(form, "connection_info.protocol_ver_id", 6);
+		eg_form_put_text(form, "connection_info.protocol_ver", "Internet Protocol version 6 (IPv6)");
+	}
 }
 
 /* The end on this host is this host, the other one what the names say. */
@@ -178,7 +182,8 @@ static void put_connection(struct eg_form *form)
 	bool outbound = form->answer || (direction && strcmp(direction, "egress") == 0);
 
 	eg_form_put_int(form, "connection_info.direction_id", form->ingress ? 1 : outbound ? 2 : 0);
-	eg_form_put_text(form, "connection_info.direction", form->ingress ? "Inbound" : outbound ? "Outbound" : "Unknown");
+	eg_form_put_text(form, "connection_info.direction",
+			 form->ingress ? "Inbound" : outbound ? "Outbound" : "Unknown");
 	if (form->ingress || outbound)
 		eg_form_done(form, "direction");
 	if (number >= 0) {

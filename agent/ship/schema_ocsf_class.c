@@ -186,7 +186,8 @@ const struct eg_ocsf_class *eg_ocsf_classify(struct eg_form *form)
 {
 	const struct row row = find_row(form);
 	const struct eg_ocsf_class *class = &classes[row.class];
-	const char *activity = caption(class->activities, sizeof(class->activities) / sizeof(class->activities[0]), row.activity);
+	const size_t count = sizeof(class->activities) / sizeof(class->activities[0]);
+	const char *activity = caption(class->activities, count, row.activity);
 	char type[128];
 
 	eg_form_put_int(form, "category_uid", class->category);
