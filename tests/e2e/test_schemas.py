@@ -207,8 +207,9 @@ def test_severity(events):
 
 @pytest.mark.parametrize("path, value", [
     ("event.kind", "happening"), ("event.category", ["netting"]), ("event.type", ["creation"]),
-    ("event.outcome", "ok"), ("source.port", "443"), ("source.ip", "localhost"), ("network.bytes", 1), ("process.pid", "7"), ("user.id", 7),
-    ("event.duration", 1.5), ("ecs.version", "8.0"), ("network.made_up", 1), ("@timestamp", 1795640400), ("host.name", None),
+    ("event.outcome", "ok"), ("source.port", "443"), ("source.ip", "localhost"), ("network.bytes", 1),
+    ("process.pid", "7"), ("user.id", 7), ("event.duration", 1.5), ("ecs.version", "8.0"), ("network.made_up", 1),
+    ("@timestamp", 1795640400), ("host.name", None),
 ])
 def test_the_rules_of_ecs_find_faults(events, path, value):
     assert finds("ecs", events, path, value)

@@ -219,8 +219,9 @@ OCSF_FIELDS = {
     "actor.user.uid": is_text, "actor.app_name": is_text,
     "app_name": is_text, "app.name": is_text, "app.uid": is_text, "app.vendor_name": is_text, "app.version": is_text,
     "policy.name": is_text, "policy.version": is_text, "policy.is_applied": is_bool, "firewall_rule.uid": is_text,
-    "connection_info.uid": is_text, "connection_info.community_uid": is_text, "connection_info.protocol_num": is_integer,
-    "connection_info.protocol_name": is_text, "query.hostname": is_text, "query.type": is_text, "query.class": is_text,
+    "connection_info.uid": is_text, "connection_info.community_uid": is_text,
+    "connection_info.protocol_num": is_integer, "connection_info.protocol_name": is_text,
+    "query.hostname": is_text, "query.type": is_text, "query.class": is_text,
     "answers": lambda answers: all(is_text(answer.get("rdata")) and is_integer(answer.get("ttl", 0)) and
                                    set(answer) <= {"rdata", "ttl", "type", "class"} for answer in answers),
     "entity.name": is_text, "entity.uid": is_text, "entity.version": is_text, "entity.policy.name": is_text,
