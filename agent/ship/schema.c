@@ -52,7 +52,7 @@ static bool is_mild(const struct eg_form *form)
 	return false;
 }
 
-static enum eg_severity severity_of(const struct eg_form *form)
+enum eg_severity eg_schema_severity_of(const struct eg_form *form)
 {
 	if (eg_form_is(form, "deny") && (eg_schema_audited(form) || is_mild(form)))
 		return EG_SEVERITY_NOTICE;
@@ -75,7 +75,7 @@ enum eg_severity eg_schema_severity(const json_t *event)
 
 	if (eg_form_begin(&form, event) < 0)
 		return EG_SEVERITY_INFO;
-	severity = severity_of(&form);
+	severity = eg_schema_severity_of(&form);
 	eg_form_clear(&form);
 	return severity;
 }

@@ -146,7 +146,7 @@ static void put_severity(struct eg_form *form)
 	static const struct caption captions[] = {{1, "Informational"}, {2, "Low"}, {3, "Medium"}, {4, "High"}};
 	const struct caption *is = captions;
 
-	switch (eg_schema_severity(form->event)) {
+	switch (eg_schema_severity_of(form)) {
 	case EG_SEVERITY_ALERT:
 		is = &captions[3];
 		break;

@@ -248,6 +248,16 @@ static void names_that_clash(void **state)
 	json_decref(made);
 }
 
+static void threshold_as_a_number(void **state)
+{
+	json_t *made = render(EG_SCHEMA_ECS, event("{'type':'alert','when':'denied','over':20,'action':'alert'}"));
+
+	(void)state;
+	assert_string_equal(json_string_value(at(made, "egret/alert/over")), "20");
+	assert_string_equal(json_string_value(at(made, "egret/action")), "alert");
+	json_decref(made);
+}
+
 static void labels_with_dots(void **state)
 {
 	json_t *made = render(EG_SCHEMA_ECS, event("{'type':'flow','phase':'end','labels':{'a':'1','a.b':'2'}}"));
@@ -324,7 +334,7 @@ int main(void)
 		cmocka_unit_test(ecs),		    cmocka_unit_test(ocsf),	    cmocka_unit_test(native),
 		cmocka_unit_test(what_is_no_event), cmocka_unit_test(wrong_types),  cmocka_unit_test(names_that_clash),
 		cmocka_unit_test(labels_with_dots), cmocka_unit_test(actors),	    cmocka_unit_test(severity),
-		cmocka_unit_test(every_type),
+		cmocka_unit_test(every_type),	    cmocka_unit_test(threshold_as_a_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
