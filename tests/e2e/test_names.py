@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import eventually
+from harness import dns, eventually
 from harness.names import API, API6, MANY, PUBLIC, PUBLIC6, ZONE, asked, begin, named, resolv_conf
 from harness.net import ROUTER, ROUTER6, run
 
@@ -162,6 +162,23 @@ def test_several_queries_in_one_segment_and_on_one_connection(names, agent):
     opens(app, "198.51.100.2")
     for _ in range(40):  # more than a socket's questions are remembered
         app.dns_ask(ROUTER, "api.example", proto="tcp", name="c")
+    assert agent.app("web")["denied"] == 0
+
+
+def test_answers_out_of_order(names, agent):
+    """On one TCP connection (RFC 7766, 6.2.1.1): each is matched by its id, and opens its own addresses."""
+    names.server.dns_zone({**ZONE, "late.example": {"A": ["198.51.100.8"], "late": True}})
+    app = names.app(named("web", ["api.example", "late.example"]))
+    app.connect("c", ROUTER, 53)
+    for number, name in ((1, "late.example"), (2, "api.example")):
+        message = dns.query(name, number=number)
+        app.put("c", (len(message).to_bytes(2, "big") + message).hex())
+    first, second = app.dns_hear("c", "tcp"), app.dns_hear("c", "tcp")
+    assert [(one["id"], one["addresses"]) for one in (first, second)] == [(2, [API]), (1, ["198.51.100.8"])]
+    opens(app, API)
+    opens(app, "198.51.100.8")
+    assert set(grants(agent, "web")) == {("api.example", API), ("late.example", "198.51.100.8")}
+    assert learned(agent, "web", "late.example")["addresses"] == ["198.51.100.8"]
     assert agent.app("web")["denied"] == 0
 
 
@@ -477,7 +494,7 @@ class TestMany:
         return {"grant_floor": "1s"}
 
     def test_resolve_then_connect(self, host, agent):
-        """10,000 rounds at once, every answer with other addresses and a TTL of one second."""
+        """10,000 rounds at once, every answer with other addresses and a TTL of one second; the agent dies within."""
         addresses = [f"198.51.{100 + number // 256}.{number % 256}" for number in range(1024)]
         host.network.public("198.51.100.0/22")
         host.server.dns_serve([ROUTER], {"many.example": {"A": addresses, "rotate": 1, "ttl": 1}})
@@ -486,11 +503,19 @@ class TestMany:
         app = host.app(named("web", "many.example", 4000, "udp"))
         outsiders = host.app(named("other", "many.example", 4000, "udp"))
         clients = [app, *(host.process(host.cgroup_of("web")) for _ in range(CLIENTS - 1))]
+        deaths = 0
         with ThreadPoolExecutor(CLIENTS) as pool:
-            tallies = list(pool.map(lambda one: one.rounds(ROUTER, "many.example", ROUNDS, 4000), clients))
+            running = [pool.submit(one.rounds, ROUTER, "many.example", ROUNDS, 4000) for one in clients]
+            while not all(one.done() for one in running):
+                agent.kill9()
+                deaths += any(not one.done() for one in running)
+                agent.start()
+            tallies = [one.result() for one in running]
         assert tallies == [{"ok": ROUNDS}] * CLIENTS
+        assert deaths >= 2
         counted = agent.app("web")
         assert counted["denied"] == 0, counted["reasons"]
+        assert len(host.server.dns_asked()) == ROUNDS * CLIENTS
         assert outsiders.fails("sendto", "u", addresses[0], 4000) == "EPERM"
         assert agent.count("other", "no_grant") == 1
         assert agent.event(type="deny", app="other", reason="no_grant")["dst"] == addresses[0]
