@@ -18,6 +18,7 @@
 
 #include <egret/abi.h>
 
+#include "../lib/alert.h"
 #include "../lib/diag.h"
 #include "../lib/error.h"
 #include "agent.h"
@@ -84,6 +85,8 @@ struct eg_applied {
 	bool resolvers_of_host;
 	char **prefetch; /* names to be looked up ahead */
 	size_t prefetch_count;
+	struct eg_alert *alerts;
+	size_t alert_count;
 
 	uint32_t uid; /* ruleset */
 	struct eg_tables *tables; /* NULL once the policy was replaced */
@@ -127,6 +130,7 @@ struct eg_resets;
 struct eg_nsadmin;
 struct eg_guards;
 struct eg_prefetch;
+struct eg_alerts;
 struct eg_polidir;
 struct eg_usage;
 struct eg_expired;
@@ -165,6 +169,7 @@ struct eg_agent {
 	struct eg_nsadmin *nsadmin;
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_prefetch *prefetch;
+	struct eg_alerts *alerts;
 	struct eg_usage *usage;
 	struct eg_expired *expired;
 	struct eg_api *api;
@@ -339,6 +344,15 @@ struct eg_prefetch_stats {
 /* NULL is fine: all zero. */
 void eg_prefetch_stats(struct eg_prefetch *prefetch, struct eg_prefetch_stats *ret);
 
+/* ---- alerts.c: thresholds, on a thread of its own --------------------------------------------------- */
+
+int eg_alerts_start(struct eg_agent *agent, struct eg_alerts **ret);
+void eg_alerts_stop(struct eg_alerts *alerts);
+/* How many were told since the start. NULL is fine. */
+uint64_t eg_alerts_total(struct eg_alerts *alerts);
+/* Those of one app, with where they stand. Under lock, or not. NULL is fine: none. */
+json_t *eg_alerts_json(struct eg_alerts *alerts, uint32_t slot, uint32_t gen);
+
 /* ---- usage.c: caps across a reboot ------------------------------------------------------------ */
 
 /* Reads what the agent before this one wrote. A file that can't be read is as if all was used up. */
@@ -384,6 +398,8 @@ json_t *eg_time_json(uint64_t utc_ns); /* RFC 3339 with ns */
 void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold);
 /* A cap whose action is kill was reached: recorded as a hold of the layer auto, cut, told. */
 void eg_kill_record_auto(struct eg_agent *agent, const char *app);
+/* The agent itself decided so: as above. */
+void eg_kill_auto(struct eg_agent *agent, const char *app, const char *reason);
 json_t *eg_hold_json(const struct eg_hold_info *info);
 json_t *eg_holds_json(struct eg_agent *agent, const char *name); /* of one app, or of "*" */
 /* A hold begun now by this actor. */

@@ -223,6 +223,7 @@ static const struct eg_config_key root_keys[] = {
 	{"metrics_token_file", eg_config_read_text, FIELD(metrics_token_file), 0, PATH_MAX - 1},
 	{.name = "groups", .read = read_groups},
 	{.name = "host_labels", .read = eg_config_read_labels, .offset = FIELD(host_labels)},
+	{.name = "alerts", .read = eg_config_read_alerts},
 	{"host", eg_config_read_host, FIELD(host), 0, 253},
 	{"event_quota", eg_config_read_size, FIELD(event_quota_bytes), 1u << 20, 1ull << 47},
 	{"event_segment", eg_config_read_size, FIELD(event_segment_bytes), 64u << 10, 4ull << 30},

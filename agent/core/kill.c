@@ -347,3 +347,25 @@ void eg_kill_record_auto(struct eg_agent *agent, const char *app)
 	if (is_new || r < 0)
 		eg_kill_enforce(agent, &hold);
 }
+
+/* The word first, as of any kill; who was killed by the agent before keeps that record. */
+void eg_kill_auto(struct eg_agent *agent, const char *app, const char *reason)
+{
+	const struct eg_entry *entry;
+	struct eg_hold hold;
+	bool already = false;
+	uint64_t ticket;
+	int r;
+
+	eg_kill_hold(&hold, app, EG_HOLD_AUTO, &the_agent, reason, NULL);
+	pthread_mutex_lock(&agent->lock);
+	entry = eg_registry_find(agent, app);
+	if (entry)
+		eg_registry_raise(agent, entry, EG_HOLD_AUTO);
+	r = eg_holds_add(agent->holds, &hold, &already, &ticket);
+	pthread_mutex_unlock(&agent->lock);
+	if (r < 0)
+		eg_log_err("app %s: its kill can't be recorded: %s", app, strerror(-r));
+	if (!already)
+		eg_kill_enforce(agent, &hold);
+}

@@ -40,6 +40,7 @@ void eg_policy_free(struct eg_policy *policy)
 	free_texts(policy->cgroups, policy->cgroup_count);
 	free_texts(policy->dns.ask_only, policy->dns.ask_only_count);
 	free(policy->dns.resolvers);
+	free(policy->alerts);
 	free(policy->owner);
 	free(policy->ticket);
 	free(policy->purpose);

@@ -16,6 +16,7 @@
 #include <egret/abi.h>
 
 #include "addr.h"
+#include "alert.h"
 #include "cleanup.h"
 #include "diag.h"
 
@@ -112,7 +113,8 @@ struct eg_policy {
 	size_t rule_count;
 	size_t egress_count; /* of which egress */
 	bool ingress_set; /* "ingress" is there */
-	bool has_alerts;
+	struct eg_alert *alerts;
+	size_t alert_count;
 	struct eg_policy_dns dns;
 	struct eg_policy_limits limits;
 	json_t *json; /* the whole document */
