@@ -202,5 +202,7 @@ const char *eg_applied_rule_id(const struct eg_applied *applied, uint32_t rule)
 		return "self";
 	if (rule == EG_RULE_DNS)
 		return "dns";
+	if (rule == EG_RULE_GUARDRAIL)
+		return "guardrail";
 	return applied && rule < applied->rule_count ? applied->rule_ids[rule] : NULL;
 }

@@ -81,9 +81,11 @@ static uint32_t rank(const struct eg_spans *spans, uint32_t rule)
 {
 	uint32_t flags = is_of_a_rule(rule) ? spans->marks[rule].flags : 0;
 
-	if (rule == EG_RULE_DNS)
+	if (rule == EG_RULE_GUARDRAIL)
 		return 0;
-	return 1 + rule + (flags & EG_MATCH_CONNECT ? 2u << 16 : flags & EG_MATCH_SNI ? 1u << 16 : 0);
+	if (rule == EG_RULE_DNS)
+		return 1;
+	return 2 + rule + (flags & EG_MATCH_CONNECT ? 2u << 16 : flags & EG_MATCH_SNI ? 1u << 16 : 0);
 }
 
 static int heap_push(struct eg_spans *spans, const struct eg_segment *segment)

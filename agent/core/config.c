@@ -96,6 +96,7 @@ void eg_config_free(struct eg_config *config)
 		return;
 	eg_config_clear_roots(config);
 	eg_config_free_alerts(config);
+	eg_guardrails_free(config->guardrails);
 	free(config->host);
 	free(config->policy_dir);
 	free(config->socket);

@@ -21,6 +21,7 @@
 #include "../lib/error.h"
 #include "../lib/labels.h"
 #include "../lib/log.h"
+#include "guardrails.h"
 
 #define EG_CONFIG_FILE      "/etc/egret/egret.json"
 #define EG_CONFIG_ROOTS_MAX 64
@@ -68,6 +69,7 @@ struct eg_config {
 
 	json_t *host_labels; /* object of strings, never NULL */
 
+	struct eg_guardrails *guardrails; /* NULL: none */
 	struct eg_config_alert *alerts;
 	size_t alert_count;
 
