@@ -138,7 +138,8 @@ static int emit(struct eg_spans *spans, size_t first, uint32_t lo, uint32_t hi, 
 	if (spans->match_count > first) {
 		struct eg_match *last = &spans->matches[spans->match_count - 1];
 
-		if (last->rule == rule && last->hi + 1 == lo && PROTO_OF(last->hi) == PROTO_OF(lo)) {
+		if (last->rule == rule && last->hi + 1 == lo &&
+		    (PROTO_OF(last->hi) == PROTO_OF(lo) || rule == EG_RULE_GUARDRAIL)) {
 			last->hi = hi;
 			return 0;
 		}
