@@ -71,6 +71,8 @@ static const struct eg_option restore_options[] = {
 	END,
 };
 
+static const struct eg_option snapshot_options[] = {REASON("why; in the file"), END};
+
 static const struct eg_option relax_options[] = {
 	{"for", 0, "TIME", "1m to 24h; 0 ends it now", "15m 1h 0"},
 	REASON("why; required, in the record and in events"),
@@ -138,6 +140,9 @@ const struct eg_command eg_commands[] = {
 	{"restore", "[APP]", "lift a kill",
 	 "A responder can lift an own kill for 15 minutes; an admin any but the control plane's.",
 	 restore_options, 0, 1, {EG_WORDS_APP}, eg_cmd_restore, false, false, false},
+	{"snapshot", "APP", "keep all that is known of an app in one file",
+	 "Policy, counters, grants, sockets, processes and recent events, on the agent's host. A kill takes one by itself.",
+	 snapshot_options, 1, 1, {EG_WORDS_APP}, eg_cmd_snapshot, false, false, false},
 	{"relax", "APP --for TIME --reason TEXT",
 	 "break glass: let an app pass for a time, and log what would have been denied",
 	 "Turns the app's policy to audit; the kernel turns it back by itself. Kills and expiry still hold.",

@@ -27,6 +27,7 @@ int eg_cmd_explain(struct eg_cli *cli);
 int eg_cmd_denied(struct eg_cli *cli);
 int eg_cmd_kill(struct eg_cli *cli);
 int eg_cmd_restore(struct eg_cli *cli);
+int eg_cmd_snapshot(struct eg_cli *cli);
 int eg_cmd_relax(struct eg_cli *cli);
 int eg_cmd_flows(struct eg_cli *cli);
 int eg_cmd_events(struct eg_cli *cli);

@@ -309,6 +309,8 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 	if (!r)
 		r = eg_prefetch_start(agent, &agent->prefetch);
 	if (!r)
+		r = eg_snapshots_start(agent, &agent->snapshots);
+	if (!r)
 		r = eg_alerts_start(agent, &agent->alerts);
 	if (r < 0)
 		return eg_error_set(err, 500, "no_thread", "a thread can't be started: %s", strerror(-r));
@@ -393,6 +395,7 @@ void eg_agent_stop(struct eg_agent *agent)
 	eg_nsadmin_stop(agent->nsadmin);
 	eg_guards_free(agent->guards);
 	eg_reaper_stop(agent->reaper);
+	eg_snapshots_stop(EG_TAKE_PTR(agent->snapshots));
 	if (agent->kern && agent->garbage)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));

@@ -83,6 +83,16 @@ int eg_api_post_restore(struct eg_api_request *rq, struct eg_api_reply *reply)
 				     &reply->json, &rq->err);
 }
 
+int eg_api_post_snapshot(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	static const struct eg_api_key keys[] = {{"reason", 's'}, {NULL, 0}};
+	EG_CLEANUP(decref) json_t *body = NULL;
+
+	if (eg_api_body(rq, keys, &body) < 0 || check_words(rq, body) < 0)
+		return -EINVAL;
+	return rq->api->ops->snapshot(rq->api->agent, rq->app, text(body, "reason"), &rq->actor, &reply->json, &rq->err);
+}
+
 int eg_api_post_relax(struct eg_api_request *rq, struct eg_api_reply *reply)
 {
 	static const struct eg_api_key keys[] = {{"for", 's'}, {"reason", 's'}, {NULL, 0}};
