@@ -97,6 +97,13 @@ static const struct eg_option run_options[] = {
 	END,
 };
 
+static const struct eg_option oci_hook_options[] = {
+	{"annotation", 0, "KEY", "the annotation, or Docker's label, that names the app; default egret.app", 0},
+	{"require", 0, 0, "a container that names no app does not start", 0},
+	{"docker-root", 0, "DIR", "where Docker keeps its containers; default /var/lib/docker", EG_WORDS_DIR},
+	END,
+};
+
 static const struct eg_option doctor_options[] = {
 	BPFFS,
 	STATE_DIR,
@@ -159,6 +166,9 @@ const struct eg_command eg_commands[] = {
 	{"tag", "CGROUP APP", "say that a cgroup belongs to an app",
 	 "When it returns, the app's policy is in force for all that is in the cgroup and below.", 0, 2, 2,
 	 {EG_WORDS_DIR, EG_WORDS_APP}, eg_cmd_tag, false, false, false},
+	{"oci-hook", 0, "tag a container's cgroup, as its runtime's createRuntime hook",
+	 "Reads the container's state on standard input. When it fails, so does the container's start.", oci_hook_options, 0,
+	 0, {0}, eg_cmd_oci_hook, false, false, false},
 	{"doctor", 0, "look for what is wrong, and say what to do", "Exits 1 when something failed; warnings don't count.",
 	 doctor_options, 0, 0, {0}, eg_cmd_doctor, false, false, false},
 	{"completion", "SHELL", "print completion for bash, zsh or fish",

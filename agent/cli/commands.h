@@ -33,6 +33,7 @@ int eg_cmd_flows(struct eg_cli *cli);
 int eg_cmd_events(struct eg_cli *cli);
 int eg_cmd_run(struct eg_cli *cli);
 int eg_cmd_tag(struct eg_cli *cli);
+int eg_cmd_oci_hook(struct eg_cli *cli);
 int eg_cmd_doctor(struct eg_cli *cli);
 int eg_cmd_completion(struct eg_cli *cli);
 int eg_cmd_complete(struct eg_cli *cli);

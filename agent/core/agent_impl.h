@@ -327,6 +327,8 @@ int eg_nsadmin_start(struct eg_agent *agent, struct eg_nsadmin **ret);
 void eg_nsadmin_stop(struct eg_nsadmin *ns);
 /* Guards or refuses the app as it is now, before this returns. NULL is fine. */
 void eg_nsadmin_look_at(struct eg_nsadmin *ns, const char *app);
+/* The process is a container runtime's until it executes something else. 0 or -errno. NULL is fine. */
+int eg_nsadmin_starting(struct eg_nsadmin *ns, pid_t pid);
 
 /* ---- prefetch.c: names of rules with `prefetch`, on a thread of its own ------------------------- */
 

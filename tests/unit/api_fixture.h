@@ -161,10 +161,11 @@ static inline int fake_snapshot(struct eg_agent *a, const char *app, const char 
 			   err);
 }
 
-static inline int fake_tag(struct eg_agent *a, const char *cgroup, const char *app, const struct eg_actor *actor,
+static inline int fake_tag(struct eg_agent *a, const char *cgroup, const char *app, pid_t init, const struct eg_actor *actor,
 			   json_t **ret, struct eg_error *err)
 {
-	return fake_answer(a, app, actor, json_pack("{s:s, s:s, s:s}", "op", "tag", "cgroup", cgroup, "app", app), ret, err);
+	return fake_answer(a, app, actor, json_pack("{s:s, s:s, s:s, s:i}", "op", "tag", "cgroup", cgroup, "app", app,
+						    "init", (int)init), ret, err);
 }
 
 static inline int fake_explain(struct eg_agent *a, const char *app, const char *dest, const char *proto, const char *dir,
