@@ -35,6 +35,7 @@ static const struct {
 	{"agent-ambiguous-cgroup", EG_SEVERITY_WARNING},
 	{"agent-cut-foreign-sockets", EG_SEVERITY_WARNING},
 	{"agent-log-recovered", EG_SEVERITY_WARNING},
+	{"agent-snapshot-failed", EG_SEVERITY_WARNING},
 };
 
 /* Denials that only follow from something that was told already, that a retry mends, or that outsiders cause. */

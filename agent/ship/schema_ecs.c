@@ -303,19 +303,16 @@ static void put_group(struct eg_form *form)
 		{"kill", "stored_us", "egret.revoke.stored_us"},
 		{"kill", "durable", "egret.revoke.durable"},
 		{"kill", "layer", "egret.revoke.layer"},
-		{"alert", "when", "egret.alert.when"},
+		{"alert", "alert", "egret.alert.name"},
 		{"alert", "over", "egret.alert.over"},
 		{"alert", "value", "egret.alert.value"},
 		{"alert", "window_s", "egret.alert.window_s"},
+		{"alert", "from", "egret.alert.from"},
 	};
-	json_int_t over;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (eg_form_is(form, rows[i].action))
 			eg_form_move_any(form, rows[i].member, rows[i].path);
-	/* "20/min", or a number: an index takes one of them */
-	if (eg_form_is(form, "alert") && eg_form_number(form, "over", &over))
-		eg_form_put(form, "egret.alert.over", json_sprintf("%" JSON_INTEGER_FORMAT, over));
 }
 
 void eg_schema_ecs(struct eg_form *form)

@@ -341,8 +341,7 @@ static void put_finding(struct eg_form *form)
 	eg_form_put_int(form, "finding_info.created_time", (json_int_t)(form->ts_ns / MS));
 	eg_form_move_text(form, "cause", "finding_info.desc");
 	eg_form_add_text(form, "finding_info.data_sources", "egretd");
-	if (eg_form_text(form, "when")) {
-		eg_form_put_text(form, "finding_info.analytic.name", eg_form_text(form, "when"));
+	if (eg_form_move_text(form, "alert", "finding_info.analytic.name")) {
 		eg_form_put_int(form, "finding_info.analytic.type_id", 1);
 		eg_form_put_text(form, "finding_info.analytic.type", "Rule");
 	}

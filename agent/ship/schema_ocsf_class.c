@@ -90,6 +90,7 @@ static const struct row rows[] = {
 	{"alert", FINDING, 1, ALERTED, true},
 	{"agent-ambiguous-cgroup", ERROR, 1, NO_DISPOSITION, false},
 	{"agent-log-recovered", ERROR, 1, NO_DISPOSITION, false},
+	{"agent-snapshot-failed", ERROR, 1, NO_DISPOSITION, false},
 	{"agent", LIFECYCLE, 99, NO_DISPOSITION, false},
 	{"lost", ERROR, 1, NO_DISPOSITION, false},
 	{"suppressed", ERROR, 1, NO_DISPOSITION, false},

@@ -60,7 +60,8 @@ def make_limits(host):
 
 
 def make_noise(host):
-    app = host.app(policy("noisy", [rule(ALLOWED, 443)]))
+    alert = {"when": "denied", "over": "5/10s", "action": "alert"}
+    app = host.app(policy("noisy", [rule(ALLOWED, 443)], alerts=[alert]))
     for _ in range(400):
         app.fails("connect", "d", DENIED, 443)
 
@@ -107,6 +108,7 @@ def events():
         agent.event(type="expire", app="old")
         agent.event(type="policy", action="delete")
         agent.event(type="suppressed", app="noisy")
+        agent.event(type="alert", app="noisy", alert="denied")
         agent.stop()
         yield agent.log()
 
