@@ -47,7 +47,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench lint install clean
+.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench mutants lint install clean
 
 all: $(BUILD)/egretd $(BUILD)/egret ## build everything under build/
 
@@ -160,6 +160,9 @@ test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(BUILD)/tests/render
 
 fuzz: $(FUZZ) $(BPF_FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30); the parsers FUZZ_COUNT times (1,000,000)
 	@BUILD=$(BUILD) tests/run fuzz
+
+mutants: all $(UNIT) $(BPF_TEST) ## breaks each invariant and reason on purpose: the tests have to notice
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/mutants/run $(ONLY)
 
 bench: all $(BENCH) ## DESIGN's speed goals beside their peers
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run
