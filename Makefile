@@ -20,7 +20,8 @@ DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"'
 ALL_C   := -std=gnu11 $(CFLAGS) $(WARN) $(SAN) $(DEFS) -Iinclude -isystem $(BUILD)/gen -MMD -MP
 LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
 NLFLAGS := -isystem /usr/include/libnl3
-BPF_C   := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function -Iinclude \
+BPF_WARN := -Wall -Wextra -Werror -Wno-unused-function
+BPF_C   := -O2 -g -target bpf -mcpu=v3 $(BPF_WARN) -Iinclude \
            -idirafter /usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
 
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
