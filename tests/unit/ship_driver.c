@@ -57,6 +57,16 @@ static struct eg_sink_config config_of(const json_t *config)
 	};
 }
 
+static void free_config(struct eg_sink_config *config)
+{
+	free(config->url);
+	free(config->proxy);
+	free(config->ca_file);
+	free(config->cert_file);
+	free(config->key_file);
+	free(config->path);
+}
+
 static char *member(const json_t *item, const char *key)
 {
 	const char *value = json_string_value(json_object_get(item, key));
@@ -122,49 +132,55 @@ static void send_batch(const struct eg_protocol *protocol, void *sink, const jso
 	free(result.items);
 }
 
-int main(int argc, char **argv)
+static int refused(struct eg_error *err)
 {
-	const struct eg_protocol *protocol;
-	struct eg_sink_config config;
+	json_t *line = json_pack("{ss}", "refused", err->message);
+
+	json_dumpf(line, stdout, JSON_COMPACT);
+	puts("");
+	json_decref(line);
+	eg_error_clear(err);
+	return 1;
+}
+
+static int run(const struct eg_protocol *protocol, const struct eg_sink_config *config)
+{
 	struct eg_error err = {0};
-	size_t room = 0;
 	char *line = NULL;
-	json_t *given;
+	size_t room = 0;
+	int status = 0;
 	void *sink;
 
-	if (argc != 3)
-		return 2;
-	protocol = strcmp(argv[1], "file") == 0 ? &eg_protocol_file : &eg_protocol_syslog;
-	given = json_loads(argv[2], 0, NULL);
+	if (protocol->open(config, &stopping, &sink, &err) < 0)
+		return refused(&err);
+	while (!atomic_load(&stopping) && getline(&line, &room, stdin) > 0) {
+		json_t *batch = json_loads(line, 0, NULL);
+
+		if (!batch) {
+			status = 2;
+			break;
+		}
+		send_batch(protocol, sink, batch);
+		json_decref(batch);
+	}
+	protocol->close(sink);
+	free(line);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	json_t *given = argc == 3 ? json_loads(argv[2], 0, NULL) : NULL;
+	struct eg_sink_config config;
+	int status;
+
 	if (!given)
 		return 2;
 	config = config_of(given);
 	json_decref(given);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGTERM, &(struct sigaction){.sa_handler = stop}, NULL);
-	if (protocol->open(&config, &stopping, &sink, &err) < 0) {
-		json_t *refused = json_pack("{ss}", "refused", err.message);
-
-		json_dumpf(refused, stdout, JSON_COMPACT);
-		puts("");
-		json_decref(refused);
-		return 1;
-	}
-	while (!atomic_load(&stopping) && getline(&line, &room, stdin) > 0) {
-		json_t *batch = json_loads(line, 0, NULL);
-
-		if (!batch)
-			return 2;
-		send_batch(protocol, sink, batch);
-		json_decref(batch);
-	}
-	protocol->close(sink);
-	free(line);
-	free(config.url);
-	free(config.proxy);
-	free(config.ca_file);
-	free(config.cert_file);
-	free(config.key_file);
-	free(config.path);
-	return 0;
+	status = run(strcmp(argv[1], "file") == 0 ? &eg_protocol_file : &eg_protocol_syslog, &config);
+	free_config(&config);
+	return status;
 }
