@@ -20,7 +20,7 @@
 #define MS_NS	  1000000ull
 #define S_NS	  (1000 * MS_NS)
 #define SLICE_NS  (200 * MS_NS) /* how soon a wait sees that it has to stop */
-#define UDP_AGE_NS (60 * S_NS) /* a name is looked up again that often: nothing tells us that the receiver has moved */
+#define UDP_AGE_NS (60 * S_NS) /* a name is looked up again that often */
 #define CONNECT_NS (10 * S_NS)
 #define STOP_NS	   (500 * MS_NS)
 
@@ -260,6 +260,14 @@ static bool hear_out(struct eg_syslog_link *link, uint64_t deadline_ns, struct e
 	return true;
 }
 
+/* A datagram socket does not hear that its receiver went and another came. */
+static bool is_stale(const struct eg_syslog_link *link, uint64_t now)
+{
+	if (link->transport == EG_SYSLOG_UNIX)
+		return link->datagram;
+	return link->transport == EG_SYSLOG_UDP && now - link->opened_ns > UDP_AGE_NS;
+}
+
 static bool open_link(struct eg_syslog_link *link, uint64_t deadline_ns, struct eg_result *result)
 {
 	uint64_t until = eg_syslog_now_ns() + CONNECT_NS;
@@ -284,7 +292,7 @@ bool eg_syslog_link_ready(struct eg_syslog_link *link, uint64_t deadline_ns, str
 		if (closed.outcome == EG_OUTCOME_PAUSE && !changed)
 			return eg_syslog_fail(result, closed.outcome, "%s", closed.error);
 	}
-	if (link->fd >= 0 && (changed || (link->transport == EG_SYSLOG_UDP && now - link->opened_ns > UDP_AGE_NS)))
+	if (link->fd >= 0 && (changed || is_stale(link, now)))
 		close_link(link);
 	if (link->fd >= 0)
 		return true;
