@@ -286,13 +286,8 @@ bool eg_syslog_link_ready(struct eg_syslog_link *link, uint64_t deadline_ns, str
 	bool changed = note_files(link);
 	uint64_t now = eg_syslog_now_ns();
 
-	/* What was wrong with the old link doesn't matter any more, unless it was our certificate. */
-	if (link->fd >= 0 && !is_whole(link, &closed)) {
-		close_link(link);
-		if (closed.outcome == EG_OUTCOME_PAUSE && !changed)
-			return eg_syslog_fail(result, closed.outcome, "%s", closed.error);
-	}
-	if (link->fd >= 0 && (changed || is_stale(link, now)))
+	/* What was wrong with the old link will be said again of the new one, if it still is. */
+	if (link->fd >= 0 && (changed || is_stale(link, now) || !is_whole(link, &closed)))
 		close_link(link);
 	if (link->fd >= 0)
 		return true;

@@ -221,6 +221,26 @@ def test_client_certificate_refused_by_alert(netns, place, authority, client, rs
     arrive_once(rsyslog, "tcp", item)
 
 
+def test_files_changed_under_an_open_connection(netns, place, urls, authority, rsyslog):
+    """It is made anew with what the files say now."""
+    mine, first, second = os.path.join(place, "mine.pem"), events(3), events(3)
+    other = Authority(place, "others")
+
+    def put(file):
+        run("cp", file, f"{mine}.new")
+        os.rename(f"{mine}.new", mine)
+
+    put(authority.file)
+    with Driver("syslog", netns, url=urls["tls"], ca=mine) as driver:
+        driver.deliver(first)
+        put(other.file)
+        result = driver.send(second)
+        assert result["outcome"] == "pause" and "is not good" in result["error"]
+        put(authority.file)
+        driver.deliver(second)
+    arrive_once(rsyslog, "tls", first, second)
+
+
 def test_files_that_cannot_be_used(netns, place, urls, authority):
     with Driver("syslog", netns, url=urls["tls"], ca=f"{place}/absent.pem") as driver:
         answer = driver.answer()
@@ -359,27 +379,40 @@ def test_black_hole(netns, rsyslog, urls, authority):
     assert all(1 <= seen[i] <= 2 for i in ids(second))
 
 
-@pytest.mark.parametrize("phase", ("connecting", "handshake", "sending"))
+def test_handshake_that_never_ends(netns, place, authority):
+    hole = Haproxy(netns, place, 7051, 514, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
+    try:
+        with Driver("syslog", netns, url="tls://127.0.0.1:7051", ca=authority.file, timeout=1) as driver:
+            result = driver.send(events(1))
+    finally:
+        hole.stop()
+    assert result["outcome"] == "retry" and "no answer in time" in result["error"], result
+
+
+@pytest.mark.parametrize("phase", ("connecting", "handshake", "sending", "acknowledgement"))
 def test_told_to_stop(netns, place, rsyslog, urls, authority, phase):
     """Whatever it waits for, it ends soon, and does not say that it delivered."""
     hole = Haproxy(netns, place, 7041, 514, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
-    if phase == "connecting":
-        drop_port(netns, 514)
-    if phase == "sending":
-        rsyslog.program.tell(signal.SIGSTOP)
+    url = "tls://127.0.0.1:7041" if phase == "handshake" else urls["tcp"]
     try:
-        url = "tls://127.0.0.1:7041" if phase == "handshake" else urls["tcp"]
         with Driver("syslog", netns, url=url, ca=authority.file) as driver:
-            driver.begin(events(1000, 7000))
+            if phase == "acknowledgement":
+                driver.deliver(events(1))
+            if phase in ("connecting", "acknowledgement"):
+                drop_port(netns, 514)
+            if phase == "sending":
+                rsyslog.program.tell(signal.SIGSTOP)
+            driver.begin(events(1) if phase == "acknowledgement" else events(1000, 7000))
             time.sleep(0.5)
             driver.terminate()
             began = time.monotonic()
             result = driver.answer()
             assert time.monotonic() - began < 5  # a second on an idle machine
-            assert result["outcome"] == "retry" and "told to stop" in result["error"]
+            assert result["outcome"] == "retry"
+            assert ("no acknowledgement" if phase == "acknowledgement" else "told to stop") in result["error"]
             assert driver.close() == 0
     finally:
-        if phase == "connecting":
+        if phase in ("connecting", "acknowledgement"):
             run("ip", "netns", "exec", netns, "nft", "delete", "table", "inet", "t")
         rsyslog.program.tell(signal.SIGCONT)
         hole.stop()

@@ -747,7 +747,18 @@ static void moved_deleted_emptied(void **state)
 	assert_int_equal(truncate(path, 0), 0); /* as logrotate's copytruncate does */
 	deliver(30, 10);
 	assert_int_equal(stat_of("events.ndjson").st_size, 10 * (items[30].len + 1));
-	/* The whole directory. */
+	/* Another file under its name. */
+	assert_int_equal(unlink(path), 0);
+	put("events.ndjson", "", 0);
+	deliver(40, 10);
+	assert_int_equal(stat_of("events.ndjson").st_size, 10 * (items[40].len + 1));
+	/* Another directory, and none. */
+	snprintf(moved, sizeof(moved), "%s/moved", top);
+	empty(dir);
+	assert_int_equal(rename(dir, moved), 0);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	deliver(0, 10);
+	expect_once(10);
 	empty(dir);
 	assert_int_equal(rmdir(dir), 0);
 	deliver(0, 10);
