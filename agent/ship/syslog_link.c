@@ -357,6 +357,7 @@ size_t eg_syslog_link_send(struct eg_syslog_link *link, const char *bytes, const
 			   uint64_t deadline_ns, struct eg_result *result)
 {
 	size_t total = ends[count - 1], at = 0, sent = 0;
+	bool waited;
 
 	while (at < total) {
 		size_t n = write_some(link, bytes + at, (link->datagram ? ends[sent] : total) - at, deadline_ns, result);
@@ -369,6 +370,7 @@ size_t eg_syslog_link_send(struct eg_syslog_link *link, const char *bytes, const
 	if (at == total && await_ack(link, deadline_ns, result))
 		return count;
 	close_link(link);
-	/* Datagrams taken by a receiver that is there are its own; of a stream, or one that went, nothing is sure. */
-	return link->datagram && at < total && eg_syslog_now_ns() >= deadline_ns ? sent : 0;
+	/* Datagrams that a slow receiver took are its own; of a stream, or of one that went, nothing is sure. */
+	waited = eg_syslog_now_ns() >= deadline_ns || atomic_load(link->stopping);
+	return link->datagram && at < total && waited ? sent : 0;
 }

@@ -22,6 +22,8 @@ static bool set_tls(struct eg_syslog_link *link)
 		bad |= curl_easy_setopt(easy, CURLOPT_SSLCERT, config->cert_file) != CURLE_OK;
 	if (config->key_file)
 		bad |= curl_easy_setopt(easy, CURLOPT_SSLKEY, config->key_file) != CURLE_OK;
+	/* Of a key that has a password, OpenSSL would ask the terminal. */
+	bad |= curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "") != CURLE_OK;
 	bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK;
 	/* It is not HTTP that we will speak. */
 	bad |= curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L) != CURLE_OK;

@@ -46,9 +46,11 @@ def client(authority):
 @pytest.fixture(scope="module")
 def rsyslog(netns, place, authority):
     server = Rsyslog(netns, os.path.join(place, "rsyslog"), authority, authority.issue("server", "IP:127.0.0.1"))
-    server.start()
-    yield server
-    server.remove()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture
@@ -241,7 +243,7 @@ def test_files_changed_under_an_open_connection(netns, place, urls, authority, r
     arrive_once(rsyslog, "tls", first, second)
 
 
-def test_files_that_cannot_be_used(netns, place, urls, authority):
+def test_files_that_cannot_be_used(netns, place, urls, authority, client):
     with Driver("syslog", netns, url=urls["tls"], ca=f"{place}/absent.pem") as driver:
         answer = driver.answer()
     assert "absent.pem" in answer["refused"] and "No such file" in answer["refused"]
@@ -252,6 +254,10 @@ def test_files_that_cannot_be_used(netns, place, urls, authority):
     assert result["outcome"] == "pause" and "junk.pem" in result["error"]
     result = refusal(netns, url=urls["tls"], ca=authority.file, cert=junk, key=junk)
     assert result["outcome"] == "pause" and "junk.pem" in result["error"]
+    locked = os.path.join(place, "locked.key")
+    run("openssl", "ec", "-aes128", "-passout", "pass:secret", "-in", client[1], "-out", locked)
+    result = refusal(netns, url=urls["tls"], ca=authority.file, cert=client[0], key=locked)
+    assert result["outcome"] == "pause" and "locked.key" in result["error"]
     for url in ("http://127.0.0.1", "unix:relative", "tcp://", "514"):
         with Driver("syslog", netns, url=url) as driver:
             assert f'url "{url}" is not unix:/PATH' in driver.answer()["refused"]
@@ -351,6 +357,29 @@ def test_slow_receiver(netns, rsyslog, urls):
         result = driver.answer()
         assert result["outcome"] == "delivered", result
     arrive_once(rsyslog, "tcp", big)
+
+
+@pytest.mark.parametrize("why", ("time", "stop"))
+def test_datagrams_that_were_taken(netns, rsyslog, urls, why):
+    """Of a batch that a receiver could not take in time, only the rest is sent again."""
+    item = events(2000)
+    with Driver("syslog", netns, url=urls["unix"], timeout=1 if why == "time" else 30) as driver:
+        rsyslog.program.tell(signal.SIGSTOP)
+        try:
+            driver.begin(item)
+            if why == "stop":
+                time.sleep(0.3)
+                driver.terminate()
+            result = driver.answer()
+        finally:
+            rsyslog.program.tell(signal.SIGCONT)
+        assert result["outcome"] == "retry"
+        assert ("told to stop" if why == "stop" else "nothing could be sent in time") in result["error"]
+        taken = result["items"].count("delivered")
+        assert 0 < taken < 2000 and result["items"] == ["delivered"] * taken + ["retry"] * (2000 - taken)
+    with Driver("syslog", netns, url=urls["unix"]) as driver:
+        driver.deliver(item[taken:])
+    arrive_once(rsyslog, "unix", item)
 
 
 def drop_port(netns, port):
