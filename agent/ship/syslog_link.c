@@ -81,8 +81,8 @@ static const struct {
 static int bad_url(struct eg_error *err, const struct eg_sink_config *config)
 {
 	return eg_error_set(err, 400, "bad_config",
-			    "sink %s: url \"%s\" is not unix:/PATH, udp://HOST[:PORT], tcp://HOST[:PORT] or tls://HOST[:PORT]",
-			    config->name, config->url ? config->url : "");
+			    "sink %s: url \"%s\" is not unix:/PATH, udp://HOST[:PORT], tcp://HOST[:PORT] "
+			    "or tls://HOST[:PORT]", config->name, config->url ? config->url : "");
 }
 
 static int parse_unix(struct eg_syslog_link *link, const char *path, struct eg_error *err)
@@ -161,8 +161,8 @@ int eg_syslog_link_new(const struct eg_sink_config *config, const atomic_bool *s
 		return r;
 	for (size_t i = 0; link->transport == EG_SYSLOG_TLS && i < 3; i++) {
 		if (files[i] && access(files[i], R_OK) < 0)
-			return eg_error_set(err, 400, "bad_config", "sink %s: can't read %s: %s", config->name, files[i],
-					    strerror(errno));
+			return eg_error_set(err, 400, "bad_config", "sink %s: can't read %s: %s", config->name,
+					    files[i], strerror(errno));
 	}
 	*ret = EG_TAKE_PTR(link);
 	return 0;
@@ -325,12 +325,13 @@ static size_t write_some(struct eg_syslog_link *link, const char *bytes, size_t 
 		if (r > 0 && eg_syslog_now_ns() < deadline_ns)
 			continue;
 		eg_syslog_fail(result, EG_OUTCOME_RETRY,
-			       r < 0 ? "%s: told to stop" : "%s: takes no more: nothing could be sent in time", link->place);
+			       r < 0 ? "%s: told to stop" : "%s: takes no more: nothing could be sent in time",
+			       link->place);
 		return 0;
 	}
 }
 
-/* Until everything is out of our hands and in theirs. Told to stop, it waits a little yet: a batch in doubt is sent twice. */
+/* Until all is out of our hands and in theirs. Told to stop, it waits a little yet: a batch in doubt goes twice. */
 static bool await_ack(struct eg_syslog_link *link, uint64_t deadline_ns, struct eg_result *result)
 {
 	uint64_t step = MS_NS;
@@ -343,8 +344,8 @@ static bool await_ack(struct eg_syslog_link *link, uint64_t deadline_ns, struct 
 			deadline_ns = now + STOP_NS;
 		if (now >= deadline_ns)
 			return eg_syslog_fail(result, EG_OUTCOME_RETRY,
-					      "%s: no acknowledgement of %d bytes in time: the receiver hangs, or the network",
-					      link->place, queued);
+					      "%s: no acknowledgement of %d bytes in time: "
+					      "the receiver hangs, or the network", link->place, queued);
 		if (!is_whole(link, result))
 			return false;
 		nanosleep(&(struct timespec){.tv_nsec = (long)step}, NULL);
@@ -360,7 +361,8 @@ size_t eg_syslog_link_send(struct eg_syslog_link *link, const char *bytes, const
 	bool waited;
 
 	while (at < total) {
-		size_t n = write_some(link, bytes + at, (link->datagram ? ends[sent] : total) - at, deadline_ns, result);
+		size_t end = link->datagram ? ends[sent] : total;
+		size_t n = write_some(link, bytes + at, end - at, deadline_ns, result);
 
 		if (n == 0)
 			break;

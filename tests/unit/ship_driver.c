@@ -140,7 +140,7 @@ static int refused(struct eg_error *err)
 	puts("");
 	json_decref(line);
 	eg_error_clear(err);
-	return 1;
+	return 0;
 }
 
 static int run(const struct eg_protocol *protocol, const struct eg_sink_config *config)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The file sink on real directories: what it writes, and what rotation, a crash, a full disk and other people's hands
- * do to it. The wall clock and fdatasync(2) are this program's own, so that a test can turn the one and break the other.
+ * do to it. The wall clock and fdatasync(2) are this program's own, so that a test can turn the one, break the other.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -432,8 +432,8 @@ static void keeps_by_age(void **state)
 	deliver(60, 1);
 	EXPECT_FILES("events-20200101T000000Z-000001.ndjson.bak", "events-20200101T000000Z-1.ndjson",
 		     "events-20201301T000000Z-000001.ndjson", "events-20261129T120000Z-000004.ndjson.gz",
-		     "events-20261130T120000Z-000005.ndjson.gz", "events-20261201T120000Z-000006.ndjson.gz", "events.ndjson",
-		     "other-20200101T000000Z-000001.ndjson.gz");
+		     "events-20261130T120000Z-000005.ndjson.gz", "events-20261201T120000Z-000006.ndjson.gz",
+		     "events.ndjson", "other-20200101T000000Z-000001.ndjson.gz");
 }
 
 static void keeps_by_size(void **state)

@@ -10,7 +10,8 @@ import subprocess
 from .wait import eventually
 
 FIELDS = ("pri", "time", "host", "app", "msgid", "procid", "data", "text")
-TEMPLATE = "%pri%\\t%timestamp:::date-rfc3339%\\t%hostname%\\t%app-name%\\t%msgid%\\t%procid%\\t%structured-data%\\t%msg%\\n"
+TEMPLATE = ("%pri%\\t%timestamp:::date-rfc3339%\\t%hostname%\\t%app-name%\\t%msgid%\\t%procid%\\t"
+            "%structured-data%\\t%msg%\\n")
 
 
 PR_SET_PDEATHSIG = 1
@@ -87,7 +88,8 @@ class Rsyslog:
             f'input(type="imptcp" path="{self.stream_socket}" unlink="on" ruleset="stream")',
         ]
         for name in self.INPUTS:
-            lines.append(f'ruleset(name="{name}") {{ action(type="omfile" file="{self.path(name)}.out" template="line") }}')
+            lines.append(f'ruleset(name="{name}") {{ '
+                         f'action(type="omfile" file="{self.path(name)}.out" template="line") }}')
         with open(self.path("conf"), "w", encoding="ascii") as out:
             # Rulesets are named before they are used.
             out.write("\n".join(lines[:6] + lines[12:] + lines[6:12]) + "\n")

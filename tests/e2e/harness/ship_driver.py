@@ -66,24 +66,23 @@ class Driver:
 
     def kill(self):
         self.process.kill()
-        self.close()
+        self.close(-signal.SIGKILL)
 
-    def close(self):
+    def close(self, expected=0):
         self.process.stdin.close()
         try:
             status = self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-            raise
+            assert status == expected, f"the driver's exit status is {status}: {self.process.stderr.read()}"
         finally:
+            if self.process.returncode is None:
+                self.process.kill()
+                self.process.wait(10)
             self.process.stdout.close()
             self.process.stderr.close()
-        return status
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.process.returncode is None:
+        if not self.process.stdin.closed:
             self.close()
