@@ -15,12 +15,25 @@
 
 #define NAME_LEN_MAX 64
 
+/* A receiver's words, or a damaged event, may be any bytes: what is not UTF-8 is shown as '?'. */
+static json_t *text_json(const char *text, size_t len)
+{
+	json_t *json = json_stringn(text, len);
+	EG_FREE char *clean = json ? NULL : malloc(len + 1);
+
+	if (!clean)
+		return json;
+	for (size_t i = 0; i < len; i++)
+		clean[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+	return json_stringn(clean, len);
+}
+
 /* The event as JSON where it is JSON, else as the text that it is. */
-static json_t *event_of(const struct eg_item *item)
+static json_t *event_json(const struct eg_item *item)
 {
 	json_t *event = json_loadb(item->text, item->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 
-	return event ? event : json_stringn_nocheck(item->text, item->len);
+	return event ? event : text_json(item->text, item->len);
 }
 
 static char *make_line(const char *sink, const struct eg_item *item, const char *error)
@@ -31,14 +44,9 @@ static char *make_line(const char *sink, const struct eg_item *item, const char 
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	eg_units_moment_text((uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec, ts, sizeof(ts));
-	line = json_pack("{s:s, s:s, s:s, s:s, s:o}", "ts", ts, "sink", sink, "event_id", item->id, "error", error, "event",
-			 event_of(item));
+	line = json_pack("{s:s, s:s, s:o, s:o, s:o}", "ts", ts, "sink", sink, "event_id", text_json(item->id, strlen(item->id)),
+			 "error", text_json(error, strlen(error)), "event", event_json(item));
 	text = json_dumps(line, JSON_COMPACT);
-	if (!text) { /* a receiver's words, or an event, that are not UTF-8 */
-		json_object_set_new(line, "error", json_string("(not UTF-8)"));
-		json_object_set_new(line, "event", json_null());
-		text = json_dumps(line, JSON_COMPACT);
-	}
 	json_decref(line);
 	return text;
 }
