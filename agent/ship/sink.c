@@ -147,11 +147,13 @@ static void run_test(struct eg_sink *sink)
 	uint64_t begun = eg_ship_mono_ns();
 	struct eg_item item = {0};
 
-	tested.result = (struct eg_result){.outcome = EG_OUTCOME_PAUSE, .items = &outcome};
+	tested.result.items = &outcome;
 	pthread_mutex_lock(&sink->lock);
 	tested.id = sink->test_id;
-	if (!sink->link)
+	if (!sink->link) {
+		tested.result.outcome = EG_OUTCOME_PAUSE;
 		snprintf(tested.result.error, sizeof(tested.result.error), "%s", sink->report.last_error);
+	}
 	pthread_mutex_unlock(&sink->lock);
 	if (sink->link && make_test_item(sink, eg_ship_utc_ns(), &item) == 0)
 		sink->protocol->send(sink->link, &item, 1, &tested.result);
@@ -322,6 +324,10 @@ static void *run(void *ctx)
 {
 	struct eg_sink *sink = ctx;
 	bool go_on = open_spool(sink) && open_link(sink) && eg_sink_roll(sink);
+
+	/* Flows are no longer rolled up: what is held still is, before one goes in full, which must not be in both. */
+	if (go_on && sink->config->flows_full && sink->cursor.held)
+		go_on = eg_sink_close_window(sink) && eg_sink_roll(sink);
 
 	while (go_on)
 		go_on = step(sink);

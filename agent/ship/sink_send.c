@@ -25,12 +25,21 @@ enum attempt { SETTLED, REFUSED, STOPPED };
 
 /* ---- Settling -------------------------------------------------------------------------------- */
 
+/* More than were held: the filter is wider than when they were read, and had them counted as filtered. */
+static void settle_held(struct eg_cursor *cursor, uint64_t records)
+{
+	uint64_t surplus = records > cursor->held ? records - cursor->held : 0;
+
+	cursor->held -= records - surplus;
+	cursor->tally.filtered -= surplus < cursor->tally.filtered ? surplus : cursor->tally.filtered;
+}
+
 static void settle(struct eg_sink *sink, size_t place)
 {
 	sink->batch.settled[place] = true;
 	sink->batch.open--;
 	if (sink->rolling)
-		sink->cursor.held -= sink->batch.weights[place];
+		settle_held(&sink->cursor, sink->batch.weights[place]);
 }
 
 static void settle_delivered(struct eg_sink *sink, size_t place)
