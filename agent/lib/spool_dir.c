@@ -14,9 +14,14 @@
 #include "cleanup.h"
 #include "spool_frame.h"
 
+static void make_name(const struct eg_spool_pos *first, const char *suffix, char ret[EG_SPOOL_NAME_LEN])
+{
+	snprintf(ret, EG_SPOOL_NAME_LEN, "events-%010" PRIu64 "-%012" PRIu64 "%s", first->epoch, first->n, suffix);
+}
+
 void eg_spool_segment_name(const struct eg_spool_pos *first, char ret[EG_SPOOL_NAME_LEN])
 {
-	snprintf(ret, EG_SPOOL_NAME_LEN, "events-%010" PRIu64 "-%012" PRIu64 ".spool", first->epoch, first->n);
+	make_name(first, EG_SPOOL_SUFFIX, ret);
 }
 
 int eg_spool_pos_compare(const struct eg_spool_pos *a, const struct eg_spool_pos *b)
@@ -28,23 +33,23 @@ int eg_spool_pos_compare(const struct eg_spool_pos *a, const struct eg_spool_pos
 	return 0;
 }
 
-/* Only names that eg_spool_segment_name would have given. */
-static bool parse_name(const char *name, struct eg_spool_pos *ret)
+/* Only names that make_name would have given. */
+static bool parse_name(const char *name, const char *suffix, struct eg_spool_pos *ret)
 {
 	char again[EG_SPOOL_NAME_LEN];
 	struct eg_spool_pos pos;
 
-	if (sscanf(name, "events-%" SCNu64 "-%" SCNu64 ".spool", &pos.epoch, &pos.n) != 2)
+	if (sscanf(name, "events-%" SCNu64 "-%" SCNu64, &pos.epoch, &pos.n) != 2)
 		return false;
-	eg_spool_segment_name(&pos, again);
+	make_name(&pos, suffix, again);
 	if (strcmp(name, again) != 0 || pos.epoch > EG_SPOOL_N_MAX || pos.n > EG_SPOOL_N_MAX)
 		return false;
 	*ret = pos;
 	return true;
 }
 
-/* Calls `each` for every segment, in no order, until it says other than 0. */
-static int for_each(int dirfd, int (*each)(void *ctx, const struct eg_spool_segment *segment), void *ctx)
+/* Calls `each` for every segment with that suffix, in no order, until it says other than 0. */
+static int for_each(int dirfd, const char *suffix, int (*each)(void *ctx, const struct eg_spool_segment *segment), void *ctx)
 {
 	EG_CLOSEDIR DIR *d = NULL;
 	struct dirent *entry;
@@ -64,7 +69,7 @@ static int for_each(int dirfd, int (*each)(void *ctx, const struct eg_spool_segm
 		struct eg_spool_segment segment;
 		struct stat st;
 
-		if (!parse_name(entry->d_name, &segment.first) ||
+		if (!parse_name(entry->d_name, suffix, &segment.first) ||
 		    fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 			continue;
 		segment.bytes = (uint64_t)st.st_size;
@@ -99,10 +104,10 @@ static int by_first(const void *a, const void *b)
 	return eg_spool_pos_compare(&x->first, &y->first);
 }
 
-int eg_spool_dir_scan(int dirfd, struct eg_spool_segment **ret, size_t *ret_count)
+int eg_spool_dir_scan(int dirfd, const char *suffix, struct eg_spool_segment **ret, size_t *ret_count)
 {
 	struct list list = {0};
-	int r = for_each(dirfd, add_to_list, &list);
+	int r = for_each(dirfd, suffix, add_to_list, &list);
 
 	if (r < 0) {
 		free(list.segments);
@@ -141,7 +146,7 @@ static int narrow(void *ctx, const struct eg_spool_segment *segment)
 int eg_spool_dir_around(int dirfd, const struct eg_spool_pos *pos, struct eg_spool_around *ret)
 {
 	struct search search = {.pos = pos};
-	int r = for_each(dirfd, narrow, &search);
+	int r = for_each(dirfd, EG_SPOOL_SUFFIX, narrow, &search);
 
 	if (r == 0)
 		*ret = search.found;

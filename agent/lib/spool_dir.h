@@ -11,6 +11,8 @@
 #include "spool.h"
 
 #define EG_SPOOL_NAME_LEN 64
+#define EG_SPOOL_SUFFIX   ".spool"
+#define EG_SPOOL_LEGACY   ".ndjson" /* lines without frames, written before there were any */
 
 /* A segment is named by the place of its first record. */
 struct eg_spool_segment {
@@ -20,8 +22,8 @@ struct eg_spool_segment {
 
 void eg_spool_segment_name(const struct eg_spool_pos *first, char ret[EG_SPOOL_NAME_LEN]);
 
-/* All segments, sorted; *ret is malloc'd, NULL if there is none. */
-int eg_spool_dir_scan(int dirfd, struct eg_spool_segment **ret, size_t *ret_count);
+/* All segments with that suffix, sorted; *ret is malloc'd, NULL if there is none. */
+int eg_spool_dir_scan(int dirfd, const char *suffix, struct eg_spool_segment **ret, size_t *ret_count);
 
 /* The last segment at or before `pos`, and the first one after it. */
 struct eg_spool_around {
@@ -29,7 +31,7 @@ struct eg_spool_around {
 	struct eg_spool_pos before, after;
 };
 
-/* As _scan, without keeping them all. */
+/* Of those with frames; keeps no list. */
 int eg_spool_dir_around(int dirfd, const struct eg_spool_pos *pos, struct eg_spool_around *ret);
 
 #define EG_SPOOL_EPOCH_FILE "epoch"

@@ -5,8 +5,8 @@
  * which segment comes then is asked of the directory. What is looked for there, and when:
  *
  * - At the end of what can be read: a segment after this one means that this one is complete; it is read
- *   once more, to its very end, before the next one is begun. A file of another inode under the same name is
- *   read from its beginning. Records before the place are dropped, so nothing comes twice.
+ *   once more, to its very end, before the next one is begun. If its name is another file's now, or gone,
+ *   the place is looked for anew. Records before the place are dropped, so nothing comes twice.
  * - Before a jump in the numbers is believed: a segment that begins at or before the place has what is missing.
  *
  * A place in an epoch that the spool has not reached (its file `epoch` says so) is of another spool that was
@@ -152,14 +152,27 @@ static int enter_any(struct eg_spool_reader *reader)
 	return r;
 }
 
-static bool was_replaced(const struct eg_spool_reader *reader, int dirfd)
+/* The name is another file's now, or nobody's: what we have open is not what the spool has any more. */
+static bool is_outdated(const struct eg_spool_reader *reader, int dirfd)
 {
 	char name[EG_SPOOL_NAME_LEN];
 	struct stat there, ours;
 
 	eg_spool_segment_name(&reader->segment, name);
-	return fstatat(dirfd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && fstat(reader->fd, &ours) == 0 &&
-	       (there.st_ino != ours.st_ino || there.st_dev != ours.st_dev);
+	if (fstatat(dirfd, name, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	return fstat(reader->fd, &ours) == 0 && (there.st_ino != ours.st_ino || there.st_dev != ours.st_dev);
+}
+
+/* What is left at the end of a complete segment is no record. */
+static void count_rest(struct eg_spool_reader *reader)
+{
+	struct stat st;
+
+	if (fstat(reader->fd, &st) < 0 || (uint64_t)st.st_size <= reader->walk.end)
+		return;
+	reader->walk.damaged += (uint64_t)st.st_size - reader->walk.end;
+	reader->walk.end = (uint64_t)st.st_size;
 }
 
 /*
@@ -170,8 +183,7 @@ static int leave_or_wait(struct eg_spool_reader *reader)
 {
 	EG_CLOSE int dirfd = open_dir(reader);
 	struct eg_spool_around around;
-	struct stat st;
-	bool replaced;
+	bool outdated;
 	int r;
 
 	if (dirfd < 0)
@@ -179,8 +191,16 @@ static int leave_or_wait(struct eg_spool_reader *reader)
 	r = eg_spool_dir_around(dirfd, &reader->segment, &around);
 	if (r < 0)
 		return r;
-	replaced = was_replaced(reader, dirfd);
-	if (!replaced && !around.has_after) {
+	outdated = is_outdated(reader, dirfd);
+	if (outdated) {
+		/* Its records may be in a segment of a lower number now: the place is looked for anew. */
+		r = eg_spool_dir_around(dirfd, &reader->pos, &around);
+		if (r < 0)
+			return r;
+		around.has_after = around.has_after ||
+				   (around.has_before && around.before.epoch == reader->pos.epoch);
+	}
+	if (!around.has_after) {
 		r = forget_other_spool(reader, dirfd);
 		if (r)
 			close_segment(reader);
@@ -190,11 +210,11 @@ static int leave_or_wait(struct eg_spool_reader *reader)
 		reader->walk.final = true;
 		return 1;
 	}
-	if (fstat(reader->fd, &st) == 0 && (uint64_t)st.st_size > reader->walk.end) {
-		reader->walk.damaged += (uint64_t)st.st_size - reader->walk.end;
-		reader->walk.end = (uint64_t)st.st_size;
-	}
-	r = enter(reader, dirfd, replaced ? &reader->segment : &around.after);
+	count_rest(reader);
+	if (outdated)
+		close_segment(reader);
+	else
+		r = enter(reader, dirfd, &around.after);
 	return r < 0 ? r : 1; /* went away in between: look again */
 }
 
@@ -210,8 +230,8 @@ static int enter_better(struct eg_spool_reader *reader)
 	dirfd = open_dir(reader);
 	if (dirfd < 0)
 		return dirfd == -ENOENT ? 0 : dirfd;
-	if (was_replaced(reader, dirfd))
-		return enter(reader, dirfd, &reader->segment);
+	if (is_outdated(reader, dirfd) && enter(reader, dirfd, &reader->segment) == 1)
+		return 1;
 	r = eg_spool_dir_around(dirfd, &reader->segment, &around);
 	if (r < 0)
 		return r;
@@ -251,12 +271,11 @@ int eg_spool_reader_next(struct eg_spool_reader *reader, struct eg_spool_record 
 		if (r <= 0)
 			return r;
 		r = eg_spool_walk_next(&reader->walk, &frame);
-		if (r < 0)
-			return r;
-		if (r == 0) {
-			r = leave_or_wait(reader);
-			if (r <= 0)
-				return r;
+		if (r <= 0) {
+			int left = leave_or_wait(reader);
+
+			if (left <= 0)
+				return left < 0 ? left : r;
 			continue;
 		}
 		if (frame.n < expected(reader))

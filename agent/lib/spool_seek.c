@@ -128,7 +128,7 @@ int eg_spool_lag(int dirfd, const struct eg_spool_pos *from, uint64_t *ret_event
 	size_t count;
 	int r;
 
-	r = eg_spool_dir_scan(dirfd, &segments, &count);
+	r = eg_spool_dir_scan(dirfd, EG_SPOOL_SUFFIX, &segments, &count);
 	if (r < 0)
 		return r;
 	r = eg_spool_walk_init(&w);

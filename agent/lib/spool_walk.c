@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+
+#define BLOCK 4096u /* what a disk reads or does not */
 
 int eg_spool_walk_init(struct eg_spool_walk *w)
 {
@@ -49,6 +52,21 @@ static ssize_t refill(struct eg_spool_walk *w)
 	return n;
 }
 
+/* As refill, where the disk can't read: a complete segment must not hold its reader up for ever. */
+static ssize_t refill_past_errors(struct eg_spool_walk *w)
+{
+	ssize_t n = refill(w);
+	struct stat st;
+
+	if (n != -EIO || !w->final || fstat(w->fd, &st) < 0)
+		return n;
+	do {
+		w->look = (w->base + w->fill) / BLOCK * BLOCK + BLOCK;
+		n = (off_t)w->look < st.st_size ? refill(w) : 0;
+	} while (n == -EIO);
+	return n;
+}
+
 /* No more bytes, and no good frame since w->end: what is there is read again next time, as it may change. */
 static int stop_before(struct eg_spool_walk *w)
 {
@@ -73,7 +91,7 @@ int eg_spool_walk_next(struct eg_spool_walk *w, struct eg_spool_frame *ret)
 			return 1;
 		}
 		if (r == 0) {
-			n = refill(w);
+			n = refill_past_errors(w);
 			if (n < 0)
 				return (int)n;
 			if (n > 0)

@@ -5,7 +5,8 @@
  * Bytes between good frames that are none themselves are passed over once a good one follows. What is left
  * at the end may be a frame that is still being written: the walk stays before it, and looks at it again
  * when it is called again. In a segment that is complete (`final`) it is looked through for good
- * frames as well, since a length that was damaged hides those after it.
+ * frames as well, since a length that was damaged hides those after it; and blocks that the disk can't read
+ * are passed over.
  *
  * Memory: one buffer of EG_SPOOL_WALK_BUFFER bytes, whatever the segment holds.
  */
