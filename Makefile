@@ -85,6 +85,7 @@ $(BUILD)/agent/core/kern.o: $(BUILD)/gen/egret.skel.h
 $(BUILD)/libegret.a: $(LIB_OBJ)
 $(BUILD)/libcore.a: $(CORE_OBJ)
 $(BUILD)/libcli.a: $(CLI_OBJ)
+$(BUILD)/libship.a: $(SHIP_OBJ)
 $(BUILD)/lib%.a:
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -99,7 +100,7 @@ $(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libegret.a
 
 # ---- Tests -----------------------------------------------------------------------------
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcore.a $(BUILD)/libcli.a $(BUILD)/libegret.a
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcore.a $(BUILD)/libcli.a $(BUILD)/libship.a $(BUILD)/libegret.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
@@ -133,7 +134,7 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/tests/bpf/fixture.o $(BUILD)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
 
-FUZZ_SRC = $(wildcard agent/lib/*.c) $(filter-out agent/core/main.c,$(wildcard agent/core/*.c))
+FUZZ_SRC = $(wildcard agent/lib/*.c) $(filter-out agent/core/main.c agent/ship/main.c,$(wildcard agent/core/*.c agent/ship/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC) | $(BUILD)/gen/egret.skel.h
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
@@ -149,13 +150,13 @@ unit: $(UNIT) ## unit tests (cmocka)
 bpf-test: $(BPF_TEST) $(BPF_FUZZ) ## packet paths by BPF_PROG_TEST_RUN
 	@BUILD=$(BUILD) tests/run bpf
 
-e2e: all ## end to end: real sockets, real agent, network namespaces
+e2e: all $(BUILD)/tests/ship_http ## end to end: real sockets, real agent, network namespaces
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run e2e
 
 vm: all $(PARSER_TEST) ## the core suite on other kernels, under qemu
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run vm
 
-test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ)
+test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(BUILD)/tests/ship_http
 
 fuzz: $(FUZZ) $(BPF_FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30); the parsers FUZZ_COUNT times (1,000,000)
 	@BUILD=$(BUILD) tests/run fuzz
