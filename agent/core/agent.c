@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "guards.h"
 #include "netns.h"
+#include "shipper.h"
 
 /* ---- Ground -------------------------------------------------------------------------------- */
 
@@ -308,6 +309,8 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 		r = eg_nsadmin_start(agent, &agent->nsadmin);
 	if (!r)
 		r = eg_prefetch_start(agent, &agent->prefetch);
+	if (!r)
+		r = eg_shipper_start(agent, &agent->shipper);
 	if (r < 0)
 		return eg_error_set(err, 500, "no_thread", "a thread can't be started: %s", strerror(-r));
 	r = start_api(agent, err);
@@ -393,6 +396,7 @@ void eg_agent_stop(struct eg_agent *agent)
 	if (agent->kern && agent->garbage)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));
+	eg_shipper_stop(agent->shipper); /* after the last event is on disk; what it has no time for, the next one sends */
 	eg_resets_stop(agent->resets); /* which events are shown to until then */
 	eg_reaper_free(agent->reaper); /* the same */
 	eg_usage_stop(agent->usage);

@@ -127,6 +127,7 @@ struct eg_resets;
 struct eg_nsadmin;
 struct eg_guards;
 struct eg_prefetch;
+struct eg_shipper;
 struct eg_polidir;
 struct eg_usage;
 struct eg_expired;
@@ -165,6 +166,7 @@ struct eg_agent {
 	struct eg_nsadmin *nsadmin;
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_prefetch *prefetch;
+	struct eg_shipper *shipper;
 	struct eg_usage *usage;
 	struct eg_expired *expired;
 	struct eg_api *api;

@@ -14,6 +14,7 @@
 #include "agent_run.h"
 #include "clock.h"
 #include "sdnotify.h"
+#include "shipper.h"
 
 enum source { ON_SIGNAL, ON_TICK, ON_CLOCK, ON_CGROUPS, ON_POLICIES, ON_DIRECT, SOURCES };
 
@@ -137,6 +138,7 @@ static void reload_config(struct loop *loop)
 	if (eg_api_reload(agent->api, &api, &err) < 0)
 		eg_log_err("%s", err.message);
 	eg_error_clear(&err);
+	eg_shipper_reload(agent->shipper);
 	eg_log_notice("the configuration was read again");
 }
 

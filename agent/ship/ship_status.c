@@ -46,12 +46,12 @@ json_t *eg_ship_status(const struct eg_sink_config *config, const struct eg_sink
 	uint64_t spooled = report->held + report->waiting + lag_events, now = eg_ship_utc_ns();
 	uint64_t lag_ms = report->oldest_ns && now > report->oldest_ns ? (now - report->oldest_ns) / 1000000 : 0;
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "name", config->name, "type", eg_sink_type_name(config->type), "state",
 			 eg_sink_state_name(report->state), "produced", number(eg_tally_settled(tally) + spooled), "delivered",
 			 number(tally->delivered), "filtered", number(tally->filtered), "spooled", number(spooled),
-			 "dead_lettered", number(tally->dead_lettered), "evicted", number(tally->evicted), "held",
-			 number(report->held), "lag_events", number(report->waiting + lag_events), "lag_bytes",
+			 "dead_lettered", number(tally->dead_lettered), "evicted", number(tally->evicted), "lost",
+			 number(report->lost), "held", number(report->held), "lag_events", number(report->waiting + lag_events), "lag_bytes",
 			 number(lag_bytes), "lag_ms", number(lag_ms), "requests", number(report->requests), "retries",
 			 number(report->retries), "damaged_bytes", number(report->damaged_bytes), "last_success",
 			 moment(report->last_success_ns), "last_error_at", moment(report->last_error_ns), "last_error",

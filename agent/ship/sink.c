@@ -64,6 +64,7 @@ void eg_sink_publish(struct eg_sink *sink, enum eg_sink_state state)
 	report->state = state;
 	report->tally = sink->cursor.tally;
 	report->held = sink->cursor.held;
+	report->lost = report->tally.dead_lettered + report->tally.evicted - sink->lost_before;
 	report->waiting = sink->rolling ? 0 : sink->batch.open;
 	report->oldest_ns = oldest_open_ns(&sink->batch);
 	if (sink->reader) {
@@ -262,6 +263,7 @@ static void find_place(struct eg_sink *sink, const struct eg_spool_pos **ret_fro
 			 r == -EBADMSG ? "damaged" : strerror(-r));
 	if (r)
 		sink->cursor = (struct eg_cursor){0};
+	sink->lost_before = sink->cursor.tally.dead_lettered + sink->cursor.tally.evicted;
 	if (sink->cursor.held)
 		sink->window_due_ns = eg_ship_mono_ns() + sink->config->rollup_ns + EG_NS_PER_S;
 }

@@ -39,6 +39,7 @@ struct eg_sink_report {
 	uint64_t held; /* for their roll-up */
 	uint64_t waiting; /* read, and not settled */
 	struct eg_spool_pos read;
+	uint64_t lost; /* dead-lettered and evicted since the sink was started */
 	uint64_t oldest_ns; /* "ts" of the oldest that waits, UTC; 0: none does */
 	uint64_t requests;
 	uint64_t retries;

@@ -26,6 +26,7 @@ struct eg_sink {
 	void *link; /* the protocol's; NULL: not open */
 	struct eg_spool_reader *reader;
 	struct eg_cursor cursor; /* ahead of the stored one while a batch is on its way */
+	uint64_t lost_before; /* by the cursor as it was loaded */
 	uint64_t stored_ns; /* monotonic, of the last store */
 	struct eg_batch batch;
 	uint64_t window_gone; /* records of a window that were gone when it was read again */
