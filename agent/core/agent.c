@@ -390,13 +390,13 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_events_quiesce(agent->events);
 	eg_api_stop(agent->api);
 	eg_prefetch_stop(EG_TAKE_PTR(agent->prefetch));
+	eg_shipper_stop(EG_TAKE_PTR(agent->shipper)); /* it posts events; what it has no time to send, the next one sends */
 	eg_nsadmin_stop(agent->nsadmin);
 	eg_guards_free(agent->guards);
 	eg_reaper_stop(agent->reaper);
 	if (agent->kern && agent->garbage)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));
-	eg_shipper_stop(agent->shipper); /* after the last event is on disk; what it has no time for, the next one sends */
 	eg_resets_stop(agent->resets); /* which events are shown to until then */
 	eg_reaper_free(agent->reaper); /* the same */
 	eg_usage_stop(agent->usage);

@@ -97,6 +97,7 @@ static const char *needs_restart(const struct eg_config *a, const struct eg_conf
 		{"state_dir", same(a->state_dir, b->state_dir)},
 		{"log_dir", same(a->log_dir, b->log_dir)},
 		{"host", same(a->host, b->host)},
+		{"ship_user", same(a->ship_user, b->ship_user)},
 		{"metrics_listen", same(a->metrics_listen, b->metrics_listen)},
 		{"cgroup_root", a->root_count == b->root_count},
 		{"event_quota", a->event_quota_bytes == b->event_quota_bytes},

@@ -85,6 +85,14 @@ int eg_told_read(const char *text, size_t len, struct eg_told_sink *sinks, size_
 
 /* ---- shipper_child.c: starting and ending it ---------------------------------------------------------- */
 
+struct eg_ship_user {
+	uint32_t uid;
+	uint32_t gid;
+};
+
+/* -EINVAL with *err: there is none of that name, or it is root's. */
+int eg_ship_user(const char *name, struct eg_ship_user *ret, struct eg_error *err);
+
 struct eg_ship_child {
 	int control_fd; /* -1: none runs */
 	int pidfd;

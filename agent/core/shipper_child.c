@@ -5,7 +5,6 @@
  * It gets descriptors rather than paths (see lib/ship_setup.h): the spool, which its group may read, and the
  * directory of its cursors, which is its own. It finds nothing else of the agent's directories.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -32,12 +31,7 @@
 #define KILL_WAIT_MS 2000
 #define HIGH_FD	     32 /* above those that the child finds its descriptors at */
 
-struct user {
-	uint32_t uid;
-	uint32_t gid;
-};
-
-static int find_user(const char *name, struct user *ret, struct eg_error *err)
+int eg_ship_user(const char *name, struct eg_ship_user *ret, struct eg_error *err)
 {
 	struct passwd entry, *found = NULL;
 	char buffer[4096];
@@ -50,46 +44,27 @@ static int find_user(const char *name, struct user *ret, struct eg_error *err)
 	if (!entry.pw_uid || !entry.pw_gid)
 		return eg_error_set(err, 500, "no_ship_user", "egret-ship does not run as %.64s, which is root's: set ship_user",
 				    name);
-	*ret = (struct user){entry.pw_uid, entry.pw_gid};
+	*ret = (struct eg_ship_user){entry.pw_uid, entry.pw_gid};
 	return 0;
 }
 
 /* ---- What it may reach ------------------------------------------------------------------------- */
 
-/* What the writer makes from now on belongs to the group by the directory's setgid bit; this is what is there. */
-static void open_to_group(int dir_fd, gid_t gid)
-{
-	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	EG_CLOSEDIR DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-
-	if (!dir && copy >= 0)
-		close(copy);
-	while (dir && (entry = readdir(dir))) {
-		EG_CLOSE int fd = -1;
-		struct stat st;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		fd = openat(dir_fd, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fchown(fd, (uid_t)-1, gid) == 0)
-			fchmod(fd, (st.st_mode & 07777) | S_IRGRP);
-	}
-}
-
+/* Its group was let in when the log was opened (events.h, log_shared). */
 static int open_spool(const char *log_dir, gid_t gid, struct eg_error *err)
 {
 	EG_CLOSE int fd = open(log_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) || fchown(fd, (uid_t)-1, gid) ||
-	    fchmod(fd, (st.st_mode & 0707) | S_ISGID | S_IRGRP | S_IXGRP))
+	if (fd < 0 || fstat(fd, &st))
 		return eg_error_set(err, 500, "no_spool", "egret-ship can't be let into %s: %s", log_dir, strerror(errno));
-	open_to_group(fd, gid);
+	if (st.st_gid != gid)
+		return eg_error_set(err, 500, "no_spool",
+				    "egret-ship can't read %s: restart egretd, its user was not there when egretd started", log_dir);
 	return EG_TAKE_FD(fd);
 }
 
-static int open_cursors(const char *state_dir, const struct user *user, struct eg_error *err)
+static int open_cursors(const char *state_dir, const struct eg_ship_user *user, struct eg_error *err)
 {
 	EG_CLOSE int state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
 
@@ -101,7 +76,7 @@ static int open_cursors(const char *state_dir, const struct user *user, struct e
 	return EG_TAKE_FD(fd);
 }
 
-static int write_setup(const struct eg_config *config, const struct user *user, struct eg_error *err)
+static int write_setup(const struct eg_config *config, const struct eg_ship_user *user, struct eg_error *err)
 {
 	json_t *setup = json_pack("{s:O, s:s, s:I, s:I}", "sinks", config->sinks, "host", config->host, "uid",
 				  (json_int_t)user->uid, "gid", (json_int_t)user->gid);
@@ -195,7 +170,7 @@ static void note_journal(struct start *start)
 }
 
 /* Takes control_fd on success. */
-static int start_with(struct eg_ship_child *child, const struct eg_config *config, const struct user *user, int control_fd,
+static int start_with(struct eg_ship_child *child, const struct eg_config *config, const struct eg_ship_user *user, int control_fd,
 		      int theirs_given, struct eg_error *err)
 {
 	EG_CLOSE int theirs = theirs_given, setup = -1, spool = -1, cursors = -1;
@@ -229,8 +204,8 @@ static int start_with(struct eg_ship_child *child, const struct eg_config *confi
 int eg_ship_child_start(struct eg_ship_child *child, const struct eg_agent *agent, struct eg_error *err)
 {
 	const struct eg_config *config = __atomic_load_n(&agent->config, __ATOMIC_ACQUIRE);
-	struct user user;
-	int ends[2], r = find_user(config->ship_user, &user, err);
+	struct eg_ship_user user;
+	int ends[2], r = eg_ship_user(config->ship_user, &user, err);
 
 	if (r)
 		return r;

@@ -45,7 +45,7 @@ struct eg_shipper {
 	pthread_cond_t answered;
 	struct eg_ship_child child;
 	uint64_t starts;
-	char problem[256]; /* why no child runs; "" */
+	char problem[512]; /* why no child runs; "" */
 	struct eg_told_sink *sinks;
 	size_t count;
 	struct eg_shipper_test tests[EG_SHIPPER_TESTS];

@@ -187,12 +187,12 @@ static int run(struct setup *setup)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		return fail("libcurl", "can't be used");
 	tzset();
-	r = eg_ship_jail(setup->uid, setup->gid);
-	if (r)
-		return fail("privileges can't be given up", r == -EPERM ? "the user must not be root" : strerror(-r));
 	config.signal_fd = open_signals();
 	if (config.signal_fd < 0)
 		return fail("signals", strerror(errno));
+	r = eg_ship_jail(setup->uid, setup->gid);
+	if (r)
+		return fail("privileges can't be given up", r == -EPERM ? "the user must not be root" : strerror(-r));
 	r = eg_ship_run(&config);
 	if (r == -EALREADY)
 		return fail("cursors", "another egret-ship uses them: egretd starts one itself");
