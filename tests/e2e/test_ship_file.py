@@ -45,7 +45,7 @@ def test_killed_at_random_moments(directory):
     """As the engine does it: a batch that was not said to be delivered is sent again by the next process."""
     chance = random.Random(4)
     sent = []
-    config = {"path": f"{directory}/events.ndjson", "rotate_bytes": 200_000}
+    config = {"path": f"{directory}/events.ndjson", "rotate": {"size": "128KiB"}}
     again = None
     for _ in range(KILLS):
         driver = Driver("file", **config)
@@ -75,7 +75,7 @@ def test_killed_at_random_moments(directory):
 
 def test_gzip_reads_what_was_rotated(directory):
     batches = [events(200, 200) for _ in range(6)]
-    with Driver("file", path=f"{directory}/events.ndjson", rotate_bytes=50_000) as driver:
+    with Driver("file", path=f"{directory}/events.ndjson", rotate={"size": "64KiB"}) as driver:
         for each in batches:
             driver.deliver(each)
     compressed = sorted(glob.glob(f"{directory}/*.gz"))

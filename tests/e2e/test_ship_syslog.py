@@ -258,8 +258,7 @@ def test_files_changed_under_an_open_connection(netns, place, urls, authority, r
 
 def test_files_that_cannot_be_used(netns, place, urls, authority, client):
     with Driver("syslog", netns, url=urls["tls"], ca=f"{place}/absent.pem") as driver:
-        answer = driver.answer()
-    assert "absent.pem" in answer["refused"] and "No such file" in answer["refused"]
+        assert "absent.pem" in driver.refused and "No such file" in driver.refused
     junk = os.path.join(place, "junk.pem")
     with open(junk, "w", encoding="ascii") as out:
         out.write("not a certificate\n")
@@ -273,7 +272,7 @@ def test_files_that_cannot_be_used(netns, place, urls, authority, client):
     assert result["outcome"] == "pause" and "locked.key" in result["error"]
     for url in ("http://127.0.0.1", "unix:relative", "tcp://", "514"):
         with Driver("syslog", netns, url=url) as driver:
-            assert f'url "{url}" is not unix:/PATH' in driver.answer()["refused"]
+            assert "url" in driver.refused and "unix:/PATH" in driver.refused
 
 
 def test_nobody_there(netns, place):

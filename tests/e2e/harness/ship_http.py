@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A handle of build/tests/ship_http: one HTTP sink of egret-ship, and what the engine does with its answers."""
+"""A handle of build/tests/ship_driver: one HTTP sink of egret-ship, and what the engine does with its answers."""
 import json
 import os
 import signal
@@ -33,7 +33,7 @@ class Sink:
                 out.write("11111111-2222-3333-4444-555555555555\n")
         whole = {"name": "soc", "type": receiver.kind, "url": receiver.url, "token_file": token, "timeout": "5s"} | config
         self.token = token
-        self.process = subprocess.Popen([os.path.join(BUILD, "tests", "ship_http"), json.dumps(whole)], text=True,
+        self.process = subprocess.Popen([os.path.join(BUILD, "tests", "ship_driver"), json.dumps(whole)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         env=os.environ | (environment or {}))
         first = json.loads(self.process.stdout.readline())
