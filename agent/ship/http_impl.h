@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_impl.h - what http.c and http_auth.c share */
+/* http_impl.h - what http.c, http_auth.c and http_files.c share */
 #ifndef EG_SHIP_HTTP_IMPL_H
 #define EG_SHIP_HTTP_IMPL_H
 

@@ -20,8 +20,8 @@
 #include <sys/random.h>
 
 #include "../lib/cleanup.h"
-#include "dialect.h"
 #include "hec.h"
+#include "speaker.h"
 
 #define NS_PER_MS    1000000ull
 #define LOST_NS	     (300 * 1000 * NS_PER_MS)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """egret-ship's HTTP sinks against honest receivers and every fault: what is said, and that each event arrives."""
+import contextlib
 import email.utils
 import os
 import shutil
@@ -76,33 +77,34 @@ def test_odd_events(kind, directory):
 # ---- Status ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status, outcome, words", [
+STATUSES = [
     (302, "pause", "sends us elsewhere"), (401, "pause", "refuses our credentials"), (403, "pause", "denies us access"),
     (404, "pause", "has nothing at this path"), (408, "retry", "waited too long"), (413, "split", "too large"),
     (415, "pause", "content type"), (429, "retry", "asks for less"), (500, "retry", "has a fault"),
     (503, "retry", "too busy"), (207, "pause", "not one of such a receiver"),
-])
-def test_status(kind, directory, status, outcome, words):
-    with kind() as other, kind([faults.says(status, b"be\x1bcause\r\n", Location=other.url)]) as receiver:
-        with Sink(receiver, directory) as sink:
+]
+
+
+def test_status(kind, directory):
+    with kind() as other, kind() as receiver, Sink(receiver, directory) as sink:
+        for status, outcome, words in STATUSES:
+            receiver.faults = [faults.says(status, b"be\x1bcause\r\n", Location=other.url)]
             result = sink.send(batch(1))
             assert (result["outcome"], result["status"]) == (outcome, status)
-            assert words in result["error"] and f"127.0.0.1:{receiver.port}" in result["error"]
-            assert "be cause" in result["error"].replace("?", " ") or status == 302
-            assert other.requests == [], "a redirect was followed"
-            assert deliver(receiver, sink, batch()).outcomes() == ["delivered"]
+            assert f"127.0.0.1:{receiver.port} " in result["error"] and words in result["error"]
+            assert result["error"].endswith(other.url if status == 302 else f"({status}): be cause")
+        assert other.requests == [], "a redirect was followed"
+        assert deliver(receiver, sink, batch()).outcomes() == ["delivered"]
 
 
-@pytest.mark.parametrize("after, least, most", [
-    ("7", 7, 7), (lambda: email.utils.formatdate(time.time() + 90, usegmt=True), 60, 90), ("soon", 0, 0), ("999999999999", 3600, 3600),
-])
-def test_retry_after(kind, directory, after, least, most):
-    after = after if isinstance(after, str) else after()
-    with kind([faults.says(429, Retry_After=after), faults.says(503, Retry_After=after)]) as receiver:
-        with Sink(receiver, directory) as sink:
-            for _ in range(2):
+def test_retry_after(kind, directory):
+    soon = email.utils.formatdate(time.time() + 90, usegmt=True)
+    with kind() as receiver, Sink(receiver, directory) as sink:
+        for after, least, most in ("7", 7, 7), (soon, 60, 90), ("soon", 0, 0), ("999999999999", 3600, 3600):
+            for status in 429, 503:
+                receiver.faults = [faults.says(status, Retry_After=after)]
                 assert least <= sink.send(batch(1))["retry_after_ns"] / 1e9 <= most
-            assert sink.send(batch(1))["retry_after_ns"] == 0
+        assert sink.send(batch(1))["retry_after_ns"] == 0
 
 
 # ---- Faults of the network -----------------------------------------------------------------------------------
@@ -112,11 +114,18 @@ def test_retry_after(kind, directory, after, least, most):
     (faults.black_hole, "no answer within 1s"), (faults.slow, "no answer within 1s"),
     (faults.reset_in_body, "broke off"),
 ], ids=["black-hole", "slow-loris", "reset-in-body"])
-def test_network(kind, directory, fault, words):
-    with kind([fault]) as receiver, Sink(receiver, directory, timeout="1s") as sink:
-        delivery = deliver(receiver, sink, batch())
-        assert delivery.outcomes() == ["retry", "delivered"]
-        assert words in delivery.results[0]["error"]
+def test_network(directory, fault, words):
+    """All of them at once, for the waiting's sake."""
+    with contextlib.ExitStack() as stack:
+        receivers = [stack.enter_context(kind([fault])) for kind in ALL]
+        sinks = [stack.enter_context(Sink(receiver, directory, timeout="1s")) for receiver in receivers]
+        for sink in sinks:
+            sink.begin(batch())
+        for receiver, sink in zip(receivers, sinks):
+            result = sink.end()
+            assert result["outcome"] == "retry" and words in result["error"], receiver.kind
+            assert not receiver.stored
+            assert deliver(receiver, sink, batch()).outcomes() == ["delivered"]
 
 
 @pytest.mark.parametrize("fault", [faults.lose_answer, faults.reset_in_answer, faults.flood(1 << 20)],
@@ -209,16 +218,16 @@ def test_new_token(kind, directory):
         assert result["outcome"] == "pause" and f'"token_file": {sink.token}' in result["error"]
 
 
-@pytest.mark.parametrize("text, words", [(b"a\x00b", "control characters"), (b"a\r\nX: y", "control characters"),
-                                         (b" \n", "is empty"), (b"x" * 5000, "too long"), (None, "No such file")],
-                         ids=["nul", "newline", "empty", "long", "none"])
-def test_bad_token(kind, directory, text, words):
+def test_bad_token(kind, directory):
     path = os.path.join(directory, "other")
-    if text is not None:
-        with open(path, "wb") as out:
-            out.write(text)
-    with kind() as receiver, pytest.raises(Refused, match=words):
-        Sink(receiver, directory, token_file=path)
+    with kind() as receiver:
+        for text, words in ((None, "No such file"), (b"a\x00b", "control characters"), (b"a\r\nX: y", "control characters"),
+                            (b" \n", "is empty"), (b"x" * 5000, "too long")):
+            if text is not None:
+                with open(path, "wb") as out:
+                    out.write(text)
+            with pytest.raises(Refused, match=words):
+                Sink(receiver, directory, token_file=path)
 
 
 def test_secrets_are_not_repeated(kind, directory):
@@ -231,7 +240,7 @@ def test_basic(directory):
     with open(path, "w", encoding="ascii") as out:
         out.write("open sesame\n")
     with Loki([faults.echoes_secret]) as receiver:
-        with Sink(receiver, directory, token_file=None, username="egret", password_file=path, tenant="soc") as sink:
+        with Sink(receiver, directory, username="egret", password_file=path, tenant="soc") as sink:
             assert sink.send(batch())["error"].endswith("no: Basic ***")
             deliver(receiver, sink, batch())
             headers = receiver.requests[-1]["headers"]
@@ -406,9 +415,9 @@ def test_hec_acknowledged_late(directory):
 
 def test_hec_acknowledgement_breaks_off(directory):
     """The collector fails while it is asked: the batch still waits."""
-    with Hec([None, faults.says(503), faults.PAGE, faults.reset_in_body], ack=1) as receiver:
+    with Hec([None, faults.says(503), faults.PAGE], ack=1) as receiver:
         with Sink(receiver, directory, ack=True) as sink:
-            assert deliver(receiver, sink, batch()).outcomes() == ["retry", "retry", "retry", "delivered"]
+            assert deliver(receiver, sink, batch()).outcomes() == ["retry", "retry", "delivered"]
             assert len(receiver.acked) == 1
 
 
@@ -489,5 +498,5 @@ def test_webhook_content_type(directory):
     with Webhook() as receiver, Sink(receiver, directory, content_type="application/json") as sink:
         receiver.content_type = "application/json"
         deliver(receiver, sink, batch())
-        deliver(receiver, sink, batch(1), twice=True)
+        assert sink.send(batch(1))["outcome"] == "delivered"
         assert receiver.requests[-1]["headers"]["Idempotency-Key"] == "host-1-0"

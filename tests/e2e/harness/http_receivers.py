@@ -10,6 +10,7 @@ import json
 import re
 import ssl
 import threading
+import warnings
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -96,7 +97,9 @@ def tls_context(certificate, client_ca=None, most=None):
         context.load_verify_locations(client_ca)
     if most:
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, most
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that they are old is the point
+            context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, most
     return context
 
 

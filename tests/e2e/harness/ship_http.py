@@ -31,7 +31,9 @@ class Sink:
         if not os.path.exists(token):
             with open(token, "w", encoding="ascii") as out:
                 out.write("11111111-2222-3333-4444-555555555555\n")
-        whole = {"name": "soc", "type": receiver.kind, "url": receiver.url, "token_file": token, "timeout": "5s"} | config
+        whole = {"name": "soc", "type": receiver.kind, "url": receiver.url, "timeout": "5s"} | config
+        if "username" not in whole:
+            whole = {"token_file": token} | whole
         self.token = token
         self.process = subprocess.Popen([os.path.join(BUILD, "tests", "ship_driver"), json.dumps(whole)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
