@@ -122,6 +122,9 @@ static int open_log(struct eg_writer *w, uint64_t utc_ns)
 	struct eg_spool_pos number;
 	int r;
 
+	/* What can't be written for a while may be so because it is gone. */
+	if (w->stats.failing)
+		eg_evlog_check(w->config.log);
 	r = eg_evlog_open(w->config.log, utc_ns);
 	if (r < 0)
 		return r;

@@ -33,7 +33,7 @@ def web(host, servers):
     return host.app(policy("web", [
         rule([ALLOWED, ALLOWED6, OTHER], [443, 4443]), rule([ALLOWED, ALLOWED6, OTHER], [443, 4443], "udp"),
         rule(ALLOWED, proto="icmp"),
-    ], labels={"team": "hr"}))
+    ], labels={"team": "hr"}, catalog_id="cat-7", request_id="req-9", log="full"))
 
 
 def counters(agent, app):
@@ -64,6 +64,7 @@ def test_members_of_flow_events(host, agent, web):
     for event in (start, end):
         assert event["schema"] == 1 and event["host"] == "test-host"
         assert (event["owner"], event["ticket"], event["labels"]) == ("owner@example.com", "SEC-1", {"team": "hr"})
+        assert (event["catalog_id"], event["request_id"], event["log"]) == ("cat-7", "req-9", "full")
         assert event["cgroup"].endswith(host.cgroup_of("web"))
         assert (event["pid"], event["comm"]) == (web.pid, "testapp") and event["uid"] >= 20000
         assert (event["src"], event["src_port"], event["dst"], event["dst_port"]) == (APP, port, ALLOWED, 443)

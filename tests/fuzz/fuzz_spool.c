@@ -156,7 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	count = read_from(NULL, size, &middle);
 	if (count > 1)
 		CHECK(read_from(&middle, size, NULL) < count);
-	start_log();
+	if (data[0] % 8 == 7) /* slower than all the rest */
+		start_log();
 	read_from(NULL, size, NULL);
 	free(copy);
 	return 0;
