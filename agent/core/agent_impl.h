@@ -67,6 +67,9 @@ struct eg_applied {
 	char *owner; /* these may be NULL */
 	char *ticket;
 	char *purpose;
+	char *catalog_id;
+	char *request_id;
+	bool log_full;
 	json_t *labels;
 	char *labels_json;
 	char **rule_ids;
