@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "guards.h"
 #include "netns.h"
+#include "shipper.h"
 
 /* ---- Ground -------------------------------------------------------------------------------- */
 
@@ -308,6 +309,8 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 		r = eg_nsadmin_start(agent, &agent->nsadmin);
 	if (!r)
 		r = eg_prefetch_start(agent, &agent->prefetch);
+	if (!r)
+		r = eg_shipper_start(agent, &agent->shipper);
 	if (r < 0)
 		return eg_error_set(err, 500, "no_thread", "a thread can't be started: %s", strerror(-r));
 	r = start_api(agent, err);
@@ -387,6 +390,7 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_events_quiesce(agent->events);
 	eg_api_stop(agent->api);
 	eg_prefetch_stop(EG_TAKE_PTR(agent->prefetch));
+	eg_shipper_stop(EG_TAKE_PTR(agent->shipper)); /* it posts events; what it has no time to send, the next one sends */
 	eg_nsadmin_stop(agent->nsadmin);
 	eg_guards_free(agent->guards);
 	eg_reaper_stop(agent->reaper);

@@ -77,6 +77,7 @@ struct eg_applied {
 	uint64_t expires_utc_ns;
 	enum eg_mode mode;
 	bool allow_netns_admin;
+	bool log_full; /* its allowed flows are not rolled up on their way to the sinks */
 	struct eg_metered *meters;
 	size_t meter_count;
 	struct eg_addr *resolvers; /* in force */
@@ -127,6 +128,7 @@ struct eg_resets;
 struct eg_nsadmin;
 struct eg_guards;
 struct eg_prefetch;
+struct eg_shipper;
 struct eg_polidir;
 struct eg_usage;
 struct eg_expired;
@@ -165,6 +167,7 @@ struct eg_agent {
 	struct eg_nsadmin *nsadmin;
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_prefetch *prefetch;
+	struct eg_shipper *shipper;
 	struct eg_usage *usage;
 	struct eg_expired *expired;
 	struct eg_api *api;

@@ -116,7 +116,8 @@ char *eg_event_meta_json(char *p, const struct eg_event_meta *meta)
 	}
 	p = put_string(p, "cgroup", meta->cgroup, sizeof(meta->cgroup));
 	p = put_string(p, "rule", meta->rule_id, sizeof(meta->rule_id));
-	return put_string(p, "policy_rev", meta->policy_rev, sizeof(meta->policy_rev));
+	p = put_string(p, "policy_rev", meta->policy_rev, sizeof(meta->policy_rev));
+	return meta->log_full ? eg_out_lit(p, ",\"log\":\"full\"") : p;
 }
 
 static char *put_head(char *p, struct eg_event_stamp *stamp, uint64_t utc_ns, const char *type, size_t type_len)

@@ -38,7 +38,7 @@ const char *eg_sink_type_name(enum eg_sink_type type)
 	return type < EG_SINK_COUNT_ ? type_names[type] : "unknown";
 }
 
-int eg_sink_complain(const struct eg_sink_reader *reader, const char *key, const char *format, ...)
+int eg_sink_config_complain(const struct eg_sink_reader *reader, const char *key, const char *format, ...)
 {
 	char text[320];
 	va_list args;
@@ -66,15 +66,15 @@ static int read_section(const struct eg_sink_reader *reader, const struct eg_sin
 	struct eg_sink_reader inner = *reader;
 
 	if (!json_is_object(value))
-		return eg_sink_complain(reader, key->name, "must be an object, such as {\"%s\": ...}", keys[0].name);
+		return eg_sink_config_complain(reader, key->name, "must be an object, such as {\"%s\": ...}", keys[0].name);
 	inner.section = section;
 	return read_object(&inner, keys, count, value);
 }
 
 static const struct eg_sink_key tls_keys[] = {
-	{"ca", eg_sink_read_path, FIELD(ca_file), 0, PATH_MAX - 1, 0},
-	{"cert", eg_sink_read_path, FIELD(cert_file), 0, PATH_MAX - 1, 0},
-	{"key", eg_sink_read_path, FIELD(key_file), 0, PATH_MAX - 1, 0},
+	{"ca", eg_sink_config_read_path, FIELD(ca_file), 0, PATH_MAX - 1, 0},
+	{"cert", eg_sink_config_read_path, FIELD(cert_file), 0, PATH_MAX - 1, 0},
+	{"key", eg_sink_config_read_path, FIELD(key_file), 0, PATH_MAX - 1, 0},
 };
 
 static int read_tls(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
@@ -83,9 +83,9 @@ static int read_tls(const struct eg_sink_reader *reader, const struct eg_sink_ke
 }
 
 static const struct eg_sink_key batch_keys[] = {
-	{"events", eg_sink_read_u32, FIELD(batch_events), 1, 10000, 0},
-	{"bytes", eg_sink_read_size32, FIELD(batch_bytes), 4096, 8 * MIB, 0},
-	{"wait", eg_sink_read_span, FIELD(batch_ns), NS_PER_S / 100, 60 * NS_PER_S, 0},
+	{"events", eg_sink_config_read_u32, FIELD(batch_events), 1, 10000, 0},
+	{"bytes", eg_sink_config_read_size32, FIELD(batch_bytes), 4096, 8 * MIB, 0},
+	{"wait", eg_sink_config_read_span, FIELD(batch_ns), NS_PER_S / 100, 60 * NS_PER_S, 0},
 };
 
 static int read_batch(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
@@ -94,8 +94,8 @@ static int read_batch(const struct eg_sink_reader *reader, const struct eg_sink_
 }
 
 static const struct eg_sink_key rotate_keys[] = {
-	{"size", eg_sink_read_size, FIELD(rotate_bytes), 64u << 10, 1ull << 40, 0},
-	{"every", eg_sink_read_span, FIELD(rotate_ns), 60 * NS_PER_S, 366 * NS_PER_DAY, 0},
+	{"size", eg_sink_config_read_size, FIELD(rotate_bytes), 64u << 10, 1ull << 40, 0},
+	{"every", eg_sink_config_read_span, FIELD(rotate_ns), 60 * NS_PER_S, 366 * NS_PER_DAY, 0},
 };
 
 static int read_rotate(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
@@ -104,8 +104,8 @@ static int read_rotate(const struct eg_sink_reader *reader, const struct eg_sink
 }
 
 static const struct eg_sink_key keep_keys[] = {
-	{"size", eg_sink_read_size, FIELD(keep_bytes), 0, 1ull << 47, 0},
-	{"for", eg_sink_read_span, FIELD(keep_ns), 60 * NS_PER_S, 3650 * NS_PER_DAY, 0},
+	{"size", eg_sink_config_read_size, FIELD(keep_bytes), 0, 1ull << 47, 0},
+	{"for", eg_sink_config_read_span, FIELD(keep_ns), 60 * NS_PER_S, 3650 * NS_PER_DAY, 0},
 };
 
 static int read_keep(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
@@ -125,47 +125,47 @@ static int skip_type(const struct eg_sink_reader *reader, const struct eg_sink_k
 static int refuse_secret(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	(void)value;
-	return eg_sink_complain(reader, key->name,
+	return eg_sink_config_complain(reader, key->name,
 				"would put a secret into the configuration: write it into a file of its own, and name that with \"%s_file\"",
 				strcmp(key->name, "api_key") == 0 ? "token" : key->name);
 }
 
 static const struct eg_sink_key sink_keys[] = {
-	{"name", eg_sink_read_name, FIELD(name), 0, EG_SINK_NAME_LEN - 1, 0},
+	{"name", eg_sink_config_read_name, FIELD(name), 0, EG_SINK_NAME_LEN - 1, 0},
 	{.name = "type", .read = skip_type},
-	{"schema", eg_sink_read_schema, FIELD(schema), 0, 0, 0},
-	{"types", eg_sink_read_list, FIELD(types), 0, 32, 0},
-	{"apps", eg_sink_read_list, FIELD(apps), 0, 1024, 0},
-	{"verdicts", eg_sink_read_list, FIELD(verdicts), 0, 3, 0},
-	{"flows", eg_sink_read_flows, FIELD(flows_full), 0, 0, 0},
-	{"rollup", eg_sink_read_span, FIELD(rollup_ns), NS_PER_S, 3600 * NS_PER_S, 0},
-	{"drop", eg_sink_read_list, FIELD(drop), 0, 64, 0},
-	{"hash", eg_sink_read_list, FIELD(hash), 0, 64, 0},
-	{"hash_key_file", eg_sink_read_path, FIELD(hash_key_file), 0, PATH_MAX - 1, 0},
-	{"url", eg_sink_read_text, FIELD(url), 0, TEXT_MAX, NETWORK},
-	{"proxy", eg_sink_read_text, FIELD(proxy), 0, TEXT_MAX, HTTP},
+	{"schema", eg_sink_config_read_schema, FIELD(schema), 0, 0, 0},
+	{"types", eg_sink_config_read_list, FIELD(types), 0, 32, 0},
+	{"apps", eg_sink_config_read_list, FIELD(apps), 0, 1024, 0},
+	{"verdicts", eg_sink_config_read_list, FIELD(verdicts), 0, 3, 0},
+	{"flows", eg_sink_config_read_flows, FIELD(flows_full), 0, 0, 0},
+	{"rollup", eg_sink_config_read_span, FIELD(rollup_ns), NS_PER_S, 3600 * NS_PER_S, 0},
+	{"drop", eg_sink_config_read_list, FIELD(drop), 0, 64, 0},
+	{"hash", eg_sink_config_read_list, FIELD(hash), 0, 64, 0},
+	{"hash_key_file", eg_sink_config_read_path, FIELD(hash_key_file), 0, PATH_MAX - 1, 0},
+	{"url", eg_sink_config_read_text, FIELD(url), 0, TEXT_MAX, NETWORK},
+	{"proxy", eg_sink_config_read_text, FIELD(proxy), 0, TEXT_MAX, HTTP},
 	{.name = "tls", .read = read_tls, .types = NETWORK},
-	{"token_file", eg_sink_read_path, FIELD(token_file), 0, PATH_MAX - 1, HTTP},
-	{"username", eg_sink_read_text, FIELD(username), 0, 255, HTTP & ~OF(HEC)},
-	{"password_file", eg_sink_read_path, FIELD(password_file), 0, PATH_MAX - 1, HTTP & ~OF(HEC)},
+	{"token_file", eg_sink_config_read_path, FIELD(token_file), 0, PATH_MAX - 1, HTTP},
+	{"username", eg_sink_config_read_text, FIELD(username), 0, 255, HTTP & ~OF(HEC)},
+	{"password_file", eg_sink_config_read_path, FIELD(password_file), 0, PATH_MAX - 1, HTTP & ~OF(HEC)},
 	{.name = "token", .read = refuse_secret},
 	{.name = "password", .read = refuse_secret},
 	{.name = "api_key", .read = refuse_secret},
 	{.name = "hash_key", .read = refuse_secret},
-	{"tenant", eg_sink_read_text, FIELD(tenant), 0, 255, OF(LOKI)},
-	{"headers", eg_sink_read_map, FIELD(headers), 0, 32, HTTP},
-	{"content_type", eg_sink_read_text, FIELD(content_type), 0, 255, OF(WEBHOOK)},
-	{"compression", eg_sink_read_compression, FIELD(gzip), 0, 0, HTTP},
-	{"ack", eg_sink_read_bool, FIELD(ack), 0, 0, OF(HEC)},
-	{"index", eg_sink_read_text, FIELD(index), 0, 255, OF(HEC) | OF(ELASTIC)},
-	{"source", eg_sink_read_text, FIELD(source), 0, 255, OF(HEC)},
-	{"sourcetype", eg_sink_read_text, FIELD(sourcetype), 0, 255, OF(HEC)},
-	{"labels", eg_sink_read_map, FIELD(labels), 0, 32, OF(LOKI) | OF(OTLP)},
-	{"facility", eg_sink_read_facility, FIELD(facility), 0, 23, OF(SYSLOG)},
-	{"timeout", eg_sink_read_span, FIELD(timeout_ns), NS_PER_S, 600 * NS_PER_S, NETWORK},
+	{"tenant", eg_sink_config_read_text, FIELD(tenant), 0, 255, OF(LOKI)},
+	{"headers", eg_sink_config_read_map, FIELD(headers), 0, 32, HTTP},
+	{"content_type", eg_sink_config_read_text, FIELD(content_type), 0, 255, OF(WEBHOOK)},
+	{"compression", eg_sink_config_read_compression, FIELD(gzip), 0, 0, HTTP},
+	{"ack", eg_sink_config_read_bool, FIELD(ack), 0, 0, OF(HEC)},
+	{"index", eg_sink_config_read_text, FIELD(index), 0, 255, OF(HEC) | OF(ELASTIC)},
+	{"source", eg_sink_config_read_text, FIELD(source), 0, 255, OF(HEC)},
+	{"sourcetype", eg_sink_config_read_text, FIELD(sourcetype), 0, 255, OF(HEC)},
+	{"labels", eg_sink_config_read_map, FIELD(labels), 0, 32, OF(LOKI) | OF(OTLP)},
+	{"facility", eg_sink_config_read_facility, FIELD(facility), 0, 23, OF(SYSLOG)},
+	{"timeout", eg_sink_config_read_span, FIELD(timeout_ns), NS_PER_S, 600 * NS_PER_S, NETWORK},
 	{.name = "batch", .read = read_batch},
-	{"dead_letters", eg_sink_read_size, FIELD(dead_bytes), 64u << 10, 1ull << 40, 0},
-	{"path", eg_sink_read_path, FIELD(path), 0, PATH_MAX - 1, OF(FILE)},
+	{"dead_letters", eg_sink_config_read_size, FIELD(dead_bytes), 64u << 10, 1ull << 40, 0},
+	{"path", eg_sink_config_read_path, FIELD(path), 0, PATH_MAX - 1, OF(FILE)},
 	{.name = "rotate", .read = read_rotate, .types = OF(FILE)},
 	{.name = "keep", .read = read_keep, .types = OF(FILE)},
 };
@@ -190,9 +190,9 @@ static int read_object(const struct eg_sink_reader *reader, const struct eg_sink
 		const struct eg_sink_key *key = find_key(keys, count, name);
 
 		if (!key)
-			return eg_sink_complain(reader, name, "is not a key; see egret-ship(8) for those there are");
+			return eg_sink_config_complain(reader, name, "is not a key; see egret-ship(8) for those there are");
 		if (key->types && !(key->types & (1u << reader->sink->type)))
-			return eg_sink_complain(reader, name, "is not a key of a sink of the type \"%s\"",
+			return eg_sink_config_complain(reader, name, "is not a key of a sink of the type \"%s\"",
 						type_names[reader->sink->type]);
 		r = key->read(reader, key, value);
 		if (r)
@@ -211,7 +211,7 @@ static int read_type(const struct eg_sink_reader *reader, const json_t *value)
 			return 0;
 		}
 	}
-	return eg_sink_complain(reader, "type",
+	return eg_sink_config_complain(reader, "type",
 				"must be \"file\", \"hec\", \"elasticsearch\", \"otlp\", \"loki\", \"syslog\" or \"webhook\"");
 }
 
@@ -252,16 +252,16 @@ static int read_sink(const struct eg_sink_reader *reader, const json_t *value)
 	int r;
 
 	if (!json_is_object(value))
-		return eg_sink_complain(reader, "", "must be an object, such as {\"name\": ..., \"type\": ...}");
+		return eg_sink_config_complain(reader, "", "must be an object, such as {\"name\": ..., \"type\": ...}");
 	r = read_type(reader, json_object_get(value, "type"));
 	if (r)
 		return r;
 	set_defaults(reader->sink);
 	r = read_object(reader, sink_keys, COUNT(sink_keys), value);
 	if (!r && reader->sink->flows_full && json_object_get(value, "rollup"))
-		r = eg_sink_complain(reader, "rollup", "contradicts \"flows\": \"full\"");
+		r = eg_sink_config_complain(reader, "rollup", "contradicts \"flows\": \"full\"");
 	if (!r)
-		r = eg_sink_check(reader);
+		r = eg_sink_config_check(reader);
 	return r ? r : set_default_texts(reader->sink);
 }
 
@@ -271,10 +271,10 @@ static int check_name(const struct eg_sink_reader *reader, const struct eg_sinks
 {
 	for (size_t i = 0; i < reader->index; i++) {
 		if (strcmp(sinks->sinks[i].name, reader->sink->name) == 0)
-			return eg_sink_complain(reader, "name", "is \"%s\", as that of sinks[%zu]: its place in the log goes by it",
+			return eg_sink_config_complain(reader, "name", "is \"%s\", as that of sinks[%zu]: its place in the log goes by it",
 						reader->sink->name, i);
 		if (sinks->sinks[i].path && reader->sink->path && strcmp(sinks->sinks[i].path, reader->sink->path) == 0)
-			return eg_sink_complain(reader, "path", "is that of sinks[%zu]: two can't write one file", i);
+			return eg_sink_config_complain(reader, "path", "is that of sinks[%zu]: two can't write one file", i);
 	}
 	return 0;
 }

@@ -45,9 +45,9 @@ static bool has_port(const char *url)
 static int check_http(const struct eg_sink_reader *reader, const char *key, const char *url)
 {
 	if ((!begins(url, "http://") && !begins(url, "https://")) || !has_host(url))
-		return eg_sink_complain(reader, key, "must be https://HOST[:PORT][/PATH], or http://...");
+		return eg_sink_config_complain(reader, key, "must be https://HOST[:PORT][/PATH], or http://...");
 	if (has_userinfo(url))
-		return eg_sink_complain(reader, key, "has a name or a secret before \"@\": use \"username\" and \"password_file\", or \"token_file\"");
+		return eg_sink_config_complain(reader, key, "has a name or a secret before \"@\": use \"username\" and \"password_file\", or \"token_file\"");
 	return 0;
 }
 
@@ -58,10 +58,10 @@ static int check_syslog(const struct eg_sink_reader *reader, const char *url)
 	if (begins(url, "unix:/"))
 		return strlen(url + 5) < sizeof(un->sun_path)
 			       ? 0
-			       : eg_sink_complain(reader, "url", "has a path that is too long for a socket");
+			       : eg_sink_config_complain(reader, "url", "has a path that is too long for a socket");
 	if ((!begins(url, "udp://") && !begins(url, "tcp://") && !begins(url, "tls://")) || !has_host(url) || !has_port(url))
-		return eg_sink_complain(reader, "url", "must be unix:/PATH, udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT");
-	return has_userinfo(url) ? eg_sink_complain(reader, "url", "must have nothing before the host") : 0;
+		return eg_sink_config_complain(reader, "url", "must be unix:/PATH, udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT");
+	return has_userinfo(url) ? eg_sink_config_complain(reader, "url", "must have nothing before the host") : 0;
 }
 
 static int check_place(const struct eg_sink_reader *reader)
@@ -69,9 +69,9 @@ static int check_place(const struct eg_sink_reader *reader)
 	const struct eg_sink_config *sink = reader->sink;
 
 	if (sink->type == EG_SINK_FILE)
-		return sink->path ? 0 : eg_sink_complain(reader, "path", "is required: the file to write");
+		return sink->path ? 0 : eg_sink_config_complain(reader, "path", "is required: the file to write");
 	if (!sink->url)
-		return eg_sink_complain(reader, "url", "is required: where to send to");
+		return eg_sink_config_complain(reader, "url", "is required: where to send to");
 	return sink->type == EG_SINK_SYSLOG ? check_syslog(reader, sink->url) : check_http(reader, "url", sink->url);
 }
 
@@ -81,12 +81,12 @@ static int check_tls(const struct eg_sink_reader *reader)
 	bool any = sink->ca_file || sink->cert_file || sink->key_file;
 
 	if (any && !begins(sink->url, "https://") && !begins(sink->url, "tls://"))
-		return eg_sink_complain(reader, "tls", "is of no use with this url: it must begin with %s",
+		return eg_sink_config_complain(reader, "tls", "is of no use with this url: it must begin with %s",
 					sink->type == EG_SINK_SYSLOG ? "tls://" : "https://");
 	if (sink->cert_file && !sink->key_file)
-		return eg_sink_complain(reader, "tls.key", "is required with \"cert\"");
+		return eg_sink_config_complain(reader, "tls.key", "is required with \"cert\"");
 	if (sink->key_file && !sink->cert_file)
-		return eg_sink_complain(reader, "tls.cert", "is required with \"key\"");
+		return eg_sink_config_complain(reader, "tls.cert", "is required with \"key\"");
 	return 0;
 }
 
@@ -95,13 +95,13 @@ static int check_credentials(const struct eg_sink_reader *reader)
 	const struct eg_sink_config *sink = reader->sink;
 
 	if (sink->type == EG_SINK_HEC && !sink->token_file)
-		return eg_sink_complain(reader, "token_file", "is required: the file with the collector's token");
+		return eg_sink_config_complain(reader, "token_file", "is required: the file with the collector's token");
 	if (sink->username && !sink->password_file)
-		return eg_sink_complain(reader, "password_file", "is required with \"username\"");
+		return eg_sink_config_complain(reader, "password_file", "is required with \"username\"");
 	if (sink->password_file && !sink->username)
-		return eg_sink_complain(reader, "username", "is required with \"password_file\"");
+		return eg_sink_config_complain(reader, "username", "is required with \"password_file\"");
 	if (sink->username && sink->token_file)
-		return eg_sink_complain(reader, "token_file", "contradicts \"username\": choose one way to say who you are");
+		return eg_sink_config_complain(reader, "token_file", "contradicts \"username\": choose one way to say who you are");
 	return 0;
 }
 
@@ -110,25 +110,25 @@ static int check_events(const struct eg_sink_reader *reader)
 	const struct eg_sink_config *sink = reader->sink;
 
 	if (sink->hash && !sink->hash_key_file)
-		return eg_sink_complain(reader, "hash_key_file", "is required with \"hash\": without a key, hashes can be guessed");
+		return eg_sink_config_complain(reader, "hash_key_file", "is required with \"hash\": without a key, hashes can be guessed");
 	if (sink->hash_key_file && !sink->hash)
-		return eg_sink_complain(reader, "hash_key_file", "is of no use without \"hash\"");
+		return eg_sink_config_complain(reader, "hash_key_file", "is of no use without \"hash\"");
 	for (size_t i = 0; sink->drop && sink->drop[i]; i++) {
 		for (size_t j = 0; sink->hash && sink->hash[j]; j++) {
 			if (strcmp(sink->drop[i], sink->hash[j]) == 0)
-				return eg_sink_complain(reader, "hash", "has \"%.64s\", as \"drop\" has", sink->hash[j]);
+				return eg_sink_config_complain(reader, "hash", "has \"%.64s\", as \"drop\" has", sink->hash[j]);
 		}
 	}
 	return 0;
 }
 
-int eg_sink_check(const struct eg_sink_reader *reader)
+int eg_sink_config_check(const struct eg_sink_reader *reader)
 {
 	const struct eg_sink_config *sink = reader->sink;
 	int r;
 
 	if (!sink->name[0])
-		return eg_sink_complain(reader, "name", "is required: its place in the log goes by it");
+		return eg_sink_config_complain(reader, "name", "is required: its place in the log goes by it");
 	r = check_place(reader);
 	if (!r && sink->proxy)
 		r = check_http(reader, "proxy", sink->proxy);

@@ -26,33 +26,33 @@ struct eg_sink_key {
 };
 
 /* Sets the error; returns -EINVAL. text is the rest of a sentence about the key. */
-int eg_sink_complain(const struct eg_sink_reader *reader, const char *key, const char *format, ...)
+int eg_sink_config_complain(const struct eg_sink_reader *reader, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* ---- sink_config_value.c: readers of one value each ------------------------------------------- */
 
-int eg_sink_read_name(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
-int eg_sink_read_schema(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
-int eg_sink_read_text(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_name(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_schema(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_text(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
 /* An absolute path. */
-int eg_sink_read_path(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_path(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
 /* A list of words of these forms; "types": known types, "verdicts": known verdicts, else names and globs. */
-int eg_sink_read_list(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_list(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
 /* An object of strings. */
-int eg_sink_read_map(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
-int eg_sink_read_flows(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
-int eg_sink_read_span(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_map(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_flows(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_span(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
 /* A uint64_t; key->min 0: "off" is 0. */
-int eg_sink_read_size(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_size(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
 /* The same into a uint32_t. */
-int eg_sink_read_size32(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
-int eg_sink_read_u32(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
-int eg_sink_read_bool(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
-int eg_sink_read_compression(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
-int eg_sink_read_facility(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_size32(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_u32(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_bool(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_compression(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+int eg_sink_config_read_facility(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
 
 /* ---- sink_config_check.c: what can be wrong only once a sink is read whole ----------------------- */
 
-int eg_sink_check(const struct eg_sink_reader *reader);
+int eg_sink_config_check(const struct eg_sink_reader *reader);
 
 #endif

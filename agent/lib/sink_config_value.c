@@ -38,40 +38,40 @@ static int set_text(char **field, const char *text)
 	return 0;
 }
 
-int eg_sink_read_text(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_text(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	const char *text = json_string_value(value);
 
 	if (!text)
-		return eg_sink_complain(reader, key->name, "must be a text");
+		return eg_sink_config_complain(reader, key->name, "must be a text");
 	if (!text[0] || !is_printable(text) || strlen(text) > key->max)
-		return eg_sink_complain(reader, key->name, "must have 1 to %" PRIu64 " bytes and no control characters", key->max);
+		return eg_sink_config_complain(reader, key->name, "must have 1 to %" PRIu64 " bytes and no control characters", key->max);
 	return set_text(field_of(reader, key), text);
 }
 
-int eg_sink_read_path(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_path(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	const char *text = json_string_value(value);
 
 	if (!text || text[0] != '/')
-		return eg_sink_complain(reader, key->name, "must be an absolute path");
-	return eg_sink_read_text(reader, key, value);
+		return eg_sink_config_complain(reader, key->name, "must be an absolute path");
+	return eg_sink_config_read_text(reader, key, value);
 }
 
-int eg_sink_read_name(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_name(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	const char *text = json_string_value(value);
 	size_t len = text ? strlen(text) : 0;
 
 	if (!len || len >= EG_SINK_NAME_LEN || strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-") != len ||
 	    text[0] == '-' || text[0] == '_')
-		return eg_sink_complain(reader, key->name, "must be 1 to %d of a-z 0-9 _ -, the first a letter or a digit",
+		return eg_sink_config_complain(reader, key->name, "must be 1 to %d of a-z 0-9 _ -, the first a letter or a digit",
 					EG_SINK_NAME_LEN - 1);
 	memcpy(reader->sink->name, text, len + 1);
 	return 0;
 }
 
-int eg_sink_read_schema(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_schema(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	static const char *const names[EG_SCHEMA_COUNT_] = {
 		[EG_SCHEMA_EGRET] = "egret", [EG_SCHEMA_ECS] = "ecs", [EG_SCHEMA_OCSF] = "ocsf"};
@@ -83,7 +83,7 @@ int eg_sink_read_schema(const struct eg_sink_reader *reader, const struct eg_sin
 			return 0;
 		}
 	}
-	return eg_sink_complain(reader, key->name, "must be \"egret\", \"ecs\" or \"ocsf\"");
+	return eg_sink_config_complain(reader, key->name, "must be \"egret\", \"ecs\" or \"ocsf\"");
 }
 
 /* ---- Lists and objects ------------------------------------------------------------------------------ */
@@ -124,20 +124,20 @@ static bool is_identity(const char *member)
 static int check_word(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const char *word)
 {
 	if (!is_known(words_of(key->name), word))
-		return eg_sink_complain(reader, key->name, "has \"%.40s\", which is not one of those there are; see egret-ship(8)",
+		return eg_sink_config_complain(reader, key->name, "has \"%.40s\", which is not one of those there are; see egret-ship(8)",
 					word);
 	if ((strcmp(key->name, "drop") == 0 || strcmp(key->name, "hash") == 0) && is_identity(word))
-		return eg_sink_complain(reader, key->name, "has \"%s\", which every event needs", word);
+		return eg_sink_config_complain(reader, key->name, "has \"%s\", which every event needs", word);
 	return 0;
 }
 
-int eg_sink_read_list(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_list(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	size_t count = json_array_size(value);
 	char **list;
 
 	if (!json_is_array(value) || !count || count > key->max)
-		return eg_sink_complain(reader, key->name,
+		return eg_sink_config_complain(reader, key->name,
 					"must be a list of 1 to %" PRIu64 " texts; leave it out where there is nothing to choose",
 					key->max);
 	list = calloc(count + 1, sizeof(*list));
@@ -183,24 +183,24 @@ static int check_member(const struct eg_sink_reader *reader, const struct eg_sin
 	bool headers = strcmp(key->name, "headers") == 0;
 
 	if (!text || !is_printable(text) || strlen(text) > 1024 || strlen(name) > 128 || !name[0] || !is_printable(name))
-		return eg_sink_complain(reader, key->name, "must have texts of up to 1024 bytes, without control characters");
+		return eg_sink_config_complain(reader, key->name, "must have texts of up to 1024 bytes, without control characters");
 	if (headers && !is_header_name(name))
-		return eg_sink_complain(reader, key->name, "has \"%.40s\", which can't be the name of a header", name);
+		return eg_sink_config_complain(reader, key->name, "has \"%.40s\", which can't be the name of a header", name);
 	if (headers && is_own_header(name))
-		return eg_sink_complain(reader, key->name,
+		return eg_sink_config_complain(reader, key->name,
 					"has \"%.40s\", which has a key of its own here (secrets: \"token_file\", \"password_file\")",
 					name);
 	return 0;
 }
 
-int eg_sink_read_map(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_map(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	const char *name;
 	json_t *text, *copy;
 	int r;
 
 	if (!json_is_object(value) || json_object_size(value) > key->max)
-		return eg_sink_complain(reader, key->name, "must be an object of up to %" PRIu64 " texts", key->max);
+		return eg_sink_config_complain(reader, key->name, "must be an object of up to %" PRIu64 " texts", key->max);
 	json_object_foreach((json_t *)value, name, text) {
 		r = check_member(reader, key, name, json_string_value(text));
 		if (r)
@@ -222,36 +222,36 @@ static int read_choice(const struct eg_sink_reader *reader, const struct eg_sink
 	bool *field = field_of(reader, key);
 
 	if (!text || (strcmp(text, yes) != 0 && strcmp(text, no) != 0))
-		return eg_sink_complain(reader, key->name, "must be \"%s\" or \"%s\"", yes, no);
+		return eg_sink_config_complain(reader, key->name, "must be \"%s\" or \"%s\"", yes, no);
 	*field = strcmp(text, yes) == 0;
 	return 0;
 }
 
-int eg_sink_read_flows(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_flows(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	return read_choice(reader, key, value, "full", "rollup");
 }
 
-int eg_sink_read_compression(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_compression(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	return read_choice(reader, key, value, "gzip", "none");
 }
 
-int eg_sink_read_bool(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_bool(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	if (!json_is_boolean(value))
-		return eg_sink_complain(reader, key->name, "must be true or false");
+		return eg_sink_config_complain(reader, key->name, "must be true or false");
 	*(bool *)field_of(reader, key) = json_is_true(value);
 	return 0;
 }
 
-int eg_sink_read_span(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_span(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	char least[48], most[48];
 	uint64_t ns = 0;
 
 	if (!json_is_string(value) || eg_units_span(json_string_value(value), &ns) || ns < key->min || ns > key->max)
-		return eg_sink_complain(reader, key->name, "must be a time from %s to %s, such as \"90s\"",
+		return eg_sink_config_complain(reader, key->name, "must be a time from %s to %s, such as \"90s\"",
 					eg_units_span_text(key->min, least, sizeof(least)),
 					eg_units_span_text(key->max, most, sizeof(most)));
 	*(uint64_t *)field_of(reader, key) = ns;
@@ -269,13 +269,13 @@ static int size_of(const struct eg_sink_reader *reader, const struct eg_sink_key
 	if (off)
 		return 0;
 	if (!text || eg_units_bytes(text, ret) || *ret < key->min || *ret > key->max)
-		return eg_sink_complain(reader, key->name, "must be a size from %s to %s, such as \"64MiB\"%s",
+		return eg_sink_config_complain(reader, key->name, "must be a size from %s to %s, such as \"64MiB\"%s",
 					eg_units_bytes_text(key->min, least, sizeof(least)),
 					eg_units_bytes_text(key->max, most, sizeof(most)), key->min ? "" : ", or \"off\"");
 	return 0;
 }
 
-int eg_sink_read_size(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_size(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	uint64_t size;
 	int r = size_of(reader, key, value, &size);
@@ -285,7 +285,7 @@ int eg_sink_read_size(const struct eg_sink_reader *reader, const struct eg_sink_
 	return r;
 }
 
-int eg_sink_read_size32(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_size32(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	uint64_t size;
 	int r = size_of(reader, key, value, &size);
@@ -301,13 +301,13 @@ static int number_of(const struct eg_sink_reader *reader, const struct eg_sink_k
 	json_int_t number = json_integer_value(value);
 
 	if (!json_is_integer(value) || number < 0 || (uint64_t)number < key->min || (uint64_t)number > key->max)
-		return eg_sink_complain(reader, key->name, "must be a whole number from %" PRIu64 " to %" PRIu64, key->min,
+		return eg_sink_config_complain(reader, key->name, "must be a whole number from %" PRIu64 " to %" PRIu64, key->min,
 					key->max);
 	*ret = (uint64_t)number;
 	return 0;
 }
 
-int eg_sink_read_u32(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_u32(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	uint64_t number = 0;
 	int r = number_of(reader, key, value, &number);
@@ -317,7 +317,7 @@ int eg_sink_read_u32(const struct eg_sink_reader *reader, const struct eg_sink_k
 	return r;
 }
 
-int eg_sink_read_facility(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
+int eg_sink_config_read_facility(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value)
 {
 	uint64_t number = 0;
 	int r = number_of(reader, key, value, &number);
