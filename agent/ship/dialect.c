@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../lib/cleanup.h"
+#include "speaker.h"
 
 #define HEADER_MAX 320 /* the longest is Loki's tenant, up to 255 bytes */
 
@@ -46,66 +46,6 @@ char *eg_dialect_url(const struct eg_dialect *dialect, const char *url, const ch
 	return ret;
 }
 
-/* ---- A speaker -------------------------------------------------------------------------------------------- */
-
-int eg_speaker_open(struct eg_speaker *speaker, const struct eg_dialect *dialect, const struct eg_sink_config *config,
-		    const atomic_bool *stopping, struct eg_error *err)
-{
-	int r = dialect->check ? dialect->check(config, err) : 0;
-
-	speaker->dialect = dialect;
-	speaker->config = config;
-	if (r)
-		return r;
-	speaker->url = eg_dialect_url(dialect, config->url, NULL);
-	if (!speaker->url) {
-		eg_error_set(err, 500, "no_memory", "no memory is left for a sink");
-		return -ENOMEM;
-	}
-	return eg_http_new(config, dialect->scheme, stopping, &speaker->http, err);
-}
-
-void eg_speaker_close(struct eg_speaker *speaker)
-{
-	eg_http_free(EG_TAKE_PTR(speaker->http));
-	free(EG_TAKE_PTR(speaker->url));
-	eg_body_free(&speaker->body);
-	eg_body_free(&speaker->packed);
-}
-
-bool eg_speaker_render(struct eg_speaker *speaker, const struct eg_item *items, size_t count, struct eg_result *result)
-{
-	eg_body_reset(&speaker->body);
-	eg_body_reset(&speaker->packed);
-	speaker->dialect->render(speaker->config, items, count, &speaker->body);
-	if (speaker->config->gzip && !speaker->body.failed)
-		eg_body_gzip(&speaker->packed, speaker->body.data, speaker->body.len);
-	if (!speaker->body.failed && !speaker->packed.failed)
-		return true;
-	result->outcome = EG_OUTCOME_RETRY;
-	snprintf(result->error, sizeof(result->error), "no memory is left for a batch of %zu events", count);
-	return false;
-}
-
-bool eg_speaker_post(struct eg_speaker *speaker, const char *header, size_t count, uint64_t deadline_ns,
-		     struct eg_answer *ret, struct eg_result *result)
-{
-	const struct eg_sink_config *config = speaker->config;
-	const struct eg_body *body = config->gzip ? &speaker->packed : &speaker->body;
-	struct eg_http_request request = {
-		.url = speaker->url,
-		.content_type = speaker->dialect->content_type ? speaker->dialect->content_type : config->content_type,
-		.header = header && header[0] ? header : NULL,
-		.body = body->data,
-		.len = body->len,
-		.gzip = config->gzip,
-		.answer_max = EG_HTTP_ANSWER_MAX + count * speaker->dialect->answer_per_item,
-		.deadline_ns = deadline_ns,
-	};
-
-	return eg_http_post(speaker->http, &request, ret, result);
-}
-
 /* ---- protocol.h ---------------------------------------------------------------------------------------------- */
 
 int eg_dialect_open(const struct eg_dialect *dialect, const struct eg_sink_config *config, const atomic_bool *stopping,
@@ -132,12 +72,12 @@ void eg_dialect_send(void *sink, const struct eg_item *items, size_t count, stru
 	char header[HEADER_MAX] = "";
 	struct eg_answer answer;
 
-	if (!eg_speaker_render(speaker, items, count, result))
-		return;
 	if (speaker->dialect->header)
 		speaker->dialect->header(speaker->config, items, count, header, sizeof(header));
-	if (eg_speaker_post(speaker, header, count, deadline, &answer, result))
+	if (eg_speaker_render(speaker, items, count, result) &&
+	    eg_speaker_post(speaker, header, count, deadline, &answer, result))
 		speaker->dialect->judge(&answer, count, result);
+	eg_speaker_rest(speaker);
 }
 
 void eg_dialect_close(void *sink)

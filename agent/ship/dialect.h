@@ -10,7 +10,6 @@
 
 #include "answer.h"
 #include "body.h"
-#include "http.h"
 #include "protocol.h"
 
 struct eg_dialect {
@@ -33,32 +32,11 @@ struct eg_dialect {
 
 extern const struct eg_dialect eg_dialect_hec, eg_dialect_elastic, eg_dialect_otlp, eg_dialect_loki, eg_dialect_webhook;
 
-/* A sink that speaks a dialect. */
-struct eg_speaker {
-	const struct eg_dialect *dialect;
-	const struct eg_sink_config *config;
-	struct eg_http *http;
-	char *url;
-	struct eg_body body; /* as rendered */
-	struct eg_body packed; /* as sent, with "compression" */
-};
-
-/* As protocol.h's open. *speaker is zeroed memory; close it also when this fails. */
-int eg_speaker_open(struct eg_speaker *speaker, const struct eg_dialect *dialect, const struct eg_sink_config *config,
-		    const atomic_bool *stopping, struct eg_error *err);
-void eg_speaker_close(struct eg_speaker *speaker);
-
-/* The items into speaker->body, and packed. False: *result is filled. */
-bool eg_speaker_render(struct eg_speaker *speaker, const struct eg_item *items, size_t count, struct eg_result *result);
-/* Posts what was rendered. False: no answer, *result is filled. */
-bool eg_speaker_post(struct eg_speaker *speaker, const char *header, size_t count, uint64_t deadline_ns,
-		     struct eg_answer *ret, struct eg_result *result);
-
-/* protocol.h's functions for dialects that need nothing of their own. */
+/* protocol.h's functions for dialects that need nothing of their own; a sink of theirs is a struct eg_speaker. */
 int eg_dialect_open(const struct eg_dialect *dialect, const struct eg_sink_config *config, const atomic_bool *stopping,
 		    void **ret, struct eg_error *err);
-void eg_dialect_send(void *speaker, const struct eg_item *items, size_t count, struct eg_result *result);
-void eg_dialect_close(void *speaker);
+void eg_dialect_send(void *sink, const struct eg_item *items, size_t count, struct eg_result *result);
+void eg_dialect_close(void *sink);
 
 /*
  * The URL of path (NULL: the dialect's own) at the receiver: "https://h/p/", "https://h/p" and "https://h/p/v1/logs"

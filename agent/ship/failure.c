@@ -35,7 +35,8 @@ static const char *near_end(const struct eg_failure *failure)
 static const char *certificate_words(long verify)
 {
 	switch (verify) {
-	case 0: /* libcurl looks at the name itself, after a chain that is good */
+	case 0:
+	case 1: /* what libcurl leaves there when the chain is good, but the name, which it looks at itself, is not */
 	case 62:
 		return "is for another host";
 	case 9:
@@ -165,4 +166,10 @@ void eg_failure_tell(const struct eg_failure *failure, struct eg_result *result)
 		tell_broken(failure, result);
 		return;
 	}
+}
+
+bool eg_failure_may_be_refusal(const struct eg_failure *failure)
+{
+	return failure->tls && !is_alert(failure->detail) &&
+	       (failure->code == CURLE_SEND_ERROR || failure->code == CURLE_RECV_ERROR || failure->code == CURLE_GOT_NOTHING);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """egret-ship's HTTP sinks against honest receivers and every fault: what is said, and that each event arrives."""
+import contextlib
 import email.utils
 import os
 import shutil
@@ -76,33 +77,34 @@ def test_odd_events(kind, directory):
 # ---- Status ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status, outcome, words", [
+STATUSES = [
     (302, "pause", "sends us elsewhere"), (401, "pause", "refuses our credentials"), (403, "pause", "denies us access"),
     (404, "pause", "has nothing at this path"), (408, "retry", "waited too long"), (413, "split", "too large"),
     (415, "pause", "content type"), (429, "retry", "asks for less"), (500, "retry", "has a fault"),
     (503, "retry", "too busy"), (207, "pause", "not one of such a receiver"),
-])
-def test_status(kind, directory, status, outcome, words):
-    with kind() as other, kind([faults.says(status, b"be\x1bcause\r\n", Location=other.url)]) as receiver:
-        with Sink(receiver, directory) as sink:
+]
+
+
+def test_status(kind, directory):
+    with kind() as other, kind() as receiver, Sink(receiver, directory) as sink:
+        for status, outcome, words in STATUSES:
+            receiver.faults = [faults.says(status, b"be\x1bcause\r\n", Location=other.url)]
             result = sink.send(batch(1))
             assert (result["outcome"], result["status"]) == (outcome, status)
-            assert words in result["error"] and f"127.0.0.1:{receiver.port}" in result["error"]
-            assert "be cause" in result["error"].replace("?", " ") or status == 302
-            assert other.requests == [], "a redirect was followed"
-            assert deliver(receiver, sink, batch()).outcomes() == ["delivered"]
+            assert f"127.0.0.1:{receiver.port} " in result["error"] and words in result["error"]
+            assert result["error"].endswith(other.url if status == 302 else f"({status}): be cause")
+        assert other.requests == [], "a redirect was followed"
+        assert deliver(receiver, sink, batch()).outcomes() == ["delivered"]
 
 
-@pytest.mark.parametrize("after, least, most", [
-    ("7", 7, 7), (lambda: email.utils.formatdate(time.time() + 90, usegmt=True), 60, 90), ("soon", 0, 0), ("999999999999", 3600, 3600),
-])
-def test_retry_after(kind, directory, after, least, most):
-    after = after if isinstance(after, str) else after()
-    with kind([faults.says(429, Retry_After=after), faults.says(503, Retry_After=after)]) as receiver:
-        with Sink(receiver, directory) as sink:
-            for _ in range(2):
+def test_retry_after(kind, directory):
+    soon = email.utils.formatdate(time.time() + 90, usegmt=True)
+    with kind() as receiver, Sink(receiver, directory) as sink:
+        for after, least, most in ("7", 7, 7), (soon, 60, 90), ("soon", 0, 0), ("999999999999", 3600, 3600):
+            for status in 429, 503:
+                receiver.faults = [faults.says(status, Retry_After=after)]
                 assert least <= sink.send(batch(1))["retry_after_ns"] / 1e9 <= most
-            assert sink.send(batch(1))["retry_after_ns"] == 0
+        assert sink.send(batch(1))["retry_after_ns"] == 0
 
 
 # ---- Faults of the network -----------------------------------------------------------------------------------
@@ -112,11 +114,18 @@ def test_retry_after(kind, directory, after, least, most):
     (faults.black_hole, "no answer within 1s"), (faults.slow, "no answer within 1s"),
     (faults.reset_in_body, "broke off"),
 ], ids=["black-hole", "slow-loris", "reset-in-body"])
-def test_network(kind, directory, fault, words):
-    with kind([fault]) as receiver, Sink(receiver, directory, timeout="1s") as sink:
-        delivery = deliver(receiver, sink, batch())
-        assert delivery.outcomes() == ["retry", "delivered"]
-        assert words in delivery.results[0]["error"]
+def test_network(directory, fault, words):
+    """All of them at once, for the waiting's sake."""
+    with contextlib.ExitStack() as stack:
+        receivers = [stack.enter_context(kind([fault])) for kind in ALL]
+        sinks = [stack.enter_context(Sink(receiver, directory, timeout="1s")) for receiver in receivers]
+        for sink in sinks:
+            sink.begin(batch())
+        for receiver, sink in zip(receivers, sinks):
+            result = sink.end()
+            assert result["outcome"] == "retry" and words in result["error"], receiver.kind
+            assert not receiver.stored
+            assert deliver(receiver, sink, batch()).outcomes() == ["delivered"]
 
 
 @pytest.mark.parametrize("fault", [faults.lose_answer, faults.reset_in_answer, faults.flood(1 << 20)],
@@ -125,10 +134,11 @@ def test_answer_lost(kind, directory, fault):
     """Delivered, but not to our knowledge: once more, and not more than once."""
     with kind([fault]) as receiver, Sink(receiver, directory) as sink:
         delivery = deliver(receiver, sink, batch(), twice=kind not in DEDUPES)
-        assert delivery.outcomes() == ["retry", "delivered"]
+        halves = kind is Elastic and "too long to be read" in delivery.results[0]["error"]
+        assert delivery.outcomes() == (["split", "delivered", "delivered"] if halves else ["retry", "delivered"])
         assert max(receiver.stored.values()) <= 2
         if kind is Elastic:  # 409 is as good
-            assert delivery.results[1]["items"] == ["delivered"] * 20
+            assert delivery.results[1]["items"] == ["delivered"] * (10 if halves else 20)
 
 
 def test_page(kind, directory):
@@ -170,6 +180,39 @@ def test_stops(kind, directory):
         assert time.monotonic() - began < 30
 
 
+SILENT_RESOLVER = """set -e
+ip link add silent type veth peer name other
+ip address add 10.9.9.1/24 dev silent
+ip link set silent up
+ip link set other up
+ip neighbour add 10.9.9.9 lladdr 02:00:00:00:00:09 dev silent
+mount --bind "$1" /etc/resolv.conf
+shift
+exec "$@"
+"""
+
+
+def test_stops_in_a_look_up(directory):
+    """The resolver never answers, and getaddrinfo() can't be told to give up."""
+    resolv = os.path.join(directory, "resolv.conf")
+    with open(resolv, "w", encoding="ascii") as out:
+        out.write("nameserver 10.9.9.9\noptions timeout:30 attempts:5\n")
+    with Otlp() as receiver:
+        receiver.url = "http://siem.example"
+        prefix = ("unshare", "--mount", "--net", "sh", "-c", SILENT_RESOLVER, "sh", resolv)
+        with Sink(receiver, directory, prefix=prefix, timeout="1s") as sink:
+            result = sink.send(batch())
+            assert result["outcome"] == "retry" and "no connection within 1s to siem.example:80" in result["error"]
+        with Sink(receiver, directory, prefix=prefix, timeout="5m") as sink:
+            began = time.monotonic()
+            sink.begin(batch())
+            time.sleep(0.2)
+            sink.terminate()
+            assert "stopped while waiting" in sink.end()["error"]
+            assert sink.stop() == 0
+            assert time.monotonic() - began < 20
+
+
 # ---- Size and poison --------------------------------------------------------------------------------------------
 
 
@@ -209,16 +252,16 @@ def test_new_token(kind, directory):
         assert result["outcome"] == "pause" and f'"token_file": {sink.token}' in result["error"]
 
 
-@pytest.mark.parametrize("text, words", [(b"a\x00b", "control characters"), (b"a\r\nX: y", "control characters"),
-                                         (b" \n", "is empty"), (b"x" * 5000, "too long"), (None, "No such file")],
-                         ids=["nul", "newline", "empty", "long", "none"])
-def test_bad_token(kind, directory, text, words):
+def test_bad_token(kind, directory):
     path = os.path.join(directory, "other")
-    if text is not None:
-        with open(path, "wb") as out:
-            out.write(text)
-    with kind() as receiver, pytest.raises(Refused, match=words):
-        Sink(receiver, directory, token_file=path)
+    with kind() as receiver:
+        for text, words in ((None, "No such file"), (b"a\x00b", "control characters"), (b"a\r\nX: y", "control characters"),
+                            (b" \n", "is empty"), (b"x" * 5000, "too long")):
+            if text is not None:
+                with open(path, "wb") as out:
+                    out.write(text)
+            with pytest.raises(Refused, match=words):
+                Sink(receiver, directory, token_file=path)
 
 
 def test_secrets_are_not_repeated(kind, directory):
@@ -231,7 +274,7 @@ def test_basic(directory):
     with open(path, "w", encoding="ascii") as out:
         out.write("open sesame\n")
     with Loki([faults.echoes_secret]) as receiver:
-        with Sink(receiver, directory, token_file=None, username="egret", password_file=path, tenant="soc") as sink:
+        with Sink(receiver, directory, username="egret", password_file=path, tenant="soc") as sink:
             assert sink.send(batch())["error"].endswith("no: Basic ***")
             deliver(receiver, sink, batch())
             headers = receiver.requests[-1]["headers"]
@@ -305,26 +348,21 @@ def test_client_certificate(pki, directory, most):
     context = tls_context(pki.server, client_ca=pki.good.file)
     context.maximum_version = most
     mine = [os.path.join(directory, name) for name in ("mine.pem", "mine.key")]
+    words = "refuses our certificate, or wants one"
     with Hec(context=context) as receiver:
         with Sink(receiver, directory, tls=pki.tls()) as sink:
-            assert sink.send(batch())["outcome"] in ("pause", "retry")
-        assert receiver.requests == []
+            for _ in range(5):  # what we send, and the refusal, may pass each other in more than one way
+                result = sink.send(batch())
+                assert result["outcome"] == "pause" and words in result["error"]
         for files, name in zip(pki.intruder, mine):
             shutil.copy(files, name)
         with Sink(receiver, directory, tls=pki.tls(cert=mine[0], key=mine[1])) as sink:
-            assert sink.send(batch())["outcome"] in ("pause", "retry")
+            result = sink.send(batch())
+            assert result["outcome"] == "pause" and words in result["error"]
             assert receiver.requests == []
             for files, name in zip(pki.client, mine):
                 shutil.copy(files, name)
             deliver(receiver, sink, batch())
-
-
-def test_client_certificate_words(pki, directory):
-    with Hec(context=tls_context(pki.server, client_ca=pki.good.file, most=None)) as receiver:
-        receiver.server.context.maximum_version = ssl.TLSVersion.TLSv1_2  # where the refusal is part of the handshake
-        with Sink(receiver, directory, tls=pki.tls()) as sink:
-            result = sink.send(batch())
-            assert result["outcome"] == "pause" and "refuses our certificate, or wants one" in result["error"]
 
 
 def test_bad_files(pki, directory):
@@ -406,9 +444,9 @@ def test_hec_acknowledged_late(directory):
 
 def test_hec_acknowledgement_breaks_off(directory):
     """The collector fails while it is asked: the batch still waits."""
-    with Hec([None, faults.says(503), faults.PAGE, faults.reset_in_body], ack=1) as receiver:
+    with Hec([None, faults.says(503), faults.PAGE], ack=1) as receiver:
         with Sink(receiver, directory, ack=True) as sink:
-            assert deliver(receiver, sink, batch()).outcomes() == ["retry", "retry", "retry", "delivered"]
+            assert deliver(receiver, sink, batch()).outcomes() == ["retry", "retry", "delivered"]
             assert len(receiver.acked) == 1
 
 
@@ -489,5 +527,5 @@ def test_webhook_content_type(directory):
     with Webhook() as receiver, Sink(receiver, directory, content_type="application/json") as sink:
         receiver.content_type = "application/json"
         deliver(receiver, sink, batch())
-        deliver(receiver, sink, batch(1), twice=True)
+        assert sink.send(batch(1))["outcome"] == "delivered"
         assert receiver.requests[-1]["headers"]["Idempotency-Key"] == "host-1-0"

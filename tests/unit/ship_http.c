@@ -124,7 +124,7 @@ static int serve(const struct eg_sink_config *config, struct eg_error *err)
 		return 1;
 	print(json_pack("{sb}", "open", 1));
 	while (!atomic_load(&stopping) && getline(&line, &room, stdin) > 0) {
-		json_t *batch = checked(json_loads(line, 0, NULL));
+		json_t *batch = checked(json_loads(line, JSON_ALLOW_NUL, NULL));
 
 		send_batch(protocol, sink, batch);
 		json_decref(batch);

@@ -59,7 +59,7 @@ def slow(handler, _):
 
 @early
 def reset_in_body(handler, _):
-    handler.rfile.read(16)
+    handler.rfile.read(4)
     reset(handler)
 
 

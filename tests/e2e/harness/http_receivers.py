@@ -10,6 +10,7 @@ import json
 import re
 import ssl
 import threading
+import warnings
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +31,7 @@ def need(condition, text):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, format, *args):  # pylint: disable=redefined-builtin
         pass
@@ -96,7 +98,9 @@ def tls_context(certificate, client_ca=None, most=None):
         context.load_verify_locations(client_ca)
     if most:
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, most
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that they are old is the point
+            context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, most
     return context
 
 
