@@ -72,12 +72,12 @@ void eg_dialect_send(void *sink, const struct eg_item *items, size_t count, stru
 	char header[HEADER_MAX] = "";
 	struct eg_answer answer;
 
-	if (!eg_speaker_render(speaker, items, count, result))
-		return;
 	if (speaker->dialect->header)
 		speaker->dialect->header(speaker->config, items, count, header, sizeof(header));
-	if (eg_speaker_post(speaker, header, count, deadline, &answer, result))
+	if (eg_speaker_render(speaker, items, count, result) &&
+	    eg_speaker_post(speaker, header, count, deadline, &answer, result))
 		speaker->dialect->judge(&answer, count, result);
+	eg_speaker_rest(speaker);
 }
 
 void eg_dialect_close(void *sink)

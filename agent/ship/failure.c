@@ -167,3 +167,9 @@ void eg_failure_tell(const struct eg_failure *failure, struct eg_result *result)
 		return;
 	}
 }
+
+bool eg_failure_may_be_refusal(const struct eg_failure *failure)
+{
+	return failure->tls && !is_alert(failure->detail) &&
+	       (failure->code == CURLE_SEND_ERROR || failure->code == CURLE_RECV_ERROR || failure->code == CURLE_GOT_NOTHING);
+}

@@ -17,6 +17,7 @@ struct eg_failure {
 	const char *peer; /* host:port of the receiver */
 	const char *proxy; /* of the proxy; NULL: none */
 	bool connected; /* the connection stood, and its TLS if it has any */
+	bool tls;
 	bool stopped; /* we gave up, because we are to stop */
 	long verify; /* OpenSSL's result of the certificate check; 0: none */
 	long os_errno;
@@ -26,5 +27,8 @@ struct eg_failure {
 };
 
 void eg_failure_tell(const struct eg_failure *failure, struct eg_result *result);
+
+/* The connection broke off, and its TLS stood or nearly did: behind that may be a refusal that was lost with it. */
+bool eg_failure_may_be_refusal(const struct eg_failure *failure);
 
 #endif

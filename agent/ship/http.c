@@ -12,33 +12,8 @@
 #include "failure.h"
 #include "http_impl.h"
 
-#define NS_PER_S   1000000000ull
-#define NS_PER_MS  1000000ull
-#define STOP_MS	   100 /* how often we look whether we are to stop */
-#define HEADER_MAX 256
-#define PEER_MAX   280
-
-struct eg_http {
-	const struct eg_sink_config *config;
-	const atomic_bool *stopping;
-	char peer[PEER_MAX];
-	char proxy[PEER_MAX]; /* ""; none */
-	bool distrusted;
-	struct eg_http_auth auth;
-	struct eg_filestamp files[EG_HTTP_FILES];
-
-	CURLM *multi; /* with easy; NULL: to be made */
-	CURL *easy;
-	char words[CURL_ERROR_SIZE];
-
-	/* Of the answer that is coming. */
-	struct eg_body body;
-	size_t body_max;
-	bool cut;
-	char retry_after[HEADER_MAX];
-	char date[HEADER_MAX];
-	char location[HEADER_MAX];
-};
+#define NS_PER_S  1000000000ull
+#define NS_PER_MS 1000000ull
 
 uint64_t eg_http_now_ns(void)
 {
@@ -50,7 +25,7 @@ uint64_t eg_http_now_ns(void)
 
 bool eg_http_sleep(const struct eg_http *http, uint64_t ns, uint64_t deadline_ns)
 {
-	const uint64_t slice = STOP_MS * NS_PER_MS, end = eg_http_now_ns() + ns;
+	const uint64_t slice = EG_HTTP_STOP_MS * NS_PER_MS, end = eg_http_now_ns() + ns;
 
 	for (uint64_t now = eg_http_now_ns(); now < end; now = eg_http_now_ns()) {
 		uint64_t left = end - now < slice ? end - now : slice;
@@ -78,7 +53,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
 	return http->body.failed ? 0 : len;
 }
 
-static void take_value(const char *line, size_t len, const char *name, char ret[HEADER_MAX])
+static void take_value(const char *line, size_t len, const char *name, char ret[EG_HTTP_HEADER_MAX])
 {
 	size_t skip = strlen(name);
 
@@ -88,8 +63,8 @@ static void take_value(const char *line, size_t len, const char *name, char ret[
 		skip++;
 	while (len > skip && strchr("\r\n \t", line[len - 1]))
 		len--;
-	if (len - skip < HEADER_MAX)
-		snprintf(ret, HEADER_MAX, "%.*s", (int)(len - skip), line + skip);
+	if (len - skip < EG_HTTP_HEADER_MAX)
+		snprintf(ret, EG_HTTP_HEADER_MAX, "%.*s", (int)(len - skip), line + skip);
 }
 
 static void forget_headers(struct eg_http *http)
@@ -120,66 +95,26 @@ static void drop_handle(struct eg_http *http)
 	http->multi = NULL;
 }
 
-/* Setting an option fails without memory only, or if this libcurl lacks what we can't do without. */
-#define SET(option, value) (bad |= curl_easy_setopt(easy, CURLOPT_##option, value) != CURLE_OK)
-
-static bool set_tls(CURL *easy, const struct eg_sink_config *config)
-{
-	bool bad = false;
-
-	SET(SSL_VERIFYPEER, 1L);
-	SET(SSL_VERIFYHOST, 2L);
-	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(PROXY_SSL_VERIFYPEER, 1L);
-	SET(PROXY_SSL_VERIFYHOST, 2L);
-	SET(PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (config->ca_file) {
-		SET(CAINFO, config->ca_file);
-		SET(PROXY_CAINFO, config->ca_file);
-		SET(CAPATH, NULL); /* libcurl's default would trust the host's authorities as well */
-		SET(PROXY_CAPATH, NULL);
-	}
-	if (config->cert_file) {
-		SET(SSLCERT, config->cert_file);
-		SET(SSLKEY, config->key_file);
-	}
-	return !bad;
-}
-
-static bool set_options(struct eg_http *http)
-{
-	CURL *easy = http->easy;
-	bool bad = false;
-
-	SET(NOSIGNAL, 1L);
-	SET(QUICK_EXIT, 1L); /* a look-up that hangs is left to itself, rather than waited for */
-	SET(PROTOCOLS_STR, "http,https");
-	SET(FOLLOWLOCATION, 0L);
-	SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(NETRC, (long)CURL_NETRC_IGNORED);
-	SET(PROXY, http->config->proxy ? http->config->proxy : ""); /* "" and not NULL: the environment is not asked */
-	SET(NOPROXY, "");
-	SET(SUPPRESS_CONNECT_HEADERS, 1L);
-	SET(HEADEROPT, (long)CURLHEADER_SEPARATE); /* the token is not for the proxy */
-	SET(TCP_KEEPALIVE, 1L);
-	SET(USERAGENT, "egret-ship/" EG_VERSION);
-	SET(ERRORBUFFER, http->words);
-	SET(WRITEFUNCTION, take_body);
-	SET(WRITEDATA, http);
-	SET(HEADERFUNCTION, take_header);
-	SET(HEADERDATA, http);
-	return !bad && set_tls(easy, http->config);
-}
-
 static bool make_handle(struct eg_http *http)
 {
+	CURL *easy;
+	bool bad = false;
+
 	eg_http_files_take(http->config, http->files);
 	http->multi = curl_multi_init();
-	http->easy = curl_easy_init();
-	if (http->multi && http->easy && set_options(http))
-		return true;
-	drop_handle(http);
-	return false;
+	http->easy = easy = curl_easy_init();
+	if (!http->multi || !easy || !eg_http_options_set(http->config, easy)) {
+		drop_handle(http);
+		return false;
+	}
+	EG_HTTP_SET(ERRORBUFFER, http->words);
+	EG_HTTP_SET(WRITEFUNCTION, take_body);
+	EG_HTTP_SET(WRITEDATA, http);
+	EG_HTTP_SET(HEADERFUNCTION, take_header);
+	EG_HTTP_SET(HEADERDATA, http);
+	if (bad)
+		drop_handle(http);
+	return !bad;
 }
 
 /* Files that changed are read again. */
@@ -242,37 +177,35 @@ static bool set_request(CURL *easy, const struct eg_http_request *request, struc
 	uint64_t ms = request->deadline_ns > now_ns ? (request->deadline_ns - now_ns) / NS_PER_MS : 0;
 	bool bad = false;
 
-	SET(URL, request->url);
-	SET(POST, 1L);
-	SET(POSTFIELDS, request->body);
-	SET(POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
-	SET(HTTPHEADER, headers);
-	SET(TIMEOUT_MS, (long)(ms ? ms : 1));
+	EG_HTTP_SET(URL, request->url);
+	EG_HTTP_SET(POST, 1L);
+	EG_HTTP_SET(POSTFIELDS, request->body);
+	EG_HTTP_SET(POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
+	EG_HTTP_SET(HTTPHEADER, headers);
+	EG_HTTP_SET(TIMEOUT_MS, (long)(ms ? ms : 1));
 	return !bad;
 }
 
-/* CURLE_ABORTED_BY_CALLBACK: we are to stop. */
-static CURLcode perform(struct eg_http *http)
+CURLcode eg_http_perform(const struct eg_http *http, CURL *easy)
 {
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 	CURLMsg *message;
 	int running = 1, more;
 
-	if (curl_multi_add_handle(http->multi, http->easy))
+	if (curl_multi_add_handle(http->multi, easy))
 		return code;
 	while (curl_multi_perform(http->multi, &running) == CURLM_OK && running) {
 		if (atomic_load(http->stopping)) {
 			code = CURLE_ABORTED_BY_CALLBACK;
 			break;
 		}
-		if (curl_multi_poll(http->multi, NULL, 0, STOP_MS, NULL))
+		if (curl_multi_poll(http->multi, NULL, 0, EG_HTTP_STOP_MS, NULL))
 			break;
 	}
 	while ((message = curl_multi_info_read(http->multi, &more))) {
 		if (message->msg == CURLMSG_DONE)
 			code = message->data.result;
 	}
-	curl_multi_remove_handle(http->multi, http->easy);
 	return code;
 }
 
@@ -284,13 +217,15 @@ static long info(CURL *easy, CURLINFO which)
 	return value;
 }
 
-static void tell_failure(struct eg_http *http, CURLcode code, struct eg_result *result)
+static void tell_failure(struct eg_http *http, CURLcode code, uint64_t deadline_ns, struct eg_result *result)
 {
+	char words[CURL_ERROR_SIZE];
 	curl_off_t ready_us = 0;
 	struct eg_failure failure = {
 		.code = code,
 		.peer = http->peer,
 		.proxy = http->proxy[0] ? http->proxy : NULL,
+		.tls = strncasecmp(http->config->url, "https:", 6) == 0,
 		.stopped = code == CURLE_ABORTED_BY_CALLBACK,
 		.verify = info(http->easy, CURLINFO_SSL_VERIFYRESULT),
 		.os_errno = info(http->easy, CURLINFO_OS_ERRNO),
@@ -301,6 +236,8 @@ static void tell_failure(struct eg_http *http, CURLcode code, struct eg_result *
 
 	curl_easy_getinfo(http->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
 	failure.connected = ready_us > 0;
+	if (eg_failure_may_be_refusal(&failure) && eg_http_probe(http, deadline_ns, words))
+		failure.detail = words;
 	eg_failure_tell(&failure, result);
 	if (result->outcome == EG_OUTCOME_PAUSE)
 		http->distrusted = true;
@@ -347,21 +284,25 @@ bool eg_http_post(struct eg_http *http, const struct eg_http_request *request, s
 		return false;
 	}
 	begin_answer(http, request->answer_max);
-	if (add_headers(http, request, &headers) && set_request(http->easy, request, headers, eg_http_now_ns()))
-		code = perform(http);
+	if (add_headers(http, request, &headers) && set_request(http->easy, request, headers, eg_http_now_ns())) {
+		code = eg_http_perform(http, http->easy);
+		curl_multi_remove_handle(http->multi, http->easy);
+	}
+	curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(http->easy, CURLOPT_POSTFIELDS, NULL);
 	free_headers(headers);
 	if (code == CURLE_OK || (http->cut && code == CURLE_WRITE_ERROR)) {
 		end_answer(http, ret);
 		return true;
 	}
-	tell_failure(http, code, result);
+	tell_failure(http, code, request->deadline_ns, result);
 	return false;
 }
 
 /* ---- From open to close --------------------------------------------------------------------------------------- */
 
 /* "host:port" of a URL. */
-static bool place_of(const char *url, char ret[PEER_MAX])
+static bool place_of(const char *url, char ret[EG_HTTP_PEER_MAX])
 {
 	CURLU *parts = curl_url();
 	char *host = NULL, *port = NULL;
@@ -369,7 +310,7 @@ static bool place_of(const char *url, char ret[PEER_MAX])
 		    !curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
 
 	if (good)
-		snprintf(ret, PEER_MAX, "%.255s:%.8s", host, port);
+		snprintf(ret, EG_HTTP_PEER_MAX, "%.255s:%.8s", host, port);
 	curl_free(host);
 	curl_free(port);
 	curl_url_cleanup(parts);

@@ -170,10 +170,13 @@ static void send_items(void *sink, const struct eg_item *items, size_t count, st
 	struct hec *hec = sink;
 	uint64_t deadline = eg_http_now_ns() + hec->speaker.config->timeout_ns;
 
-	if (!hec->speaker.config->ack)
+	if (!hec->speaker.config->ack) {
 		eg_dialect_send(&hec->speaker, items, count, result);
-	else if (eg_speaker_render(&hec->speaker, items, count, result))
+		return;
+	}
+	if (eg_speaker_render(&hec->speaker, items, count, result))
 		send_acked(hec, count, deadline, result);
+	eg_speaker_rest(&hec->speaker);
 }
 
 static void close_sink(void *sink)

@@ -59,6 +59,17 @@ static void add_list(struct eg_body *body, const json_t *list)
 	eg_body_text(body, "]}}");
 }
 
+/* What has a NUL in it is left to jansson. */
+static void add_string(struct eg_body *body, const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	if (strlen(text) == json_string_length(value))
+		eg_body_string(body, text);
+	else
+		eg_body_json(body, value);
+}
+
 /* As an AnyValue. As deep as the event, which jansson has bounded. */
 static void add_value(struct eg_body *body, const json_t *value)
 {
@@ -71,23 +82,26 @@ static void add_value(struct eg_body *body, const json_t *value)
 		return;
 	case JSON_STRING:
 		eg_body_text(body, "{\"stringValue\":");
+		add_string(body, value);
 		break;
 	case JSON_INTEGER:
-		eg_body_format(body, "{\"intValue\":\"%" JSON_INTEGER_FORMAT "\"}", json_integer_value(value));
-		return;
+		eg_body_format(body, "{\"intValue\":\"%" JSON_INTEGER_FORMAT "\"", json_integer_value(value));
+		break;
 	case JSON_REAL:
 		eg_body_text(body, "{\"doubleValue\":");
+		eg_body_json(body, value);
 		break;
 	case JSON_TRUE:
+		eg_body_text(body, "{\"boolValue\":true");
+		break;
 	case JSON_FALSE:
-		eg_body_text(body, "{\"boolValue\":");
+		eg_body_text(body, "{\"boolValue\":false");
 		break;
 	case JSON_NULL:
 	default:
-		eg_body_text(body, "{}");
-		return;
+		eg_body_text(body, "{");
+		break;
 	}
-	eg_body_json(body, value);
 	eg_body_text(body, "}");
 }
 

@@ -28,14 +28,18 @@ void eg_speaker_close(struct eg_speaker *speaker)
 {
 	eg_http_free(EG_TAKE_PTR(speaker->http));
 	free(EG_TAKE_PTR(speaker->url));
+	eg_speaker_rest(speaker);
+}
+
+void eg_speaker_rest(struct eg_speaker *speaker)
+{
 	eg_body_free(&speaker->body);
 	eg_body_free(&speaker->packed);
 }
 
 bool eg_speaker_render(struct eg_speaker *speaker, const struct eg_item *items, size_t count, struct eg_result *result)
 {
-	eg_body_reset(&speaker->body);
-	eg_body_reset(&speaker->packed);
+	eg_speaker_rest(speaker);
 	speaker->dialect->render(speaker->config, items, count, &speaker->body);
 	if (speaker->config->gzip && !speaker->body.failed)
 		eg_body_gzip(&speaker->packed, speaker->body.data, speaker->body.len);

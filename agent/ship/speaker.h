@@ -21,6 +21,8 @@ struct eg_speaker {
 int eg_speaker_open(struct eg_speaker *speaker, const struct eg_dialect *dialect, const struct eg_sink_config *config,
 		    const atomic_bool *stopping, struct eg_error *err);
 void eg_speaker_close(struct eg_speaker *speaker);
+/* Gives back the memory of what was rendered: many sinks wait for most of the time. */
+void eg_speaker_rest(struct eg_speaker *speaker);
 
 /* The items into speaker->body, and packed. False: *result is filled. */
 bool eg_speaker_render(struct eg_speaker *speaker, const struct eg_item *items, size_t count, struct eg_result *result);

@@ -134,10 +134,11 @@ def test_answer_lost(kind, directory, fault):
     """Delivered, but not to our knowledge: once more, and not more than once."""
     with kind([fault]) as receiver, Sink(receiver, directory) as sink:
         delivery = deliver(receiver, sink, batch(), twice=kind not in DEDUPES)
-        assert delivery.outcomes() == ["retry", "delivered"]
+        halves = kind is Elastic and "too long to be read" in delivery.results[0]["error"]
+        assert delivery.outcomes() == (["split", "delivered", "delivered"] if halves else ["retry", "delivered"])
         assert max(receiver.stored.values()) <= 2
         if kind is Elastic:  # 409 is as good
-            assert delivery.results[1]["items"] == ["delivered"] * 20
+            assert delivery.results[1]["items"] == ["delivered"] * (10 if halves else 20)
 
 
 def test_page(kind, directory):
@@ -177,6 +178,39 @@ def test_stops(kind, directory):
         assert result["outcome"] == "retry" and "stopped while waiting" in result["error"]
         assert sink.stop() == 0
         assert time.monotonic() - began < 30
+
+
+SILENT_RESOLVER = """set -e
+ip link add silent type veth peer name other
+ip address add 10.9.9.1/24 dev silent
+ip link set silent up
+ip link set other up
+ip neighbour add 10.9.9.9 lladdr 02:00:00:00:00:09 dev silent
+mount --bind "$1" /etc/resolv.conf
+shift
+exec "$@"
+"""
+
+
+def test_stops_in_a_look_up(directory):
+    """The resolver never answers, and getaddrinfo() can't be told to give up."""
+    resolv = os.path.join(directory, "resolv.conf")
+    with open(resolv, "w", encoding="ascii") as out:
+        out.write("nameserver 10.9.9.9\noptions timeout:30 attempts:5\n")
+    with Otlp() as receiver:
+        receiver.url = "http://siem.example"
+        prefix = ("unshare", "--mount", "--net", "sh", "-c", SILENT_RESOLVER, "sh", resolv)
+        with Sink(receiver, directory, prefix=prefix, timeout="1s") as sink:
+            result = sink.send(batch())
+            assert result["outcome"] == "retry" and "no connection within 1s to siem.example:80" in result["error"]
+        with Sink(receiver, directory, prefix=prefix, timeout="5m") as sink:
+            began = time.monotonic()
+            sink.begin(batch())
+            time.sleep(0.2)
+            sink.terminate()
+            assert "stopped while waiting" in sink.end()["error"]
+            assert sink.stop() == 0
+            assert time.monotonic() - began < 20
 
 
 # ---- Size and poison --------------------------------------------------------------------------------------------
@@ -314,26 +348,21 @@ def test_client_certificate(pki, directory, most):
     context = tls_context(pki.server, client_ca=pki.good.file)
     context.maximum_version = most
     mine = [os.path.join(directory, name) for name in ("mine.pem", "mine.key")]
+    words = "refuses our certificate, or wants one"
     with Hec(context=context) as receiver:
         with Sink(receiver, directory, tls=pki.tls()) as sink:
-            assert sink.send(batch())["outcome"] in ("pause", "retry")
-        assert receiver.requests == []
+            for _ in range(5):  # what we send, and the refusal, may pass each other in more than one way
+                result = sink.send(batch())
+                assert result["outcome"] == "pause" and words in result["error"]
         for files, name in zip(pki.intruder, mine):
             shutil.copy(files, name)
         with Sink(receiver, directory, tls=pki.tls(cert=mine[0], key=mine[1])) as sink:
-            assert sink.send(batch())["outcome"] in ("pause", "retry")
+            result = sink.send(batch())
+            assert result["outcome"] == "pause" and words in result["error"]
             assert receiver.requests == []
             for files, name in zip(pki.client, mine):
                 shutil.copy(files, name)
             deliver(receiver, sink, batch())
-
-
-def test_client_certificate_words(pki, directory):
-    with Hec(context=tls_context(pki.server, client_ca=pki.good.file, most=None)) as receiver:
-        receiver.server.context.maximum_version = ssl.TLSVersion.TLSv1_2  # where the refusal is part of the handshake
-        with Sink(receiver, directory, tls=pki.tls()) as sink:
-            result = sink.send(batch())
-            assert result["outcome"] == "pause" and "refuses our certificate, or wants one" in result["error"]
 
 
 def test_bad_files(pki, directory):

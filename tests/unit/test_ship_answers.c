@@ -115,6 +115,8 @@ static void too_long_an_answer(void **state)
 	given.cut = true;
 	for (size_t i = 0; i < DIALECTS; i++)
 		assert_int_equal(judge(dialects[i], &given, 1).outcome, EG_OUTCOME_RETRY);
+	assert_int_equal(judge(&eg_dialect_elastic, &given, 2).outcome, EG_OUTCOME_SPLIT); /* halves are told apart */
+	assert_int_equal(judge(&eg_dialect_hec, &given, 2).outcome, EG_OUTCOME_RETRY);
 	given.status = 401; /* a page that long still refuses us */
 	assert_int_equal(judge(&eg_dialect_otlp, &given, 1).outcome, EG_OUTCOME_PAUSE);
 }
@@ -322,6 +324,22 @@ static void failures(void **state)
 	      .connect_status = 502);
 }
 
+/* A connection that ends under TLS may have been refused; one that says why, or had no TLS, was not. */
+static void lost_refusals(void **state)
+{
+	struct eg_failure failure = {.code = CURLE_SEND_ERROR, .tls = true, .detail = "Broken pipe"};
+
+	(void)state;
+	assert_true(eg_failure_may_be_refusal(&failure));
+	failure.detail = "tlsv1 alert unknown ca";
+	assert_false(eg_failure_may_be_refusal(&failure));
+	failure.detail = "";
+	failure.tls = false;
+	assert_false(eg_failure_may_be_refusal(&failure));
+	failure = (struct eg_failure){.code = CURLE_OPERATION_TIMEDOUT, .tls = true, .detail = ""};
+	assert_false(eg_failure_may_be_refusal(&failure));
+}
+
 /* Whatever libcurl says, no event is dropped for it. */
 static void no_failure_drops(void **state)
 {
@@ -342,7 +360,7 @@ int main(void)
 		cmocka_unit_test(every_status), cmocka_unit_test(says_what_came_back), cmocka_unit_test(repeats_no_secret),
 		cmocka_unit_test(too_long_an_answer), cmocka_unit_test(retry_after), cmocka_unit_test(hec),
 		cmocka_unit_test(hec_acknowledges), cmocka_unit_test(bulk_by_item), cmocka_unit_test(bulk_needs_all),
-		cmocka_unit_test(otlp), cmocka_unit_test(loki_and_webhook), cmocka_unit_test(failures),
+		cmocka_unit_test(otlp), cmocka_unit_test(loki_and_webhook), cmocka_unit_test(failures), cmocka_unit_test(lost_refusals),
 		cmocka_unit_test(no_failure_drops),
 	};
 

@@ -226,7 +226,28 @@ static void webhook(void **state)
 	assert_int_equal(strlen(header_of(&eg_dialect_webhook, &config, items, 1)), strlen("Idempotency-Key: ") + 32);
 }
 
-/* ---- Compression, addresses ------------------------------------------------------------------------------- */
+/* ---- Strings, compression, addresses ------------------------------------------------------------------------------- */
+
+/* Any text comes back as it was. */
+static void strings(void **state)
+{
+	char text[4] = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 128 * 128; i++) {
+		struct eg_body body = {0};
+		json_t *back;
+
+		text[0] = (char)(1 + i % 127);
+		text[1] = (char)(i / 128);
+		text[2] = text[1] ? '"' : '\0';
+		eg_body_string(&body, text);
+		back = json_loadb(body.data, body.len, JSON_DECODE_ANY, NULL);
+		assert_string_equal(json_string_value(back), text);
+		json_decref(back);
+		eg_body_free(&body);
+	}
+}
 
 static void gzip(void **state)
 {
@@ -290,7 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hec),	   cmocka_unit_test(elastic), cmocka_unit_test(elastic_bounds_its_index),
 		cmocka_unit_test(otlp),	   cmocka_unit_test(otlp_hosts), cmocka_unit_test(loki),
-		cmocka_unit_test(loki_labels), cmocka_unit_test(webhook), cmocka_unit_test(gzip),
+		cmocka_unit_test(loki_labels), cmocka_unit_test(webhook), cmocka_unit_test(strings), cmocka_unit_test(gzip),
 		cmocka_unit_test(urls),
 	};
 

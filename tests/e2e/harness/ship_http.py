@@ -26,7 +26,9 @@ class Refused(Exception):
 
 
 class Sink:
-    def __init__(self, receiver, directory, environment=None, **config):
+    """prefix: of the command, such as one that makes a namespace."""
+
+    def __init__(self, receiver, directory, environment=None, prefix=(), **config):
         token = os.path.join(directory, "token")
         if not os.path.exists(token):
             with open(token, "w", encoding="ascii") as out:
@@ -35,8 +37,8 @@ class Sink:
         if "username" not in whole:
             whole = {"token_file": token} | whole
         self.token = token
-        self.process = subprocess.Popen([os.path.join(BUILD, "tests", "ship_driver"), json.dumps(whole)], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*prefix, os.path.join(BUILD, "tests", "ship_driver"), json.dumps(whole)],
+                                        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         env=os.environ | (environment or {}))
         first = json.loads(self.process.stdout.readline())
         if "refused" in first:
@@ -46,8 +48,9 @@ class Sink:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.stop()
+    def __exit__(self, kind, *_):
+        status = self.stop()
+        assert kind or status == 0, f"ship_http ended with {status}"
 
     def begin(self, items):
         self.process.stdin.write(json.dumps(items) + "\n")
@@ -64,7 +67,7 @@ class Sink:
         self.process.send_signal(signal.SIGTERM)
 
     def stop(self):
-        """Its exit status; it ends by itself, at the end of its input."""
+        """Its exit status; it ends by itself, at the end of its input. May be called again."""
         self.process.stdin.close()
         try:
             return self.process.wait(20)
