@@ -420,7 +420,7 @@ def test_black_hole(netns, rsyslog, urls, authority):
 
 
 def test_handshake_that_never_ends(netns, place, authority):
-    hole = Haproxy(netns, place, 7051, 514, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
+    hole = Haproxy(netns, place, 7051, 9, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
     try:
         with Driver("syslog", netns, url="tls://127.0.0.1:7051", ca=authority.file, timeout=1) as driver:
             result = driver.send(events(1))
@@ -432,7 +432,7 @@ def test_handshake_that_never_ends(netns, place, authority):
 @pytest.mark.parametrize("phase", ("connecting", "handshake", "sending", "acknowledgement"))
 def test_told_to_stop(netns, place, rsyslog, urls, authority, phase):
     """Whatever it waits for, it ends soon, and does not say that it delivered."""
-    hole = Haproxy(netns, place, 7041, 514, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
+    hole = Haproxy(netns, place, 7041, 9, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
     url = "tls://127.0.0.1:7041" if phase == "handshake" else urls["tcp"]
     try:
         with Driver("syslog", netns, url=url, ca=authority.file) as driver:
