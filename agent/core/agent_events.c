@@ -37,7 +37,6 @@ static void fill_policy(const struct eg_applied *applied, uint32_t rule, struct 
 	copy(ret->request_id, sizeof(ret->request_id), applied->request_id);
 	ret->log_full = applied->log_full;
 	copy(ret->policy_rev, sizeof(ret->policy_rev), applied->rev);
-	ret->log_full = applied->log_full;
 	copy(ret->rule_id, sizeof(ret->rule_id), eg_applied_rule_id(applied, rule));
 	if (strlen(applied->labels_json) < sizeof(ret->labels_json) && json_object_size(applied->labels))
 		copy(ret->labels_json, sizeof(ret->labels_json), applied->labels_json);

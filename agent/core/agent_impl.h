@@ -81,7 +81,6 @@ struct eg_applied {
 	uint64_t expires_utc_ns;
 	enum eg_mode mode;
 	bool allow_netns_admin;
-	bool log_full; /* its allowed flows are not rolled up on their way to the sinks */
 	struct eg_metered *meters;
 	size_t meter_count;
 	struct eg_addr *resolvers; /* in force */

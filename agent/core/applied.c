@@ -150,7 +150,6 @@ struct eg_applied *eg_applied_new(const struct eg_policy *policy, const struct e
 	applied->mode = policy->mode;
 	applied->log_full = policy->log_full;
 	applied->allow_netns_admin = policy->allow_netns_admin;
-	applied->log_full = policy->log_full;
 	memcpy(applied->hash, policy->hash, sizeof(applied->hash));
 	if (copy_texts(applied, policy, from) || copy_rules(applied, policy) || copy_cgroups(applied, policy) ||
 	    copy_meters(applied, policy, compiled) || copy_resolvers(applied, compiled) || copy_prefetch(applied, policy) ||
