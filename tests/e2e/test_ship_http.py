@@ -5,6 +5,7 @@ import email.utils
 import os
 import shutil
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -291,7 +292,7 @@ class Pki:
         for name in ("good", "evil"):
             os.mkdir(os.path.join(directory, name))
         here = "IP:127.0.0.1"
-        self.good, self.evil = (Authority(os.path.join(directory, name)) for name in ("good", "evil"))
+        self.good, self.evil = (Authority(os.path.join(directory, name), name) for name in ("good", "evil"))
         self.server = self.good.issue("server", here)
         self.expired = self.good.issue("expired", here, start="20240101000000Z", end="20240201000000Z")
         self.early = self.good.issue("early", here, start="20900101000000Z", end="20910101000000Z")
@@ -323,10 +324,22 @@ def test_bad_certificate(pki, directory, certificate, words):
         assert deliver(receiver, sink, batch()).outcomes() == ["delivered"]
 
 
-def test_the_host_s_authorities_only(pki, directory):
-    """Without "ca", a private authority is nobody's."""
-    with Otlp(context=tls_context(pki.server)) as receiver, Sink(receiver, directory) as sink:
-        assert "is not signed by an authority" in sink.send(batch())["error"]
+def test_the_host_s_authorities(pki, directory):
+    """They count without "ca", and only then: in the bundle as well as in the directory, which libcurl reads both."""
+    host = os.path.join(directory, "certs")
+    os.mkdir(host)
+    digest = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", pki.evil.file], check=True, capture_output=True,
+                            text=True, timeout=60).stdout.strip()
+    for name in ("ca-certificates.crt", f"{digest}.0"):
+        shutil.copy(pki.evil.file, os.path.join(host, name))
+    prefix = ("unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/ssl/certs && shift && exec "$@"', "sh", host)
+    with Otlp(context=tls_context(pki.foreign)) as receiver:
+        with Sink(receiver, directory, prefix=prefix) as sink:
+            deliver(receiver, sink, batch())
+        with Sink(receiver, directory, prefix=prefix, tls=pki.tls()) as sink:
+            assert "is not signed by an authority" in sink.send(batch())["error"]
+        with Sink(receiver, directory) as sink:
+            assert "is not signed by an authority" in sink.send(batch())["error"]
 
 
 def test_new_authority(pki, directory):
