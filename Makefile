@@ -35,7 +35,7 @@ BPF_TEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/t
 BPF_FUZZ := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/fuzz_*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-SHIP_TEST := $(addprefix $(BUILD)/tests/,ship_driver ship_http render)
+SHIP_TEST := $(addprefix $(BUILD)/tests/,ship_driver render)
 MAN      := $(wildcard agent/*/*.[1578])
 
 # `make V=1` shows the commands.

@@ -143,7 +143,7 @@ static const struct eg_sink_key sink_keys[] = {
 	{"hash", eg_sink_config_read_list, FIELD(hash), 0, 64, 0},
 	{"hash_key_file", eg_sink_config_read_path, FIELD(hash_key_file), 0, PATH_MAX - 1, 0},
 	{"url", eg_sink_config_read_text, FIELD(url), 0, TEXT_MAX, NETWORK},
-	{"proxy", eg_sink_config_read_text, FIELD(proxy), 0, TEXT_MAX, HTTP},
+	{"proxy", eg_sink_config_read_text, FIELD(proxy), 0, TEXT_MAX, NETWORK},
 	{.name = "tls", .read = read_tls, .types = NETWORK},
 	{"token_file", eg_sink_config_read_path, FIELD(token_file), 0, PATH_MAX - 1, HTTP},
 	{"username", eg_sink_config_read_text, FIELD(username), 0, 255, HTTP & ~OF(HEC)},

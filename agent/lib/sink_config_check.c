@@ -34,12 +34,13 @@ static bool has_host(const char *url)
 	return rest != url && rest[0] && rest[strspn(rest, "/:?#")] && !strchr("/:?#", rest[0]) && !strchr(url, ' ');
 }
 
-static bool has_port(const char *url)
+/* None is fine: each way has its own. */
+static bool has_good_port(const char *url)
 {
 	const char *rest = after_scheme(url), *bracket = strchr(rest, ']'), *colon = strrchr(bracket ? bracket : rest, ':');
 	size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
 
-	return digits && digits < 6 && !colon[1 + digits];
+	return colon ? digits && digits < 6 && !colon[1 + digits] : !strpbrk(rest, "/?#");
 }
 
 static int check_http(const struct eg_sink_reader *reader, const char *key, const char *url)
@@ -59,8 +60,9 @@ static int check_syslog(const struct eg_sink_reader *reader, const char *url)
 		return strlen(url + 5) < sizeof(un->sun_path)
 			       ? 0
 			       : eg_sink_config_complain(reader, "url", "has a path that is too long for a socket");
-	if ((!begins(url, "udp://") && !begins(url, "tcp://") && !begins(url, "tls://")) || !has_host(url) || !has_port(url))
-		return eg_sink_config_complain(reader, "url", "must be unix:/PATH, udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT");
+	if ((!begins(url, "udp://") && !begins(url, "tcp://") && !begins(url, "tls://")) || !has_host(url) ||
+	    !has_good_port(url))
+		return eg_sink_config_complain(reader, "url", "must be unix:/PATH, udp://HOST[:PORT], tcp://HOST[:PORT] or tls://HOST[:PORT]");
 	return has_userinfo(url) ? eg_sink_config_complain(reader, "url", "must have nothing before the host") : 0;
 }
 
@@ -130,6 +132,8 @@ int eg_sink_config_check(const struct eg_sink_reader *reader)
 	if (!sink->name[0])
 		return eg_sink_config_complain(reader, "name", "is required: its place in the log goes by it");
 	r = check_place(reader);
+	if (!r && sink->proxy && (begins(sink->url, "unix:") || begins(sink->url, "udp:")))
+		r = eg_sink_config_complain(reader, "proxy", "is of no use with this url: it carries TCP only");
 	if (!r && sink->proxy)
 		r = check_http(reader, "proxy", sink->proxy);
 	if (!r)

@@ -137,11 +137,13 @@ static bool is_whole(int dirfd, const char *name, uint64_t plain_bytes)
 {
 	EG_CLOSE int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	unsigned char t[TRAILER];
+	uint32_t length;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < 18 || pread(fd, t, TRAILER, st.st_size - TRAILER) != TRAILER)
 		return false;
-	return ((uint32_t)t[0] | (uint32_t)t[1] << 8 | (uint32_t)t[2] << 16 | (uint32_t)t[3] << 24) == (uint32_t)plain_bytes;
+	length = (uint32_t)t[0] | (uint32_t)t[1] << 8 | (uint32_t)t[2] << 16 | (uint32_t)t[3] << 24;
+	return length == (uint32_t)plain_bytes;
 }
 
 int eg_file_gzip_settle(const struct eg_file_names *names, int dirfd, const struct eg_file_old *old)

@@ -50,8 +50,8 @@ void eg_file_names_old(const struct eg_file_names *names, uint64_t closed_s, uin
 	gmtime_r(&when, &tm);
 	strftime(stamp, sizeof(stamp), STAMP, &tm);
 	/* init made sure that it fits; the compiler can't know. */
-	if (snprintf(ret, NAME_MAX + 1, "%s-%s-%06" PRIu64 "%s%s", names->stem, stamp, number, names->ext, forms[form]) >
-	    NAME_MAX)
+	if (snprintf(ret, NAME_MAX + 1, "%s-%s-%06" PRIu64 "%s%s", names->stem, stamp, number, names->ext,
+		     forms[form]) > NAME_MAX)
 		ret[0] = '\0';
 }
 

@@ -95,6 +95,7 @@ int eg_file_rotate_away(struct eg_file_rotate *rotate, uint64_t utc_ns)
 	struct eg_file_old old = {.number = rotate->last_number + 1, .closed_s = utc_ns / S_NS, .plain = true};
 	char name[NAME_MAX + 1];
 	struct stat st;
+	int r;
 
 	if (rotate->count == rotate->room) {
 		size_t room = rotate->room * 2 + 64;
@@ -109,7 +110,10 @@ int eg_file_rotate_away(struct eg_file_rotate *rotate, uint64_t utc_ns)
 		return -errno;
 	old.plain_bytes = (uint64_t)st.st_size;
 	eg_file_names_old(rotate->names, old.closed_s, old.number, EG_FILE_PLAIN, name);
-	if (renameat2(rotate->dirfd, rotate->names->live, rotate->dirfd, name, RENAME_NOREPLACE) < 0)
+	r = renameat2(rotate->dirfd, rotate->names->live, rotate->dirfd, name, RENAME_NOREPLACE);
+	if (r < 0 && errno == EINVAL) /* not on NFS; the number is a new one anyway */
+		r = renameat(rotate->dirfd, rotate->names->live, rotate->dirfd, name);
+	if (r < 0)
 		return -errno;
 	rotate->last_number = old.number;
 	rotate->old[rotate->count++] = old;

@@ -90,9 +90,9 @@ static off_t size_of(int fd)
 	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_size : 0;
 }
 
-int eg_file_tail_read(int before, int fd, struct eg_file_tail **ret)
+int eg_file_tail_read(int before, int fd, size_t max, struct eg_file_tail **ret)
 {
-	off_t size = size_of(fd), room = (off_t)EG_FILE_TAIL_MAX, size_before = size_of(before);
+	off_t size = size_of(fd), room = (off_t)max, size_before = size_of(before);
 	size_t len = (size_t)(size < room ? size : room);
 	size_t len_before = (size_t)(size_before < room - (off_t)len ? size_before : room - (off_t)len);
 	EG_FREE struct eg_file_tail *tail = NULL;

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EG_FILE_TAIL_MAX (4u << 20) /* several of the largest batches */
+#define EG_FILE_TAIL_MAX (4u << 20) /* bytes of one line, and then some */
 
 /*
  * Cuts off what follows the last newline. 1: *ret_cut bytes went; 0: nothing to do; -EBADMSG: no newline in
@@ -23,8 +23,10 @@ int eg_file_tail_mend(int fd, uint64_t *ret_cut);
 
 struct eg_file_tail;
 
-/* The last lines of two files, one behind the other; before: -1 for none. *ret is NULL if both are empty. -errno. */
-int eg_file_tail_read(int before, int fd, struct eg_file_tail **ret);
+/*
+ * The last max bytes of two files, one behind the other; before: -1 for none. *ret is NULL if both are empty. -errno.
+ */
+int eg_file_tail_read(int before, int fd, size_t max, struct eg_file_tail **ret);
 void eg_file_tail_free(struct eg_file_tail *tail);
 
 /* The whole line (without newline) is there at *at or behind it; *at (0 to begin with) then is the end of it. */

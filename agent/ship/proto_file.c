@@ -34,6 +34,9 @@
 #define FILE_MODE 0640
 #define DIR_MODE  0750
 #define SLICE_NS  200000000u
+/* How much of what was written before a start may come again: a batch, which in our schema may be longer. */
+#define TAIL_BATCHES 4u
+#define TAIL_MIN     (4u << 20)
 
 struct sink {
 	const struct eg_sink_config *config;
@@ -128,8 +131,9 @@ static int open_sink(const struct eg_sink_config *config, const atomic_bool *sto
 	r = config->path ? eg_file_names_init(config->path, &sink->names) : -EINVAL;
 	if (r < 0) {
 		free(sink);
-		return eg_error_set(err, 400, "bad_config", "sink %s: path \"%s\" is not the name of a file%s", config->name,
-				    config->path ? config->path : "", r == -ENAMETOOLONG ? ": it is too long" : "");
+		return eg_error_set(err, 400, "bad_config", "sink %s: path \"%s\" is not the name of a file%s",
+				    config->name, config->path ? config->path : "",
+				    r == -ENAMETOOLONG ? ": it is too long" : "");
 	}
 	*ret = sink;
 	return 0;
@@ -225,10 +229,11 @@ static int mend(struct sink *sink, struct eg_result *result)
 static void read_tail(struct sink *sink)
 {
 	EG_CLOSE int before = eg_file_rotate_open_newest(sink->rotate);
+	size_t batches = TAIL_BATCHES * (size_t)sink->config->batch_bytes;
 
-	if (eg_file_tail_read(before, sink->fd, &sink->tail) < 0)
-		eg_log_warning("sink %s: the end of %s can't be read; some lines may be written twice", sink->config->name,
-			       sink->config->path);
+	if (eg_file_tail_read(before, sink->fd, batches > TAIL_MIN ? batches : TAIL_MIN, &sink->tail) < 0)
+		eg_log_warning("sink %s: the end of %s can't be read; some lines may be written twice",
+			       sink->config->name, sink->config->path);
 }
 
 static uint64_t period_of(const struct sink *sink, uint64_t utc_ns)

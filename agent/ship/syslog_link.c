@@ -20,7 +20,7 @@
 #define MS_NS	  1000000ull
 #define S_NS	  (1000 * MS_NS)
 #define SLICE_NS  (200 * MS_NS) /* how soon a wait sees that it has to stop */
-#define UDP_AGE_NS (60 * S_NS) /* a name is looked up again that often: nothing tells us that the receiver has moved */
+#define UDP_AGE_NS (60 * S_NS) /* a name is looked up again that often */
 #define CONNECT_NS (10 * S_NS)
 #define STOP_NS	   (500 * MS_NS)
 
@@ -81,8 +81,8 @@ static const struct {
 static int bad_url(struct eg_error *err, const struct eg_sink_config *config)
 {
 	return eg_error_set(err, 400, "bad_config",
-			    "sink %s: url \"%s\" is not unix:/PATH, udp://HOST[:PORT], tcp://HOST[:PORT] or tls://HOST[:PORT]",
-			    config->name, config->url ? config->url : "");
+			    "sink %s: url \"%s\" is not unix:/PATH, udp://HOST[:PORT], tcp://HOST[:PORT] "
+			    "or tls://HOST[:PORT]", config->name, config->url ? config->url : "");
 }
 
 static int parse_unix(struct eg_syslog_link *link, const char *path, struct eg_error *err)
@@ -161,8 +161,8 @@ int eg_syslog_link_new(const struct eg_sink_config *config, const atomic_bool *s
 		return r;
 	for (size_t i = 0; link->transport == EG_SYSLOG_TLS && i < 3; i++) {
 		if (files[i] && access(files[i], R_OK) < 0)
-			return eg_error_set(err, 400, "bad_config", "sink %s: can't read %s: %s", config->name, files[i],
-					    strerror(errno));
+			return eg_error_set(err, 400, "bad_config", "sink %s: can't read %s: %s", config->name,
+					    files[i], strerror(errno));
 	}
 	*ret = EG_TAKE_PTR(link);
 	return 0;
@@ -260,6 +260,14 @@ static bool hear_out(struct eg_syslog_link *link, uint64_t deadline_ns, struct e
 	return true;
 }
 
+/* A datagram socket does not hear that its receiver went and another came. */
+static bool is_stale(const struct eg_syslog_link *link, uint64_t now)
+{
+	if (link->transport == EG_SYSLOG_UNIX)
+		return link->datagram;
+	return link->transport == EG_SYSLOG_UDP && now - link->opened_ns > UDP_AGE_NS;
+}
+
 static bool open_link(struct eg_syslog_link *link, uint64_t deadline_ns, struct eg_result *result)
 {
 	uint64_t until = eg_syslog_now_ns() + CONNECT_NS;
@@ -278,13 +286,8 @@ bool eg_syslog_link_ready(struct eg_syslog_link *link, uint64_t deadline_ns, str
 	bool changed = note_files(link);
 	uint64_t now = eg_syslog_now_ns();
 
-	/* What was wrong with the old link doesn't matter any more, unless it was our certificate. */
-	if (link->fd >= 0 && !is_whole(link, &closed)) {
-		close_link(link);
-		if (closed.outcome == EG_OUTCOME_PAUSE && !changed)
-			return eg_syslog_fail(result, closed.outcome, "%s", closed.error);
-	}
-	if (link->fd >= 0 && (changed || (link->transport == EG_SYSLOG_UDP && now - link->opened_ns > UDP_AGE_NS)))
+	/* What was wrong with the old link will be said again of the new one, if it still is. */
+	if (link->fd >= 0 && (changed || is_stale(link, now) || !is_whole(link, &closed)))
 		close_link(link);
 	if (link->fd >= 0)
 		return true;
@@ -322,12 +325,13 @@ static size_t write_some(struct eg_syslog_link *link, const char *bytes, size_t 
 		if (r > 0 && eg_syslog_now_ns() < deadline_ns)
 			continue;
 		eg_syslog_fail(result, EG_OUTCOME_RETRY,
-			       r < 0 ? "%s: told to stop" : "%s: takes no more: nothing could be sent in time", link->place);
+			       r < 0 ? "%s: told to stop" : "%s: takes no more: nothing could be sent in time",
+			       link->place);
 		return 0;
 	}
 }
 
-/* Until everything is out of our hands and in theirs. Told to stop, it waits a little yet: a batch in doubt is sent twice. */
+/* Until all is out of our hands and in theirs. Told to stop, it waits a little yet: a batch in doubt goes twice. */
 static bool await_ack(struct eg_syslog_link *link, uint64_t deadline_ns, struct eg_result *result)
 {
 	uint64_t step = MS_NS;
@@ -340,8 +344,8 @@ static bool await_ack(struct eg_syslog_link *link, uint64_t deadline_ns, struct 
 			deadline_ns = now + STOP_NS;
 		if (now >= deadline_ns)
 			return eg_syslog_fail(result, EG_OUTCOME_RETRY,
-					      "%s: no acknowledgement of %d bytes in time: the receiver hangs, or the network",
-					      link->place, queued);
+					      "%s: no acknowledgement of %d bytes in time: "
+					      "the receiver hangs, or the network", link->place, queued);
 		if (!is_whole(link, result))
 			return false;
 		nanosleep(&(struct timespec){.tv_nsec = (long)step}, NULL);
@@ -354,9 +358,11 @@ size_t eg_syslog_link_send(struct eg_syslog_link *link, const char *bytes, const
 			   uint64_t deadline_ns, struct eg_result *result)
 {
 	size_t total = ends[count - 1], at = 0, sent = 0;
+	bool waited;
 
 	while (at < total) {
-		size_t n = write_some(link, bytes + at, (link->datagram ? ends[sent] : total) - at, deadline_ns, result);
+		size_t end = link->datagram ? ends[sent] : total;
+		size_t n = write_some(link, bytes + at, end - at, deadline_ns, result);
 
 		if (n == 0)
 			break;
@@ -366,6 +372,7 @@ size_t eg_syslog_link_send(struct eg_syslog_link *link, const char *bytes, const
 	if (at == total && await_ack(link, deadline_ns, result))
 		return count;
 	close_link(link);
-	/* Datagrams taken by a receiver that is there are its own; of a stream, or one that went, nothing is sure. */
-	return link->datagram && at < total && eg_syslog_now_ns() >= deadline_ns ? sent : 0;
+	/* Datagrams that a slow receiver took are its own; of a stream, or of one that went, nothing is sure. */
+	waited = eg_syslog_now_ns() >= deadline_ns || atomic_load(link->stopping);
+	return link->datagram && at < total && waited ? sent : 0;
 }

@@ -122,7 +122,7 @@ static int shorten_string(json_t *string, size_t max)
 	return json_string_setn(string, text, keep + strlen(CUT_MARK));
 }
 
-/* No string longer than string_max (at most 1024) and its mark, no list longer than list_max. The depth is jansson's bound. */
+/* No string longer than string_max (at most 1024) and its mark, no list longer than list_max. */
 static int shorten(json_t *value, size_t string_max, size_t list_max)
 {
 	const char *key;

@@ -9,6 +9,7 @@
 
 #define MS_NS	 1000000ull
 #define SLICE_MS 200
+#define READS_MAX 16 /* one that talks without end must not keep us from sending */
 
 static bool set_tls(struct eg_syslog_link *link)
 {
@@ -16,12 +17,17 @@ static bool set_tls(struct eg_syslog_link *link)
 	CURL *easy = link->easy;
 	bool bad = false;
 
-	if (config->ca_file)
+	if (config->ca_file) {
 		bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file) != CURLE_OK;
+		/* Else the host's authorities would count as well: Debian's libcurl has a directory of them by default. */
+		bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK;
+	}
 	if (config->cert_file)
 		bad |= curl_easy_setopt(easy, CURLOPT_SSLCERT, config->cert_file) != CURLE_OK;
 	if (config->key_file)
 		bad |= curl_easy_setopt(easy, CURLOPT_SSLKEY, config->key_file) != CURLE_OK;
+	/* Of a key that has a password, OpenSSL would ask the terminal. */
+	bad |= curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "") != CURLE_OK;
 	bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK;
 	/* It is not HTTP that we will speak. */
 	bad |= curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L) != CURLE_OK;
@@ -85,17 +91,18 @@ static bool is_alert(const char *said)
 static bool explain(const struct eg_syslog_link *link, CURLcode code, struct eg_result *result)
 {
 	const char *said = link->said[0] ? link->said : curl_easy_strerror(code);
+	const struct eg_sink_config *config = link->config;
 
 	switch (code) {
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return eg_syslog_fail(result, EG_OUTCOME_PAUSE, "the certificate of %s is not good: %s", link->place, said);
+		return eg_syslog_fail(result, EG_OUTCOME_PAUSE, "the certificate of %s is not good: %s", link->place,
+				      said);
 	case CURLE_SSL_CERTPROBLEM:
 		return eg_syslog_fail(result, EG_OUTCOME_PAUSE, "our certificate or key can't be used (%s, %s): %s",
-				      link->config->cert_file, link->config->key_file ? link->config->key_file : "no key",
-				      said);
+				      config->cert_file, config->key_file ? config->key_file : "no key", said);
 	case CURLE_SSL_CACERT_BADFILE:
 		return eg_syslog_fail(result, EG_OUTCOME_PAUSE, "the CA file %s can't be used: %s",
-				      link->config->ca_file ? link->config->ca_file : "of the host", said);
+				      config->ca_file ? config->ca_file : "of the host", said);
 	case CURLE_SSL_CONNECT_ERROR:
 		return eg_syslog_fail(result, is_alert(said) ? EG_OUTCOME_PAUSE : EG_OUTCOME_RETRY,
 				      "no TLS with %s: %s", link->place, said);
@@ -120,7 +127,8 @@ bool eg_syslog_stream_open(struct eg_syslog_link *link, uint64_t deadline_ns, st
 	link->easy = link->multi ? curl_easy_init() : NULL;
 	if (!link->easy || !set_options(link, deadline_ns > now ? deadline_ns - now : 0) ||
 	    curl_multi_add_handle(link->multi, link->easy) != CURLM_OK)
-		return eg_syslog_fail(result, EG_OUTCOME_RETRY, "%s: libcurl does not work, or no memory is left", link->place);
+		return eg_syslog_fail(result, EG_OUTCOME_RETRY, "%s: no memory is left, or libcurl is of no use",
+				      link->place);
 	code = connect_now(link, deadline_ns);
 	if (code != CURLE_OK)
 		return explain(link, code, result);
@@ -154,22 +162,27 @@ static ssize_t read_some(struct eg_syslog_link *link, char *ret, size_t size)
 bool eg_syslog_stream_drain(struct eg_syslog_link *link, bool *ret_came, struct eg_result *result)
 {
 	char buf[4096];
-	ssize_t n;
+	ssize_t n = -EAGAIN;
 
 	*ret_came = true;
-	do
+	for (int i = 0; i < READS_MAX; i++) {
 		n = read_some(link, buf, sizeof(buf));
-	while (n > 0);
-	if (n == -EAGAIN)
+		if (n <= 0)
+			break;
+	}
+	if (n > 0 || n == -EAGAIN)
 		return true;
 	if (n == -EIO && is_alert(link->said))
-		return eg_syslog_fail(result, EG_OUTCOME_PAUSE, "%s refuses our certificate, or asks for one: %s", link->place,
-				      link->said);
+		return eg_syslog_fail(result, EG_OUTCOME_PAUSE, "%s refuses our certificate, or asks for one: %s",
+				      link->place, link->said);
 	if (n < 0)
 		return eg_syslog_fail(result, EG_OUTCOME_RETRY, "%s: the connection broke: %s", link->place,
 				      n == -EIO ? link->said : strerror((int)-n));
-	return eg_syslog_fail(result, EG_OUTCOME_RETRY, "%s closed the connection%s", link->place,
-			      link->transport == EG_SYSLOG_TLS ? "; it may not accept our certificate, or ask for one" : "");
+	if (link->transport == EG_SYSLOG_TLS)
+		return eg_syslog_fail(result, EG_OUTCOME_RETRY,
+				      "%s closed the connection; it may not accept our certificate, or ask for one",
+				      link->place);
+	return eg_syslog_fail(result, EG_OUTCOME_RETRY, "%s closed the connection", link->place);
 }
 
 ssize_t eg_syslog_stream_write(struct eg_syslog_link *link, const char *bytes, size_t len)

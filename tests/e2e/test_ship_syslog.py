@@ -13,6 +13,7 @@ from harness.net import batch, run
 from harness.pki import Authority
 from harness.receivers import Haproxy, Rsyslog
 from harness.ship_driver import Driver, event, events, ids
+from harness.tls import ConnectProxy
 
 FACILITY, WARNING = 16, 4
 
@@ -28,6 +29,8 @@ def netns():
     name = f"egret-test-{os.getpid()}-7"
     run("ip", "netns", "add", name)
     batch(name, ["link set lo up"])
+    for way in ("rmem", "wmem"):  # so that a batch of 7 MB doesn't fit into the buffers of a receiver that stands still
+        run("ip", "netns", "exec", name, "sh", "-c", f"echo '4096 131072 1048576' >/proc/sys/net/ipv4/tcp_{way}")
     yield name
     run("ip", "netns", "del", name)
 
@@ -45,9 +48,11 @@ def client(authority):
 @pytest.fixture(scope="module")
 def rsyslog(netns, place, authority):
     server = Rsyslog(netns, os.path.join(place, "rsyslog"), authority, authority.issue("server", "IP:127.0.0.1"))
-    server.start()
-    yield server
-    server.remove()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture
@@ -67,6 +72,17 @@ def arrive_once(rsyslog, name, *batches):
         return True
 
     eventually(all_there, 30, "each id once")
+
+
+def arrive_twice_at_most(rsyslog, name, items):
+    """A batch that was in doubt: all of it, some of it twice."""
+
+    def all_there():
+        seen = rsyslog.tally(name)
+        assert all(1 <= seen[i] <= 2 for i in ids(items))
+        return True
+
+    eventually(all_there, 30, "each id, twice at most")
 
 
 @pytest.mark.parametrize("way", Rsyslog.INPUTS)
@@ -89,6 +105,38 @@ def test_each_way(rsyslog, netns, urls, authority, client, way):
     assert (first["host"], first["app"], first["procid"], first["msgid"]) == ("host", "egret", "-", "deny")
     assert first["data"] == f'[egret@32473 id="{item["id"]}" app="app-a" type="deny"]'
     assert first["text"].strip() == item["text"]
+
+
+@pytest.mark.parametrize("url", ("udp://localhost", "udp://[::1]:514", "tcp://localhost:514", "tcp://[::1]"))
+def test_names_and_families(rsyslog, netns, url):
+    batches = [events(2), events(2)]
+    with Driver("syslog", netns, url=url) as driver:
+        for each in batches:
+            driver.deliver(each)
+    arrive_once(rsyslog, url[:3], *batches)
+
+
+def test_name_that_is_not_found(netns):
+    for url in ("udp://absent.invalid", "tcp://absent.invalid", "tls://absent.invalid"):
+        result = refusal(netns, url=url)
+        assert result["outcome"] == "retry" and "absent.invalid" in result["error"]
+
+
+def test_through_a_proxy(rsyslog, netns, authority, urls):
+    """By CONNECT, with TLS to the receiver inside it; the proxy alone knows the name."""
+    proxy = ConnectProxy(f"/run/netns/{netns}", "127.0.0.1", 3128, {"127.0.0.1": "127.0.0.1", "logs.test": "127.0.0.1"})
+    item, plain = events(3), events(3)
+    try:
+        for url, each in ((urls["tls"], item), ("tcp://logs.test:514", plain)):
+            with Driver("syslog", netns, url=url, ca=authority.file, proxy="http://127.0.0.1:3128") as driver:
+                driver.deliver(each)
+        result = refusal(netns, url="tcp://other.test:514", proxy="http://127.0.0.1:3128")
+        assert result["outcome"] == "retry" and "403" in result["error"], result
+        arrive_once(rsyslog, "tls", item)
+        arrive_once(rsyslog, "tcp", plain)
+    finally:
+        proxy.stop()
+    assert len(proxy.connections) == 3
 
 
 @pytest.mark.parametrize("way", ("tcp", "udp", "unix"))
@@ -183,15 +231,34 @@ def test_client_certificate_refused_by_alert(netns, place, authority, client, rs
                 run("cp", new, f"{old}.new")
                 os.rename(f"{old}.new", old)
             driver.deliver(item)
+        arrive_once(rsyslog, "tcp", item)
     finally:
         proxy.stop()
-    arrive_once(rsyslog, "tcp", item)
 
 
-def test_files_that_cannot_be_used(netns, place, urls, authority):
+def test_files_changed_under_an_open_connection(netns, place, urls, authority, rsyslog):
+    """It is made anew with what the files say now."""
+    mine, first, second = os.path.join(place, "mine.pem"), events(3), events(3)
+    other = Authority(place, "others")
+
+    def put(file):
+        run("cp", file, f"{mine}.new")
+        os.rename(f"{mine}.new", mine)
+
+    put(authority.file)
+    with Driver("syslog", netns, url=urls["tls"], ca=mine) as driver:
+        driver.deliver(first)
+        put(other.file)
+        result = driver.send(second)
+        assert result["outcome"] == "pause" and "is not good" in result["error"]
+        put(authority.file)
+        driver.deliver(second)
+    arrive_once(rsyslog, "tls", first, second)
+
+
+def test_files_that_cannot_be_used(netns, place, urls, authority, client):
     with Driver("syslog", netns, url=urls["tls"], ca=f"{place}/absent.pem") as driver:
-        answer = driver.answer()
-    assert "absent.pem" in answer["refused"] and "No such file" in answer["refused"]
+        assert "absent.pem" in driver.refused and "No such file" in driver.refused
     junk = os.path.join(place, "junk.pem")
     with open(junk, "w", encoding="ascii") as out:
         out.write("not a certificate\n")
@@ -199,9 +266,13 @@ def test_files_that_cannot_be_used(netns, place, urls, authority):
     assert result["outcome"] == "pause" and "junk.pem" in result["error"]
     result = refusal(netns, url=urls["tls"], ca=authority.file, cert=junk, key=junk)
     assert result["outcome"] == "pause" and "junk.pem" in result["error"]
+    locked = os.path.join(place, "locked.key")
+    run("openssl", "ec", "-aes128", "-passout", "pass:secret", "-in", client[1], "-out", locked)
+    result = refusal(netns, url=urls["tls"], ca=authority.file, cert=client[0], key=locked)
+    assert result["outcome"] == "pause" and "locked.key" in result["error"]
     for url in ("http://127.0.0.1", "unix:relative", "tcp://", "514"):
         with Driver("syslog", netns, url=url) as driver:
-            assert f'url "{url}" is not unix:/PATH' in driver.answer()["refused"]
+            assert "url" in driver.refused and "unix:/PATH" in driver.refused
 
 
 def test_nobody_there(netns, place):
@@ -232,8 +303,7 @@ def test_receiver_killed_in_mid_stream(netns, rsyslog, urls):
         driver.deliver(caught)
         driver.deliver(after)
     arrive_once(rsyslog, "tcp", before, after)
-    seen = eventually(lambda: (lambda t: set(ids(caught)) <= set(t) and t)(rsyslog.tally("tcp")), 30)
-    assert all(1 <= seen[i] <= 2 for i in ids(caught))
+    arrive_twice_at_most(rsyslog, "tcp", caught)
 
 
 @pytest.mark.parametrize("way", ("tcp", "tls", "unix", "stream"))
@@ -245,10 +315,7 @@ def test_receiver_restarted_between_batches(netns, rsyslog, urls, authority, way
         arrive_once(rsyslog, way, first)
         rsyslog.stop()
         rsyslog.start()
-        result = driver.send(second)
-        if result["outcome"] != "delivered":  # a Unix socket is found dead by writing to it
-            assert way == "unix" and result["outcome"] == "retry"
-            driver.deliver(second)
+        driver.deliver(second)
     arrive_once(rsyslog, way, first, second)
 
 
@@ -260,9 +327,9 @@ def test_proxy_closes_idle_connections(netns, place, rsyslog):
             for each in batches:
                 driver.deliver(each)
                 time.sleep(0.8)
+        arrive_once(rsyslog, "tcp", *batches)
     finally:
         proxy.stop()
-    arrive_once(rsyslog, "tcp", *batches)
 
 
 def test_proxy_resets_in_mid_batch(netns, place, rsyslog):
@@ -280,10 +347,9 @@ def test_proxy_resets_in_mid_batch(netns, place, rsyslog):
         proxy = Haproxy(netns, place, 7031, 514)
         try:
             driver.deliver(caught)
+            arrive_twice_at_most(rsyslog, "tcp", caught)  # while the proxy lives: what it holds dies with it
         finally:
             proxy.stop()
-    seen = eventually(lambda: (lambda t: set(ids(caught)) <= set(t) and t)(rsyslog.tally("tcp")), 30)
-    assert all(1 <= seen[i] <= 2 for i in ids(caught))
 
 
 def test_slow_receiver(netns, rsyslog, urls):
@@ -303,6 +369,29 @@ def test_slow_receiver(netns, rsyslog, urls):
     arrive_once(rsyslog, "tcp", big)
 
 
+@pytest.mark.parametrize("why", ("time", "stop"))
+def test_datagrams_that_were_taken(netns, rsyslog, urls, why):
+    """Of a batch that a receiver could not take in time, only the rest is sent again."""
+    item = events(2000)
+    with Driver("syslog", netns, url=urls["unix"], timeout=1 if why == "time" else 30) as driver:
+        rsyslog.program.tell(signal.SIGSTOP)
+        try:
+            driver.begin(item)
+            if why == "stop":
+                time.sleep(0.3)
+                driver.terminate()
+            result = driver.answer()
+        finally:
+            rsyslog.program.tell(signal.SIGCONT)
+        assert result["outcome"] == "retry"
+        assert ("told to stop" if why == "stop" else "nothing could be sent in time") in result["error"]
+        taken = result["items"].count("delivered")
+        assert 0 < taken < 2000 and result["items"] == ["delivered"] * taken + ["retry"] * (2000 - taken)
+    with Driver("syslog", netns, url=urls["unix"]) as driver:
+        driver.deliver(item[taken:])
+    arrive_once(rsyslog, "unix", item)
+
+
 def drop_port(netns, port):
     run("ip", "netns", "exec", netns, "nft", "-f", "-",
         text=f"table inet t {{ chain c {{ type filter hook input priority 0; tcp dport {port} drop; }}; }}\n")
@@ -320,36 +409,47 @@ def test_black_hole(netns, rsyslog, urls, authority):
             assert result["outcome"] == "retry" and "no acknowledgement" in result["error"]
             result = driver.send(second)
             assert result["outcome"] == "retry" and "no answer in time" in result["error"], result
-            assert time.monotonic() - began < 8
+            assert time.monotonic() - began < 20
         finally:
             run("ip", "netns", "exec", netns, "nft", "delete", "table", "inet", "t")
         driver.deliver(second)
     arrive_once(rsyslog, "tcp", first)
-    seen = eventually(lambda: (lambda t: set(ids(second)) <= set(t) and t)(rsyslog.tally("tcp")), 30)
-    assert all(1 <= seen[i] <= 2 for i in ids(second))
+    arrive_twice_at_most(rsyslog, "tcp", second)
 
 
-@pytest.mark.parametrize("phase", ("connecting", "handshake", "sending"))
+def test_handshake_that_never_ends(netns, place, authority):
+    hole = Haproxy(netns, place, 7051, 514, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
+    try:
+        with Driver("syslog", netns, url="tls://127.0.0.1:7051", ca=authority.file, timeout=1) as driver:
+            result = driver.send(events(1))
+    finally:
+        hole.stop()
+    assert result["outcome"] == "retry" and "no answer in time" in result["error"], result
+
+
+@pytest.mark.parametrize("phase", ("connecting", "handshake", "sending", "acknowledgement"))
 def test_told_to_stop(netns, place, rsyslog, urls, authority, phase):
     """Whatever it waits for, it ends soon, and does not say that it delivered."""
     hole = Haproxy(netns, place, 7041, 514, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
-    if phase == "connecting":
-        drop_port(netns, 514)
-    if phase == "sending":
-        rsyslog.program.tell(signal.SIGSTOP)
+    url = "tls://127.0.0.1:7041" if phase == "handshake" else urls["tcp"]
     try:
-        url = "tls://127.0.0.1:7041" if phase == "handshake" else urls["tcp"]
         with Driver("syslog", netns, url=url, ca=authority.file) as driver:
-            driver.begin(events(1000, 7000))
+            if phase == "acknowledgement":
+                driver.deliver(events(1))
+            if phase in ("connecting", "acknowledgement"):
+                drop_port(netns, 514)
+            if phase == "sending":
+                rsyslog.program.tell(signal.SIGSTOP)
+            driver.begin(events(1) if phase == "acknowledgement" else events(1000, 7000))
             time.sleep(0.5)
             driver.terminate()
             began = time.monotonic()
             result = driver.answer()
-            assert time.monotonic() - began < 5  # a second on an idle machine
-            assert result["outcome"] == "retry" and "told to stop" in result["error"]
-            assert driver.close() == 0
+            assert time.monotonic() - began < 15  # of 30; a second on an idle machine
+            assert result["outcome"] == "retry"
+            assert ("no acknowledgement" if phase == "acknowledgement" else "told to stop") in result["error"]
     finally:
-        if phase == "connecting":
+        if phase in ("connecting", "acknowledgement"):
             run("ip", "netns", "exec", netns, "nft", "delete", "table", "inet", "t")
         rsyslog.program.tell(signal.SIGCONT)
         hole.stop()

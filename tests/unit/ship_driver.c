@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * ship_driver.c - one protocol of egret-ship by itself, for the end-to-end tests
+ * ship_driver.c - one sink of egret-ship by itself, for the end-to-end tests
  *
- *   ship_driver syslog|file '{"url": ..., "ca": ..., "path": ..., "timeout": SECONDS, ...}'
+ *   ship_driver '{"name": ..., "type": "hec", ...}'     an entry of "sinks"
  *
- * Each line on stdin is a batch, an array of {"id", "type", "app", "host", "ts_ns", "severity", "text"}; each line on
- * stdout is what became of it: {"outcome", "status", "error", "items"}. A configuration that is refused is the one
- * line {"refused": SENTENCE}. SIGTERM is what makes egret-ship stop: the batch under way ends, then the program.
+ * Each line on stdin is a batch: an array of {"id", "type", "app", "host", "ts_ns", "severity", "event": {...}}, or
+ * with "text", the event's JSON as it is. Each line on stdout is what became of it: {"outcome", "status", "error", "retry_after_ns", "items": [...] or null}. What
+ * is refused at the start is the one line {"refused": SENTENCE}. SIGTERM is what makes egret-ship stop.
  */
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "../../agent/ship/protocol.h"
 
+static const char *const outcomes[EG_OUTCOME_COUNT_] = {"delivered", "retry", "pause", "split"};
 static atomic_bool stopping;
 
 static void stop(int number)
@@ -24,89 +26,83 @@ static void stop(int number)
 	atomic_store(&stopping, true);
 }
 
-static char *text_of(const json_t *config, const char *key)
+static void *checked(void *memory)
 {
-	const char *value = json_string_value(json_object_get(config, key));
-
-	return value ? strdup(value) : NULL;
+	if (!memory)
+		abort();
+	return memory;
 }
 
-static uint64_t number_of(const json_t *config, const char *key, uint64_t otherwise)
+static const struct eg_protocol *protocol_of(enum eg_sink_type type)
 {
-	json_t *value = json_object_get(config, key);
-
-	return value ? (uint64_t)json_integer_value(value) : otherwise;
+	switch (type) {
+	case EG_SINK_FILE:
+		return &eg_protocol_file;
+	case EG_SINK_SYSLOG:
+		return &eg_protocol_syslog;
+	case EG_SINK_HEC:
+		return &eg_protocol_hec;
+	case EG_SINK_ELASTIC:
+		return &eg_protocol_elastic;
+	case EG_SINK_OTLP:
+		return &eg_protocol_otlp;
+	case EG_SINK_LOKI:
+		return &eg_protocol_loki;
+	case EG_SINK_WEBHOOK:
+		return &eg_protocol_webhook;
+	default:
+		return NULL;
+	}
 }
 
-static struct eg_sink_config config_of(const json_t *config)
+static void print(json_t *line)
 {
-	return (struct eg_sink_config){
-		.name = "driver",
-		.url = text_of(config, "url"),
-		.proxy = text_of(config, "proxy"),
-		.ca_file = text_of(config, "ca"),
-		.cert_file = text_of(config, "cert"),
-		.key_file = text_of(config, "key"),
-		.path = text_of(config, "path"),
-		.facility = (uint8_t)number_of(config, "facility", 16),
-		.timeout_ns = number_of(config, "timeout", 30) * 1000000000u,
-		.rotate_bytes = number_of(config, "rotate_bytes", 64 << 20),
-		.rotate_ns = number_of(config, "rotate_ns", 86400ull * 1000000000),
-		.keep_bytes = number_of(config, "keep_bytes", 1 << 30),
-		.keep_ns = number_of(config, "keep_ns", 30 * 86400ull * 1000000000),
-	};
+	json_dumpf(checked(line), stdout, JSON_COMPACT);
+	puts("");
+	fflush(stdout);
+	json_decref(line);
 }
 
 static char *member(const json_t *item, const char *key)
 {
-	const char *value = json_string_value(json_object_get(item, key));
+	const char *text = json_string_value(json_object_get(item, key));
 
-	return strdup(value ? value : "");
+	return checked(strdup(text ? text : ""));
 }
 
 static struct eg_item item_of(const json_t *item)
 {
+	json_t *event = json_object_get(item, "event");
 	struct eg_item ret = {
-		.ts_ns = number_of(item, "ts_ns", 0),
-		.severity = (enum eg_severity)number_of(item, "severity", EG_SEVERITY_INFO),
+		.ts_ns = (uint64_t)json_integer_value(json_object_get(item, "ts_ns")),
+		.severity = (enum eg_severity)json_integer_value(json_object_get(item, "severity")),
 		.id = member(item, "id"),
 		.type = member(item, "type"),
 		.app = member(item, "app"),
 		.host = member(item, "host"),
-		.text = member(item, "text"),
+		.text = event ? checked(json_dumps(event, JSON_COMPACT)) : member(item, "text"),
 	};
 
 	ret.len = strlen(ret.text);
 	return ret;
 }
 
-static const char *const outcomes[] = {"delivered", "retry", "pause", "split"};
-
 static void report(const struct eg_result *result, size_t count)
 {
-	json_t *items = json_null(), *line;
+	json_t *items = result->has_items ? json_array() : json_null();
 
-	if (result->has_items) {
-		items = json_array();
-		for (size_t i = 0; i < count; i++)
-			json_array_append_new(items, json_string(outcomes[result->items[i]]));
-	}
-	line = json_pack("{ss, sI, ss, so}", "outcome", outcomes[result->outcome], "status", (json_int_t)result->status,
-			 "error", result->error, "items", items);
-	json_dumpf(line, stdout, JSON_COMPACT);
-	puts("");
-	fflush(stdout);
-	json_decref(line);
+	for (size_t i = 0; result->has_items && i < count; i++)
+		json_array_append_new(items, json_string(outcomes[result->items[i]]));
+	print(json_pack("{ss, sI, ss, sI, so}", "outcome", outcomes[result->outcome], "status", (json_int_t)result->status,
+			"error", result->error, "retry_after_ns", (json_int_t)result->retry_after_ns, "items", items));
 }
 
 static void send_batch(const struct eg_protocol *protocol, void *sink, const json_t *batch)
 {
 	size_t count = json_array_size(batch);
-	struct eg_item *items = calloc(count, sizeof(*items));
-	struct eg_result result = {.items = calloc(count, sizeof(*result.items))};
+	struct eg_item *items = checked(calloc(count, sizeof(*items)));
+	struct eg_result result = {.items = checked(calloc(count, sizeof(*result.items)))};
 
-	if (!items || !result.items)
-		abort();
 	for (size_t i = 0; i < count; i++)
 		items[i] = item_of(json_array_get(batch, i));
 	protocol->send(sink, items, count, &result);
@@ -122,49 +118,45 @@ static void send_batch(const struct eg_protocol *protocol, void *sink, const jso
 	free(result.items);
 }
 
-int main(int argc, char **argv)
+static int serve(const struct eg_sink_config *config, struct eg_error *err)
 {
-	const struct eg_protocol *protocol;
-	struct eg_sink_config config;
-	struct eg_error err = {0};
+	const struct eg_protocol *protocol = protocol_of(config->type);
 	size_t room = 0;
 	char *line = NULL;
-	json_t *given;
 	void *sink;
 
-	if (argc != 3)
-		return 2;
-	protocol = strcmp(argv[1], "file") == 0 ? &eg_protocol_file : &eg_protocol_syslog;
-	given = json_loads(argv[2], 0, NULL);
-	if (!given)
-		return 2;
-	config = config_of(given);
-	json_decref(given);
-	signal(SIGPIPE, SIG_IGN);
-	sigaction(SIGTERM, &(struct sigaction){.sa_handler = stop}, NULL);
-	if (protocol->open(&config, &stopping, &sink, &err) < 0) {
-		json_t *refused = json_pack("{ss}", "refused", err.message);
-
-		json_dumpf(refused, stdout, JSON_COMPACT);
-		puts("");
-		json_decref(refused);
+	if (!protocol || protocol->open(config, &stopping, &sink, err))
 		return 1;
-	}
+	print(json_pack("{sb}", "open", 1));
 	while (!atomic_load(&stopping) && getline(&line, &room, stdin) > 0) {
-		json_t *batch = json_loads(line, 0, NULL);
+		json_t *batch = checked(json_loads(line, JSON_ALLOW_NUL, NULL));
 
-		if (!batch)
-			return 2;
 		send_batch(protocol, sink, batch);
 		json_decref(batch);
 	}
-	protocol->close(sink);
 	free(line);
-	free(config.url);
-	free(config.proxy);
-	free(config.ca_file);
-	free(config.cert_file);
-	free(config.key_file);
-	free(config.path);
+	protocol->close(sink);
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct eg_sinks_config sinks = {0};
+	struct eg_error err = {0};
+	json_t *given;
+	int r = 1;
+
+	if (argc != 2)
+		return 2;
+	given = json_pack("[o]", checked(json_loads(argv[1], 0, NULL)));
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &(struct sigaction){.sa_handler = stop}, NULL);
+	if (eg_sinks_config_parse("egret.json", given, &sinks, &err) == 0)
+		r = serve(sinks.sinks, &err);
+	if (r)
+		print(json_pack("{ss}", "refused", err.message));
+	eg_error_clear(&err);
+	eg_sinks_config_free(&sinks);
+	json_decref(given);
+	return r;
 }

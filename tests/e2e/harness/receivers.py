@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rsyslogd and haproxy as a test runs them: in its network namespace, with files of their own, ended by their pid."""
 import collections
+import ctypes
 import os
 import shutil
 import signal
@@ -9,15 +10,24 @@ import subprocess
 from .wait import eventually
 
 FIELDS = ("pri", "time", "host", "app", "msgid", "procid", "data", "text")
-TEMPLATE = "%pri%\\t%timestamp:::date-rfc3339%\\t%hostname%\\t%app-name%\\t%msgid%\\t%procid%\\t%structured-data%\\t%msg%\\n"
+TEMPLATE = ("%pri%\\t%timestamp:::date-rfc3339%\\t%hostname%\\t%app-name%\\t%msgid%\\t%procid%\\t"
+            "%structured-data%\\t%msg%\\n")
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Program:
-    """A daemon in the foreground, in a network namespace."""
+    """A daemon in the foreground, in a network namespace; it does not outlive the test."""
 
     def __init__(self, netns, *argv):
         self.process = subprocess.Popen(["ip", "netns", "exec", netns, *argv], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        preexec_fn=end_with_parent)
 
     def tell(self, number):
         self.process.send_signal(number)
@@ -31,7 +41,6 @@ class Program:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
-        self.process.stdout.close()
 
 
 def listens(netns, port, proto="tcp"):
@@ -79,7 +88,8 @@ class Rsyslog:
             f'input(type="imptcp" path="{self.stream_socket}" unlink="on" ruleset="stream")',
         ]
         for name in self.INPUTS:
-            lines.append(f'ruleset(name="{name}") {{ action(type="omfile" file="{self.path(name)}.out" template="line") }}')
+            lines.append(f'ruleset(name="{name}") {{ '
+                         f'action(type="omfile" file="{self.path(name)}.out" template="line") }}')
         with open(self.path("conf"), "w", encoding="ascii") as out:
             # Rulesets are named before they are used.
             out.write("\n".join(lines[:6] + lines[12:] + lines[6:12]) + "\n")

@@ -34,13 +34,21 @@ def ids(*batches):
 
 
 class Driver:
-    def __init__(self, protocol, netns=None, **config):
+    """A running sink; `refused` is why it could not be opened. ca, cert and key are used with tls:// only."""
+
+    def __init__(self, protocol, netns=None, ca=None, cert=None, key=None, timeout=30, **config):
         argv = ["ip", "netns", "exec", netns] if netns else []
+        whole = {"name": "driver", "type": protocol, **config}
+        if protocol == "syslog":
+            whole["timeout"] = f"{timeout}s"
+        if config.get("url", "").startswith("tls:"):
+            whole["tls"] = {k: v for k, v in (("ca", ca), ("cert", cert), ("key", key)) if v}
         # A proxy that the environment names must not be asked.
         env = {**os.environ, "http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1",
                "ALL_PROXY": "http://127.0.0.1:1"}
-        self.process = subprocess.Popen([*argv, DRIVER, protocol, json.dumps(config)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([*argv, DRIVER, json.dumps(whole)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+        self.refused = self.answer().get("refused")
 
     def begin(self, batch):
         self.process.stdin.write(json.dumps(batch).encode() + b"\n")
@@ -66,24 +74,23 @@ class Driver:
 
     def kill(self):
         self.process.kill()
-        self.close()
+        self.close(-signal.SIGKILL)
 
-    def close(self):
+    def close(self, expected=0):
         self.process.stdin.close()
         try:
             status = self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-            raise
+            assert status == expected, f"the driver's exit status is {status}: {self.process.stderr.read()}"
         finally:
+            if self.process.returncode is None:
+                self.process.kill()
+                self.process.wait(10)
             self.process.stdout.close()
             self.process.stderr.close()
-        return status
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.process.returncode is None:
-            self.close()
+        if not self.process.stdin.closed:
+            self.close(1 if self.refused else 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A handle of build/tests/ship_http: one HTTP sink of egret-ship, and what the engine does with its answers."""
+"""A handle of build/tests/ship_driver: one HTTP sink of egret-ship, and what the engine does with its answers."""
 import json
 import os
 import signal
@@ -37,7 +37,7 @@ class Sink:
         if "username" not in whole:
             whole = {"token_file": token} | whole
         self.token = token
-        self.process = subprocess.Popen([*prefix, os.path.join(BUILD, "tests", "ship_http"), json.dumps(whole)],
+        self.process = subprocess.Popen([*prefix, os.path.join(BUILD, "tests", "ship_driver"), json.dumps(whole)],
                                         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         env=os.environ | (environment or {}))
         first = json.loads(self.process.stdout.readline())
@@ -50,7 +50,7 @@ class Sink:
 
     def __exit__(self, kind, *_):
         status = self.stop()
-        assert kind or status == 0, f"ship_http ended with {status}"
+        assert kind or status == 0, f"ship_driver ended with {status}"
 
     def begin(self, items):
         self.process.stdin.write(json.dumps(items) + "\n")
