@@ -142,6 +142,16 @@ def test_answer_lost(kind, directory, fault):
             assert delivery.results[1]["items"] == ["delivered"] * (10 if halves else 20)
 
 
+def test_answer_lost_on_a_kept_connection(kind, directory):
+    """There libcurl sends again by itself, since a receiver may close what is idle: once, too."""
+    with kind([None, faults.lose_answer]) as receiver, Sink(receiver, directory) as sink:
+        assert sink.send(batch(1))["outcome"] == "delivered"
+        delivery = deliver(receiver, sink, batch(), twice=kind not in DEDUPES)
+        assert delivery.outcomes() == ["delivered"]
+        assert max(receiver.stored.values()) <= (3 if kind not in DEDUPES else 1)
+        assert {receiver.stored[f"host-1-{number}"] for number in range(1, 20)} == {1 if kind in DEDUPES else 2}
+
+
 def test_page(kind, directory):
     """A portal in the receiver's place says 200."""
     with kind([faults.PAGE]) as receiver, Sink(receiver, directory) as sink:
