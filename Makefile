@@ -194,6 +194,7 @@ install: all ## into DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/egret/policies
 	install -m 0644 agent/core/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	cp -r policies/examples policies/templates $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
+	install -D -m 0644 agent/cli/egret-oci-hook.json $(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d/egret.json
 	for page in $(MAN); do \
 		section=$${page##*.}; \
 		install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/$${page##*/}; \

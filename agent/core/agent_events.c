@@ -33,8 +33,10 @@ static void fill_policy(const struct eg_applied *applied, uint32_t rule, struct 
 {
 	copy(ret->owner, sizeof(ret->owner), applied->owner);
 	copy(ret->ticket, sizeof(ret->ticket), applied->ticket);
-	copy(ret->policy_rev, sizeof(ret->policy_rev), applied->rev);
+	copy(ret->catalog_id, sizeof(ret->catalog_id), applied->catalog_id);
+	copy(ret->request_id, sizeof(ret->request_id), applied->request_id);
 	ret->log_full = applied->log_full;
+	copy(ret->policy_rev, sizeof(ret->policy_rev), applied->rev);
 	copy(ret->rule_id, sizeof(ret->rule_id), eg_applied_rule_id(applied, rule));
 	if (strlen(applied->labels_json) < sizeof(ret->labels_json) && json_object_size(applied->labels))
 		copy(ret->labels_json, sizeof(ret->labels_json), applied->labels_json);

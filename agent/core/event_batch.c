@@ -211,6 +211,15 @@ void eg_batch_add_damage(struct eg_batch *b, uint64_t utc_ns, const struct eg_ev
 	add_members(b, utc_ns, "lost", members, (size_t)(p - members));
 }
 
+void eg_batch_add_sync_errors(struct eg_batch *b, uint64_t utc_ns, uint64_t errors)
+{
+	char members[128], *p = members;
+
+	p = eg_out_lit(p, ",\"event\":\"log_written_again\",\"errors\":");
+	p = eg_out_u64(p, errors);
+	add_members(b, utc_ns, "agent", members, (size_t)(p - members));
+}
+
 void eg_batch_add_recovered(struct eg_batch *b, uint64_t utc_ns, const char *error, uint64_t duration_ms)
 {
 	char members[1024], *p = members;

@@ -55,6 +55,8 @@ void eg_batch_add_loss(struct eg_batch *b, uint64_t utc_ns, uint32_t slot, enum 
 void eg_batch_add_gap(struct eg_batch *b, uint64_t utc_ns, const struct eg_evlog_gap *gap);
 /* What was found at start that is no record. */
 void eg_batch_add_damage(struct eg_batch *b, uint64_t utc_ns, const struct eg_evlog_damage *damage);
+/* The disk failed to take what was written, so many times; it was written again. */
+void eg_batch_add_sync_errors(struct eg_batch *b, uint64_t utc_ns, uint64_t errors);
 /* The log could not be written for so long. */
 void eg_batch_add_recovered(struct eg_batch *b, uint64_t utc_ns, const char *error, uint64_t duration_ms);
 

@@ -110,6 +110,8 @@ char *eg_event_meta_json(char *p, const struct eg_event_meta *meta)
 	p = put_string(p, "app", meta->app, sizeof(meta->app));
 	p = put_string(p, "owner", meta->owner, sizeof(meta->owner));
 	p = put_string(p, "ticket", meta->ticket, sizeof(meta->ticket));
+	p = put_string(p, "catalog_id", meta->catalog_id, sizeof(meta->catalog_id));
+	p = put_string(p, "request_id", meta->request_id, sizeof(meta->request_id));
 	if (labels_len) {
 		p = eg_out_lit(p, ",\"labels\":");
 		p = eg_out_bytes(p, meta->labels_json, labels_len);

@@ -40,6 +40,7 @@ struct eg_writer {
 	uint64_t next_tick_ns;
 	uint64_t retry_ns; /* failing: when to try again */
 	uint64_t failing_since_ns;
+	uint64_t sync_errors; /* told */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t progress;
@@ -121,6 +122,9 @@ static int open_log(struct eg_writer *w, uint64_t utc_ns)
 	struct eg_spool_pos number;
 	int r;
 
+	/* What can't be written for a while may be so because it is gone. */
+	if (w->stats.failing)
+		eg_evlog_check(w->config.log);
 	r = eg_evlog_open(w->config.log, utc_ns);
 	if (r < 0)
 		return r;
@@ -249,6 +253,18 @@ static void tell_damage(struct eg_writer *w)
 	eg_batch_add_damage(&w->batch, utc_now(w), &damage);
 }
 
+static void tell_sync_errors(struct eg_writer *w)
+{
+	struct eg_evlog_stats stats;
+
+	eg_evlog_stats(w->config.log, &stats);
+	if (stats.sync_errors == w->sync_errors)
+		return;
+	eg_log_err("%s: the disk failed to take events; they were written again", w->config.log_dir);
+	eg_batch_add_sync_errors(&w->batch, utc_now(w), stats.sync_errors - w->sync_errors);
+	w->sync_errors = stats.sync_errors;
+}
+
 /* Once a second, with the batch empty and the log writable. */
 static void tick(struct eg_writer *w)
 {
@@ -261,6 +277,7 @@ static void tick(struct eg_writer *w)
 		return;
 	tell_gap(w);
 	tell_damage(w);
+	tell_sync_errors(w);
 	r = eg_losses_collect(w->config.losses, w->config.slots_used(w->config.ctx), tell_loss, w);
 	if (r < 0)
 		eg_log_debug("losses: %s", strerrordesc_np(-r));

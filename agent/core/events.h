@@ -34,10 +34,12 @@ struct eg_event_meta {
 	char app[EG_APP_NAME_LEN];
 	char owner[256];
 	char ticket[256];
+	char catalog_id[256];
+	char request_id[256];
+	bool log_full; /* the policy wants every flow told: "log":"full" */
 	char policy_rev[128];
 	char rule_id[128]; /* of e->rule under ruleset e->uid */
 	char cgroup[1024]; /* path of e->cgroup_id below the cgroup2 mount */
-	bool log_full; /* the policy says "log": "full": its allowed flows are not rolled up */
 	char labels_json[4352]; /* a JSON object in one line, valid UTF-8, e.g. {"team":"hr"}; or "" */
 };
 

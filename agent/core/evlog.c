@@ -259,23 +259,34 @@ static void count_pending(uint64_t epoch, const struct iovec pending[2], uint64_
 	}
 }
 
-/* Segments that begin at `first` or after it are in the new one: they go. */
-static void drop_from(struct eg_evlog *log, const struct eg_spool_pos *first)
+/* Takes the newest segment from the list if it begins at `first` or after it. */
+static bool take_newest(struct eg_evlog *log, const struct eg_spool_pos *first, struct eg_evlog_segment *ret)
 {
-	char name[EG_SPOOL_NAME_LEN];
+	bool taken = false;
 
 	pthread_mutex_lock(&log->lock);
-	while (log->count && eg_spool_pos_compare(&log->segments[log->count - 1].first, first) >= 0) {
-		const struct eg_evlog_segment *last = &log->segments[--log->count];
+	if (log->count && eg_spool_pos_compare(&log->segments[log->count - 1].first, first) >= 0) {
+		*ret = log->segments[--log->count];
+		log->stats.bytes -= ret->bytes;
+		taken = true;
+	} else if (log->count && log->segments[log->count - 1].first.epoch == first->epoch) {
+		log->segments[log->count - 1].end = first->n;
+	}
+	pthread_mutex_unlock(&log->lock);
+	return taken;
+}
 
-		log->stats.bytes -= last->bytes;
-		eg_evlog_name(last, name);
-		if (eg_spool_pos_compare(&last->first, first) > 0)
+/* Segments that begin at `first`, whose name is the new one's already, or after it are in the new one: they go. */
+static void drop_from(struct eg_evlog *log, const struct eg_spool_pos *first)
+{
+	struct eg_evlog_segment old;
+	char name[EG_SPOOL_NAME_LEN];
+
+	while (take_newest(log, first, &old)) {
+		eg_evlog_name(&old, name);
+		if (eg_spool_pos_compare(&old.first, first) > 0)
 			unlinkat(log->dirfd, name, 0);
 	}
-	if (log->count && log->segments[log->count - 1].first.epoch == first->epoch)
-		log->segments[log->count - 1].end = first->n;
-	pthread_mutex_unlock(&log->lock);
 }
 
 /* What a sync failed to bring to the disk becomes a segment of its own, which is there before it has its name. */
@@ -310,6 +321,7 @@ static int write_again(struct eg_evlog *log)
 
 int eg_evlog_open(struct eg_evlog *log, uint64_t utc_ns)
 {
+	struct stat newest;
 	int r;
 
 	if (log->dirfd >= 0)
@@ -318,7 +330,8 @@ int eg_evlog_open(struct eg_evlog *log, uint64_t utc_ns)
 	if (r < 0)
 		return r;
 	eg_sync_restart(log->sync, log->next.n);
-	log->day = utc_ns / DAY_NS;
+	if (log->fd >= 0 && fstat(log->fd, &newest) == 0)
+		log->day = (uint64_t)newest.st_mtim.tv_sec / 86400;
 	if (log->stats.bytes > log->quota_bytes)
 		eg_sync_poke(log->sync);
 	return 0;

@@ -39,7 +39,8 @@ struct pair {
 };
 
 /* A router's advertisement over IPv4 counts as unasked: so it does in the specification's reference. */
-static const struct pair icmp_pairs[] = {{8, 0}, {0, 8}, {13, 14}, {14, 13}, {15, 16}, {16, 15}, {10, 9}, {17, 18}, {18, 17}};
+static const struct pair icmp_pairs[] = {{8, 0},   {0, 8},  {13, 14}, {14, 13}, {15, 16},
+					 {16, 15}, {10, 9}, {17, 18}, {18, 17}};
 static const struct pair icmpv6_pairs[] = {{128, 129}, {129, 128}, {133, 134}, {134, 133}, {135, 136}, {136, 135},
 					   {130, 131}, {131, 130}, {139, 140}, {140, 139}, {144, 145}, {145, 144}};
 
@@ -135,7 +136,7 @@ int eg_community_id(const json_t *event, char ret[EG_COMMUNITY_ID_LEN])
 	uint8_t digest[SHA1_DIGEST_SIZE];
 	struct flow flow = {0};
 
-	_Static_assert(2 + BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE) < EG_COMMUNITY_ID_LEN, "room for an id and its NUL");
+	_Static_assert(2 + BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE) < EG_COMMUNITY_ID_LEN, "room for an id");
 	if (!take_flow(event, &flow))
 		return -ENOENT;
 	hash_flow(&flow, digest);

@@ -147,20 +147,43 @@ static bool is_refusal(const json_t *event)
 	const char *type = json_string_value(json_object_get(event, "type"));
 	const char *verdict = json_string_value(json_object_get(event, "verdict"));
 
-	return type && verdict && (strcmp(type, "dns") == 0 || strcmp(type, "deny") == 0) && strcmp(verdict, "allow") != 0;
+	return type && verdict && strcmp(verdict, "allow") != 0 &&
+	       (strcmp(type, "dns") == 0 || strcmp(type, "deny") == 0);
+}
+
+static bool has(char *const *paths, const char *path)
+{
+	for (; *paths; paths++)
+		if (strcmp(*paths, path) == 0)
+			return true;
+	return false;
+}
+
+/* What is named itself is seen to already: a hash of a hash would not be the name's any more. */
+static int redact_refused(const struct act *act, json_t *event, char *const *paths)
+{
+	int r = 0;
+
+	if (!is_refusal(event))
+		return 0;
+	if (!has(paths, "name"))
+		r = redact_member(act, event, "name");
+	if (!r && !has(paths, "sni"))
+		r = redact_member(act, event, "sni");
+	return r;
 }
 
 static int redact(const struct act *act, json_t *event, char *const *paths)
 {
 	int r = 0;
 
-	for (; paths && *paths && !r; paths++) {
-		if (kept(*paths))
+	for (char *const *path = paths; path && *path && !r; path++) {
+		if (kept(*path))
 			continue;
-		if (strcmp(*paths, "refused_name") != 0)
-			r = redact_path(act, event, *paths, 4);
-		else if (is_refusal(event))
-			r = redact_member(act, event, "name") || redact_member(act, event, "sni") ? -ENOMEM : 0;
+		if (strcmp(*path, "refused_name") == 0)
+			r = redact_refused(act, event, paths);
+		else
+			r = redact_path(act, event, *path, 4);
 	}
 	return r;
 }

@@ -35,14 +35,15 @@ static const struct {
 	{"agent-ambiguous-cgroup", EG_SEVERITY_WARNING},
 	{"agent-cut-foreign-sockets", EG_SEVERITY_WARNING},
 	{"agent-log-recovered", EG_SEVERITY_WARNING},
+	{"agent-snapshot-failed", EG_SEVERITY_WARNING},
 };
 
-/* Denials that only follow from something that was told already, or that a retry mends. */
+/* Denials that only follow from something that was told already, that a retry mends, or that outsiders cause. */
 static bool is_mild(const struct eg_form *form)
 {
 	static const char *const reasons[] = {
-		"killed", "killed_all", "expired", "policy_deleted", "cap_egress", "cap_ingress", "hello_held", "dns_shortage",
-		"no_ingress_rule",
+		"killed",      "killed_all", "expired",	     "policy_deleted", "cap_egress",
+		"cap_ingress", "hello_held", "dns_shortage", "no_ingress_rule",
 	};
 	const char *reason = eg_form_text(form, "reason");
 
@@ -52,7 +53,7 @@ static bool is_mild(const struct eg_form *form)
 	return false;
 }
 
-static enum eg_severity severity_of(const struct eg_form *form)
+enum eg_severity eg_schema_severity_of(const struct eg_form *form)
 {
 	if (eg_form_is(form, "deny") && (eg_schema_audited(form) || is_mild(form)))
 		return EG_SEVERITY_NOTICE;
@@ -75,7 +76,7 @@ enum eg_severity eg_schema_severity(const json_t *event)
 
 	if (eg_form_begin(&form, event) < 0)
 		return EG_SEVERITY_INFO;
-	severity = severity_of(&form);
+	severity = eg_schema_severity_of(&form);
 	eg_form_clear(&form);
 	return severity;
 }

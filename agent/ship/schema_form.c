@@ -15,16 +15,18 @@
 
 static bool word(const char *text)
 {
-	return text && text[0] && strlen(text) <= 30 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(text);
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+
+	return text && text[0] && strlen(text) <= 30 && !text[strspn(text, allowed)];
 }
 
 /*
- * What kind of its type it is. An alert that a threshold raised says `when`; its `action` is what the
- * policy asks for then, not what happened.
+ * What kind of its type it is. An alert that a threshold raised names it in `alert`; its `action` is what
+ * was done then.
  */
 static void set_action(struct eg_form *form)
 {
-	static const char *const names[] = {"phase", "when", "action", "event"};
+	static const char *const names[] = {"phase", "alert", "action", "event"};
 	const char *kind = NULL;
 	int len;
 
@@ -32,7 +34,7 @@ static void set_action(struct eg_form *form)
 		if (!word(eg_form_text(form, names[i])))
 			continue;
 		kind = eg_form_text(form, names[i]);
-		if (strcmp(names[i], "when") != 0)
+		if (strcmp(names[i], "alert") != 0)
 			eg_form_done(form, names[i]);
 	}
 	len = snprintf(form->action, sizeof(form->action), "%s%s%s", form->type, kind ? "-" : "", kind ? kind : "");

@@ -21,6 +21,7 @@ static inline const char *eg_schema_far_end(const struct eg_form *form, const ch
 	return form->ingress ? source : destination;
 }
 
+enum eg_severity eg_schema_severity_of(const struct eg_form *form);
 /* What the event says of it: refused; let through all the same; or neither. */
 bool eg_schema_refused(const struct eg_form *form);
 bool eg_schema_audited(const struct eg_form *form);
@@ -28,6 +29,9 @@ bool eg_schema_audited(const struct eg_form *form);
 bool eg_schema_cap_full(const struct eg_form *form);
 /* A user id is a text in both schemas. "": none. */
 void eg_schema_uid(const struct eg_form *form, char *ret, size_t size);
+
+/* schema_ecs_class.c: event.kind, category, type, action, outcome, severity. */
+void eg_ecs_classify(struct eg_form *form);
 
 /* schema_ocsf_class.c: class, type, activity, disposition, and what follows from them. */
 struct eg_ocsf_class;

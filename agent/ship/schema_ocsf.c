@@ -52,7 +52,7 @@ static void put_metadata(struct eg_form *form)
 	eg_form_add_text(form, "metadata.profiles", "host");
 	if (json_object_get(form->out, "disposition_id") || json_object_get(form->out, "is_alert"))
 		eg_form_add_text(form, "metadata.profiles", "security_control");
-	if (form->has_number)
+	if (form->has_number && form->number <= INT32_MAX) /* integer_t; uid has it in any case */
 		eg_form_put_int(form, "metadata.sequence", (json_int_t)form->number);
 	if (eg_form_number(form, "schema", &schema)) {
 		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, schema);
@@ -141,9 +141,13 @@ static void put_end(struct eg_form *form, const char *name, const char *side)
 	eg_form_move_text(form, name, path);
 	if (!ip)
 		return;
-	eg_form_put_int(form, "connection_info.protocol_ver_id", eg_addr_v4mapped(&addr) ? 4 : 6);
-	eg_form_put_text(form, "connection_info.protocol_ver",
-			 eg_addr_v4mapped(&addr) ? "Internet Protocol version 4 (IPv4)" : "Internet Protocol version 6 (IPv6)");
+	if (eg_addr_v4mapped(&addr)) {
+		eg_form_put_int(form, "connection_info.protocol_ver_id", 4);
+		eg_form_put_text(form, "connection_info.protocol_ver", "Internet Protocol version 4 (IPv4)");
+	} else {
+		eg_form_put_int(form, "connection_info.protocol_ver_id", 6);
+		eg_form_put_text(form, "connection_info.protocol_ver", "Internet Protocol version 6 (IPv6)");
+	}
 }
 
 /* The end on this host is this host, the other one what the names say. */
@@ -178,7 +182,8 @@ static void put_connection(struct eg_form *form)
 	bool outbound = form->answer || (direction && strcmp(direction, "egress") == 0);
 
 	eg_form_put_int(form, "connection_info.direction_id", form->ingress ? 1 : outbound ? 2 : 0);
-	eg_form_put_text(form, "connection_info.direction", form->ingress ? "Inbound" : outbound ? "Outbound" : "Unknown");
+	eg_form_put_text(form, "connection_info.direction",
+			 form->ingress ? "Inbound" : outbound ? "Outbound" : "Unknown");
 	if (form->ingress || outbound)
 		eg_form_done(form, "direction");
 	if (number >= 0) {
@@ -336,8 +341,7 @@ static void put_finding(struct eg_form *form)
 	eg_form_put_int(form, "finding_info.created_time", (json_int_t)(form->ts_ns / MS));
 	eg_form_move_text(form, "cause", "finding_info.desc");
 	eg_form_add_text(form, "finding_info.data_sources", "egretd");
-	if (eg_form_text(form, "when")) {
-		eg_form_put_text(form, "finding_info.analytic.name", eg_form_text(form, "when"));
+	if (eg_form_move_text(form, "alert", "finding_info.analytic.name")) {
 		eg_form_put_int(form, "finding_info.analytic.type_id", 1);
 		eg_form_put_text(form, "finding_info.analytic.type", "Rule");
 	}

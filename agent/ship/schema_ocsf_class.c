@@ -90,6 +90,7 @@ static const struct row rows[] = {
 	{"alert", FINDING, 1, ALERTED, true},
 	{"agent-ambiguous-cgroup", ERROR, 1, NO_DISPOSITION, false},
 	{"agent-log-recovered", ERROR, 1, NO_DISPOSITION, false},
+	{"agent-snapshot-failed", ERROR, 1, NO_DISPOSITION, false},
 	{"agent", LIFECYCLE, 99, NO_DISPOSITION, false},
 	{"lost", ERROR, 1, NO_DISPOSITION, false},
 	{"suppressed", ERROR, 1, NO_DISPOSITION, false},
@@ -146,7 +147,7 @@ static void put_severity(struct eg_form *form)
 	static const struct caption captions[] = {{1, "Informational"}, {2, "Low"}, {3, "Medium"}, {4, "High"}};
 	const struct caption *is = captions;
 
-	switch (eg_schema_severity(form->event)) {
+	switch (eg_schema_severity_of(form)) {
 	case EG_SEVERITY_ALERT:
 		is = &captions[3];
 		break;
@@ -186,7 +187,8 @@ const struct eg_ocsf_class *eg_ocsf_classify(struct eg_form *form)
 {
 	const struct row row = find_row(form);
 	const struct eg_ocsf_class *class = &classes[row.class];
-	const char *activity = caption(class->activities, sizeof(class->activities) / sizeof(class->activities[0]), row.activity);
+	const size_t count = sizeof(class->activities) / sizeof(class->activities[0]);
+	const char *activity = caption(class->activities, count, row.activity);
 	char type[128];
 
 	eg_form_put_int(form, "category_uid", class->category);

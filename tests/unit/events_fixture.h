@@ -85,12 +85,20 @@ static inline void segments_free(struct dirent **list, int n)
 	free(list);
 }
 
-/* The text of every record, oldest first, as JSON; each must be valid, with no key twice. */
+static inline bool has_end(const char *text, const char *end)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
+}
+
+/* The text of every record, oldest first, as JSON: valid, with no key twice, and the record's number in its id. */
 static inline json_t *log_lines(const char *log)
 {
 	struct eg_spool_reader *reader;
 	struct eg_spool_record record;
 	json_t *lines = json_array();
+	char id[64];
 
 	assert_int_equal(eg_spool_reader_new(log, NULL, &reader), 0);
 	while (eg_spool_reader_next(reader, &record) == 1) {
@@ -99,6 +107,9 @@ static inline json_t *log_lines(const char *log)
 
 		if (!o)
 			fail_msg("%s: %.*s", error.text, (int)record.len, record.text);
+		snprintf(id, sizeof(id), "-%llu-%llu", (unsigned long long)record.pos.epoch,
+			 (unsigned long long)record.pos.n);
+		assert_true(has_end(json_string_value(json_object_get(o, "event_id")), id));
 		json_array_append_new(lines, o);
 	}
 	assert_int_equal(eg_spool_reader_damaged(reader), 0);

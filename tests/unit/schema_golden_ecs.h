@@ -409,14 +409,15 @@ static const struct golden ecs_events[] = {
 	{
 		"alert of a threshold",
 		"{'type':'alert','app':'web','owner':'hr@example.com','ticket':'SEC-1',"
-		"'labels':{'team':'hr'},'cgroup':'m.slice/web.scope','policy_rev':'3-ab','when':'denied',"
-		"'over':'20/min','window_s':60,'value':31,'action':'alert'}",
+		"'labels':{'team':'hr'},'cgroup':'m.slice/web.scope','policy_rev':'3-ab','alert':'denied',"
+		"'over':20,'value':31,'window_s':60,'from':'policy','action':'alert','audit':false}",
 		"{'message':'alert-denied web','event':{'kind':'alert','category':['network'],"
 		"'type':['info'],'action':'alert-denied','dataset':'egret.alert','severity':1},"
 		"'related':{'hosts':['box'],'user':['hr@example.com']},'log':{'level':'alert'},"
 		"'labels':{'team':'hr'},'rule':{'version':'3-ab','ruleset':'web'},'service':{'name':'web'},"
-		"'egret':{'alert':{'when':'denied','over':'20/min','value':31,'window_s':60},"
-		"'owner':'hr@example.com','ticket':'SEC-1','cgroup':'m.slice/web.scope','action':'alert'}}",
+		"'egret':{'alert':{'name':'denied','over':20,'value':31,'window_s':60,'from':'policy'},"
+		"'owner':'hr@example.com','ticket':'SEC-1','cgroup':'m.slice/web.scope','action':'alert',"
+		"'audit':false}}",
 	},
 	{
 		"relax",
@@ -499,6 +500,22 @@ static const struct golden ecs_events[] = {
 		"{'message':'agent-log-recovered','event':{'duration':1500000000,'kind':'event',"
 		"'category':['host'],'type':['info'],'action':'agent-log-recovered','dataset':'egret.agent',"
 		"'severity':4},'related':{'hosts':['box']},'log':{'level':'warning'},"
+		"'egret':{'error':'No space left on device'}}",
+	},
+	{
+		"agent: snapshot",
+		"{'type':'agent','app':'web','action':'snapshot','file':'/var/lib/egret/snapshots/web-1.json'}",
+		"{'message':'agent-snapshot web','event':{'kind':'event','category':['host'],'type':['info'],"
+		"'action':'agent-snapshot','dataset':'egret.agent','severity':6},'related':{'hosts':['box']},"
+		"'log':{'level':'info'},'service':{'name':'web'},"
+		"'egret':{'file':'/var/lib/egret/snapshots/web-1.json'}}",
+	},
+	{
+		"agent: snapshot failed",
+		"{'type':'agent','app':'web','action':'snapshot_failed','error':'No space left on device'}",
+		"{'message':'agent-snapshot-failed web','event':{'kind':'event','category':['host'],"
+		"'type':['info'],'action':'agent-snapshot-failed','dataset':'egret.agent','severity':4},"
+		"'related':{'hosts':['box']},'log':{'level':'warning'},'service':{'name':'web'},"
 		"'egret':{'error':'No space left on device'}}",
 	},
 	{

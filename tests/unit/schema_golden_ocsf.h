@@ -498,8 +498,8 @@ static const struct golden ocsf_events[] = {
 	{
 		"alert of a threshold",
 		"{'type':'alert','app':'web','owner':'hr@example.com','ticket':'SEC-1',"
-		"'labels':{'team':'hr'},'cgroup':'m.slice/web.scope','policy_rev':'3-ab','when':'denied',"
-		"'over':'20/min','window_s':60,'value':31,'action':'alert'}",
+		"'labels':{'team':'hr'},'cgroup':'m.slice/web.scope','policy_rev':'3-ab','alert':'denied',"
+		"'over':20,'value':31,'window_s':60,'from':'policy','action':'alert','audit':false}",
 		"{'category_uid':2,'category_name':'Findings','class_uid':2004,"
 		"'class_name':'Detection Finding','activity_id':1,'activity_name':'Create','type_uid':200401,"
 		"'type_name':'Detection Finding: Create','severity_id':4,'severity':'High','status_id':1,"
@@ -510,7 +510,7 @@ static const struct golden ocsf_events[] = {
 		"'data_sources':['egretd'],'analytic':{'name':'denied','type_id':1,'type':'Rule'}},"
 		"'resources':[{'name':'web','type':'Application'}],'policy':{'name':'web','version':'3-ab'},"
 		"'unmapped':{'owner':'hr@example.com','ticket':'SEC-1','cgroup':'m.slice/web.scope',"
-		"'when':'denied','over':'20/min','window_s':60,'value':31,'action':'alert'}}",
+		"'over':20,'value':31,'window_s':60,'from':'policy','action':'alert','audit':false}}",
 	},
 	{
 		"relax",
@@ -542,7 +542,7 @@ static const struct golden ocsf_events[] = {
 		"'type_uid':600203,'type_name':'Application Lifecycle: Start','severity_id':2,"
 		"'severity':'Low','status_id':1,'status':'Success','metadata':{'event_code':'agent-start',"
 		"'profiles':['host']},'message':'agent-start','app':{'name':'Egret','vendor_name':'Egret',"
-		"'version':'0.1.0'},'unmapped':{'version':'0.1.0','adopted':true,'apps':3,'roots':1,"
+		"'version':'" EG_VERSION "'},'unmapped':{'version':'0.1.0','adopted':true,'apps':3,'roots':1,"
 		"'host_labels':{'region':'eu','a.b':'c'}}}",
 	},
 	{
@@ -553,7 +553,7 @@ static const struct golden ocsf_events[] = {
 		"'type_uid':600204,'type_name':'Application Lifecycle: Stop','severity_id':2,"
 		"'severity':'Low','status_id':1,'status':'Success','metadata':{'event_code':'agent-stop',"
 		"'profiles':['host']},'message':'agent-stop','app':{'name':'Egret','vendor_name':'Egret',"
-		"'version':'0.1.0'}}",
+		"'version':'" EG_VERSION "'}}",
 	},
 	{
 		"agent read its configuration again",
@@ -563,7 +563,7 @@ static const struct golden ocsf_events[] = {
 		"'type_uid':600299,'type_name':'Application Lifecycle: Other','severity_id':1,"
 		"'severity':'Informational','status_id':1,'status':'Success',"
 		"'metadata':{'event_code':'agent-reload','profiles':['host']},'message':'agent-reload',"
-		"'app':{'name':'Egret','vendor_name':'Egret','version':'0.1.0'}}",
+		"'app':{'name':'Egret','vendor_name':'Egret','version':'" EG_VERSION "'}}",
 	},
 	{
 		"agent: tag",
@@ -607,7 +607,7 @@ static const struct golden ocsf_events[] = {
 		"'severity':'Medium','status_id':2,'status':'Failure',"
 		"'metadata':{'event_code':'agent-reattach','profiles':['host']},"
 		"'message':'agent-reattach: it was removed','status_detail':'it was removed',"
-		"'app':{'name':'Egret','vendor_name':'Egret','version':'0.1.0'},'unmapped':{'root':'m.slice',"
+		"'app':{'name':'Egret','vendor_name':'Egret','version':'" EG_VERSION "'},'unmapped':{'root':'m.slice',"
 		"'ok':false}}",
 	},
 	{
@@ -619,6 +619,27 @@ static const struct golden ocsf_events[] = {
 		"'type_uid':600801,'type_name':'Application Error: General Error','severity_id':3,"
 		"'severity':'Medium','metadata':{'event_code':'agent-log-recovered','profiles':['host']},"
 		"'duration':1500,'message':'agent-log-recovered','status_detail':'No space left on device'}",
+	},
+	{
+		"agent: snapshot",
+		"{'type':'agent','app':'web','action':'snapshot','file':'/var/lib/egret/snapshots/web-1.json'}",
+		"{'category_uid':6,'category_name':'Application Activity','class_uid':6002,"
+		"'class_name':'Application Lifecycle','activity_id':99,'activity_name':'agent-snapshot',"
+		"'type_uid':600299,'type_name':'Application Lifecycle: Other','severity_id':1,"
+		"'severity':'Informational','status_id':1,'status':'Success',"
+		"'metadata':{'event_code':'agent-snapshot','profiles':['host']},'message':'agent-snapshot web',"
+		"'app':{'name':'Egret','vendor_name':'Egret','version':'" EG_VERSION "'},"
+		"'unmapped':{'app':'web','file':'/var/lib/egret/snapshots/web-1.json'}}",
+	},
+	{
+		"agent: snapshot failed",
+		"{'type':'agent','app':'web','action':'snapshot_failed','error':'No space left on device'}",
+		"{'category_uid':6,'category_name':'Application Activity','class_uid':6008,"
+		"'class_name':'Application Error','activity_id':1,'activity_name':'General Error',"
+		"'type_uid':600801,'type_name':'Application Error: General Error','severity_id':3,"
+		"'severity':'Medium','metadata':{'event_code':'agent-snapshot-failed','profiles':['host']},"
+		"'message':'agent-snapshot-failed web','status_detail':'No space left on device',"
+		"'unmapped':{'app':'web'}}",
 	},
 	{
 		"suppressed",

@@ -1,138 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The log on disk, and the queries that read it: what a crash, a quota and a full disk do to them. */
-#include "events_fixture.h"
+#include "evlog_fixture.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "../../agent/core/event_batch.h"
 #include "../../agent/core/event_query.h"
-#include "../../agent/core/evlog.h"
-#include "../../agent/lib/spool_dir.h"
-
-#define NS  1000000000ull
-#define DAY (86400 * NS)
-#define KIB 1024u
-
-static struct tmpdir dir;
-static struct eg_evlog *log_;
-static struct eg_event_stamp stamp;
-static struct eg_evlog_config config;
-static uint64_t now_ns;
-
-static int setup(void **state)
-{
-	(void)state;
-	tmpdir_make(&dir);
-	now_ns = (uint64_t)time(NULL) * NS;
-	eg_event_stamp_init(&stamp, "h");
-	config = (struct eg_evlog_config){.dir = dir.log, .gid = (gid_t)-1};
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	eg_evlog_free(log_);
-	log_ = NULL;
-	tmpdir_remove(&dir);
-	return 0;
-}
-
-static void open_log(uint64_t quota, uint64_t segment)
-{
-	struct eg_spool_pos number;
-
-	eg_evlog_free(log_);
-	log_ = NULL;
-	config.quota_bytes = quota;
-	config.segment_bytes = segment;
-	assert_int_equal(eg_evlog_new(&config, &log_), 0);
-	assert_int_equal(eg_evlog_open(log_, now_ns), 0);
-	number = eg_evlog_number(log_);
-	eg_event_stamp_number(&stamp, number.epoch, number.n);
-}
-
-static enum eg_spool_class class_of(const char *type)
-{
-	return strcmp(type, "flow") == 0 ? EG_SPOOL_FLOW : strcmp(type, "deny") == 0 ? EG_SPOOL_VITAL : EG_SPOOL_OTHER;
-}
-
-/* `count` records of about 200 bytes, in one batch; flow, deny and other types have their classes. */
-static int append(unsigned count, const char *type, const char *app)
-{
-	char *buf = malloc(count * 400u), *p = buf;
-	struct eg_evlog_batch batch = {.frames = buf};
-	char members[256];
-	uint64_t first = stamp.n;
-	int r;
-
-	for (unsigned i = 0; i < count; i++) {
-		int len = snprintf(members, sizeof(members), ",\"app\":\"%s\",\"pad\":\"%0100llu\"", app,
-				   (unsigned long long)stamp.n);
-		struct eg_spool_frame frame = {.n = stamp.n, .class = class_of(type), .text = p + EG_SPOOL_HEAD_LEN};
-
-		frame.len = (uint32_t)(eg_event_json_members(p + EG_SPOOL_HEAD_LEN, &stamp, now_ns, type, members,
-							     (size_t)len) - frame.text);
-		eg_spool_frame_encode(p, stamp.epoch, &frame);
-		p += eg_spool_frame_size(&frame);
-		batch.records[frame.class]++;
-	}
-	batch.len = (size_t)(p - buf);
-	r = eg_evlog_append(log_, &batch, now_ns);
-	if (r < 0)
-		stamp.n = first;
-	free(buf);
-	return r;
-}
-
-/* The disk has everything, and the quota is kept. */
-static void settle(void)
-{
-	assert_int_equal(eg_evlog_flush(log_, 20000), 0);
-}
-
-/* Name of the newest segment. */
-static struct eg_spool_pos newest(void)
-{
-	struct eg_spool_segment *found;
-	struct eg_spool_pos pos;
-	size_t count;
-	int fd = open(dir.log, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	assert_int_equal(eg_spool_dir_scan(fd, EG_SPOOL_SUFFIX, &found, &count), 0);
-	assert_true(count > 0);
-	pos = found[count - 1].first;
-	free(found);
-	close(fd);
-	return pos;
-}
-
-static void newest_path(char ret[512])
-{
-	struct eg_spool_pos pos = newest();
-	char name[EG_SPOOL_NAME_LEN];
-
-	eg_spool_segment_name(&pos, name);
-	snprintf(ret, 512, "%s/%s", dir.log, name);
-}
-
-/* Lines on disk are numbered first .. first + count - 1 without a hole. */
-static void check_numbers(json_int_t first, size_t count)
-{
-	json_t *lines = log_lines(dir.log);
-
-	assert_int_equal(json_array_size(lines), count);
-	for (size_t i = 0; i < count; i++) {
-		const char *id = text_of(json_array_get(lines, i), "event_id");
-
-		assert_int_equal(strtoll(strrchr(id, '-') + 1, NULL, 10), first + (json_int_t)i);
-	}
-	json_decref(lines);
-}
 
 static void files_are_private(void **state)
 {
@@ -175,8 +49,7 @@ static void another_boot_is_another_epoch(void **state)
 	open_log(0, 0);
 	assert_int_equal(append(3, "flow", "a"), 0);
 	before = newest();
-	eg_evlog_free(log_);
-	log_ = NULL;
+	close_log();
 	snprintf(path, sizeof(path), "%s/epoch", dir.log);
 	f = fopen(path, "we");
 	fprintf(f, "%llu 00000000-0000-0000-0000-000000000000\n", (unsigned long long)before.epoch);
@@ -187,23 +60,6 @@ static void another_boot_is_another_epoch(void **state)
 	after = newest();
 	assert_true(after.epoch > before.epoch);
 	assert_int_equal(after.n, 1);
-}
-
-static size_t count_lines(void)
-{
-	json_t *lines = log_lines(dir.log);
-	size_t count = json_array_size(lines);
-
-	json_decref(lines);
-	return count;
-}
-
-static void append_bytes(const char *path, const void *bytes, size_t len)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-
-	assert_int_equal(write(fd, bytes, len), len);
-	close(fd);
 }
 
 /* What was there may have been read, under the number that comes next: so another epoch begins. */
@@ -222,9 +78,8 @@ static void torn_tail_is_cut(void **state)
 		assert_int_equal(append(2, "flow", "a"), 0);
 		before = newest();
 		newest_path(path);
-		eg_evlog_free(log_);
-		log_ = NULL;
-		append_bytes(path, tails[i], lens[i]);
+		close_log();
+		put_file(path, O_APPEND, tails[i], lens[i]);
 		open_log(0, 0);
 		eg_evlog_stats(log_, &stats);
 		assert_int_equal(stats.torn_bytes, lens[i]);
@@ -270,8 +125,7 @@ static void only_one_writer(void **state)
 	open_log(0, 0);
 	assert_int_equal(eg_evlog_new(&config, &other), 0);
 	assert_int_equal(eg_evlog_open(other, now_ns), -EBUSY);
-	eg_evlog_free(log_);
-	log_ = NULL;
+	close_log();
 	assert_int_equal(eg_evlog_open(other, now_ns), 0);
 	eg_evlog_free(other);
 }

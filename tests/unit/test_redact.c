@@ -89,6 +89,8 @@ static void refused_names(void **state)
 	      "{'type':'dns','verdict':'audit','name':'" OF_SECRET "'}");
 	check(NULL, LIST("refused_name"), "{'type':'deny','verdict':'deny','sni':'secret.example'}",
 	      "{'type':'deny','verdict':'deny','sni':'" OF_SECRET "'}");
+	check(NULL, LIST("refused_name", "name"), "{'type':'dns','verdict':'deny','name':'secret.example'}",
+	      "{'type':'dns','verdict':'deny','name':'" OF_SECRET "'}");
 	check(LIST("refused_name"), NULL, "{'type':'dns','verdict':'allow','name':'api.example'}",
 	      "{'type':'dns','verdict':'allow','name':'api.example'}");
 	check(LIST("refused_name"), NULL, "{'type':'flow','verdict':'audit','name':'api.example'}",

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../../agent/core/event_json.h"
 #include "../../agent/ship/schema.h"
 
 struct golden {
@@ -76,7 +77,8 @@ static json_t *render(enum eg_sink_schema schema, json_t *native)
 	return made;
 }
 
-static void check_goldens(enum eg_sink_schema schema, const struct golden *rows, size_t count, const char *common)
+static void check_goldens(enum eg_sink_schema schema, const struct golden *rows, size_t count,
+			  const char *common)
 {
 	for (size_t i = 0; i < count; i++) {
 		json_t *made = render(schema, event(rows[i].event));
@@ -110,6 +112,31 @@ static void ocsf(void **state)
 		      "'os':{'name':'Linux','type_id':200,'type':'Linux'}}}");
 }
 
+/* No type that a filter knows is without its golden event, nor a golden event of a type that isn't one. */
+static void every_type(void **state)
+{
+	static const char *const types[] = {"flow", "deny", "cap", "rate", "kill", "restore", "expire", "policy", "dns",
+					    "alert", "agent", "relax", "tag", "lost", "suppressed"};
+	bool seen[COUNT(types)] = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(ecs_events); i++) {
+		json_t *is = event(ecs_events[i].event);
+		const char *type = json_string_value(json_object_get(is, "type"));
+		bool known = false;
+
+		assert_string_equal(ecs_events[i].event, ocsf_events[i].event);
+		for (size_t t = 0; t < COUNT(types); t++)
+			if (strcmp(type, types[t]) == 0)
+				known = seen[t] = true;
+		assert_int_equal(known, eg_event_type_known(type, strlen(type)));
+		json_decref(is);
+	}
+	for (size_t t = 0; t < COUNT(types); t++)
+		if (!seen[t])
+			fail_msg("no golden event of type %s", types[t]);
+}
+
 static void native(void **state)
 {
 	json_t *is = event("{'type':'flow','phase':'end','anything':{'a':[1,null]}}"), *made;
@@ -127,7 +154,8 @@ static void what_is_no_event(void **state)
 {
 	static const char *const rows[] = {
 		"[]", "{}", "{'type':'flow','event_id':'a-1-1'}", "{'ts':'2026-11-25T21:00:00Z','type':'flow'}",
-		"{'ts':'yesterday','type':'flow','event_id':'a-1-1'}", "{'ts':'2026-11-25T21:00:00Z','type':7,'event_id':'a-1-1'}",
+		"{'ts':'yesterday','type':'flow','event_id':'a-1-1'}",
+		"{'ts':'2026-11-25T21:00:00Z','type':7,'event_id':'a-1-1'}",
 		"{'ts':'2026-11-25T21:00:00Z','type':'Two Words','event_id':'a-1-1'}",
 	};
 
@@ -185,7 +213,8 @@ static void wrong_types(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		json_t *is = event("{'type':'flow','phase':'end','pid':1,'dst':'10.0.0.1'}"), *made[2], *member = json(rows[i].member);
+		json_t *is = event("{'type':'flow','phase':'end','pid':1,'dst':'10.0.0.1'}");
+		json_t *member = json(rows[i].member), *made[2];
 		const char *name = json_object_iter_key(json_object_iter(member));
 		const json_t *value = json_object_get(member, name);
 
@@ -234,7 +263,7 @@ static void labels_with_dots(void **state)
 
 static void actors(void **state)
 {
-	json_t *made = render(EG_SCHEMA_OCSF, event("{'type':'policy','action':'apply','actor':{'uid':7,'pid':8,'via':'socket'}}"));
+	json_t *made = render(EG_SCHEMA_OCSF, event("{'type':'policy','actor':{'uid':7,'pid':8,'via':'socket'}}"));
 
 	(void)state;
 	assert_string_equal(json_string_value(at(made, "actor/user/uid")), "7");
@@ -273,9 +302,11 @@ static void severity(void **state)
 		{"{'type':'policy','action':'apply'}", EG_SEVERITY_NOTICE},
 		{"{'type':'alert','action':'root_lost'}", EG_SEVERITY_ALERT},
 		{"{'type':'alert','action':'relax_end'}", EG_SEVERITY_NOTICE},
-		{"{'type':'alert','when':'denied','action':'kill'}", EG_SEVERITY_ALERT},
+		{"{'type':'alert','alert':'denied','action':'kill'}", EG_SEVERITY_ALERT},
 		{"{'type':'agent','action':'start'}", EG_SEVERITY_NOTICE},
 		{"{'type':'agent','action':'reattach','ok':true}", EG_SEVERITY_WARNING},
+		{"{'type':'agent','action':'snapshot','file':'x'}", EG_SEVERITY_INFO},
+		{"{'type':'agent','action':'snapshot_failed'}", EG_SEVERITY_WARNING},
 		{"{'type':'lost'}", EG_SEVERITY_WARNING},
 	};
 
@@ -295,6 +326,7 @@ int main(void)
 		cmocka_unit_test(ecs),		    cmocka_unit_test(ocsf),	    cmocka_unit_test(native),
 		cmocka_unit_test(what_is_no_event), cmocka_unit_test(wrong_types),  cmocka_unit_test(names_that_clash),
 		cmocka_unit_test(labels_with_dots), cmocka_unit_test(actors),	    cmocka_unit_test(severity),
+		cmocka_unit_test(every_type),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

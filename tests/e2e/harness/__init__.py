@@ -16,6 +16,7 @@ net.py      network namespaces and addresses
 cgroup.py   cgroups made and removed
 events.py   the NDJSON log
 policy.py   policies as dictionaries
+schemas.py  what ECS and OCSF demand of an event
 wait.py     eventually(): wait for a condition, never for a time
 """
 from . import cgroup  # noqa: F401
