@@ -139,19 +139,12 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/tests/bpf/fixture.o $(BUILD)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
 
-# A fuzzer is built from sources, of the programs whose parsers it feeds: fuzz_ship_* of egret-ship, the rest of egretd.
-FUZZ_CORE := $(wildcard agent/lib/*.c) $(filter-out agent/core/main.c,$(wildcard agent/core/*.c))
-FUZZ_SHIP := $(wildcard agent/lib/*.c) $(filter-out agent/ship/main.c,$(wildcard agent/ship/*.c))
-define fuzz_link
+FUZZ_SRC = $(wildcard agent/lib/*.c) $(filter-out agent/core/main.c agent/ship/main.c,$(wildcard agent/core/*.c agent/ship/*.c))
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC) | $(BUILD)/gen/egret.skel.h
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
 	$(Q)$(CLANG) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $(DEFS) -Iinclude -isystem $(BUILD)/gen \
 		$(NLFLAGS) -o $@ $^ $(LIBS)
-endef
-$(BUILD)/fuzz/fuzz_ship_%: tests/fuzz/fuzz_ship_%.c $(FUZZ_SHIP)
-	$(fuzz_link)
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_CORE) | $(BUILD)/gen/egret.skel.h
-	$(fuzz_link)
 
 test: all ## every suite; ends with "N passed, N failed"
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run unit bpf e2e vm
