@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "batch.h"
+#include "ship_batch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,9 +15,9 @@ void eg_item_clear(struct eg_item *item)
 	*item = (struct eg_item){0};
 }
 
-int eg_batch_init(struct eg_batch *batch, size_t room)
+int eg_ship_batch_init(struct eg_ship_batch *batch, size_t room)
 {
-	*batch = (struct eg_batch){
+	*batch = (struct eg_ship_batch){
 		.items = calloc(room, sizeof(*batch->items)),
 		.weights = calloc(room, sizeof(*batch->weights)),
 		.settled = calloc(room, sizeof(*batch->settled)),
@@ -28,11 +28,11 @@ int eg_batch_init(struct eg_batch *batch, size_t room)
 	};
 	if (batch->items && batch->weights && batch->settled && batch->parcel && batch->places && batch->outcomes)
 		return 0;
-	eg_batch_free(batch);
+	eg_ship_batch_free(batch);
 	return -ENOMEM;
 }
 
-void eg_batch_clear(struct eg_batch *batch)
+void eg_ship_batch_clear(struct eg_ship_batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++)
 		eg_item_clear(&batch->items[i]);
@@ -41,19 +41,19 @@ void eg_batch_clear(struct eg_batch *batch)
 	batch->bytes = 0;
 }
 
-void eg_batch_free(struct eg_batch *batch)
+void eg_ship_batch_free(struct eg_ship_batch *batch)
 {
-	eg_batch_clear(batch);
+	eg_ship_batch_clear(batch);
 	free(batch->items);
 	free(batch->weights);
 	free(batch->settled);
 	free(batch->parcel);
 	free(batch->places);
 	free(batch->outcomes);
-	*batch = (struct eg_batch){0};
+	*batch = (struct eg_ship_batch){0};
 }
 
-void eg_batch_add(struct eg_batch *batch, struct eg_item *item, uint64_t weight, uint64_t now_ns)
+void eg_ship_batch_add(struct eg_ship_batch *batch, struct eg_item *item, uint64_t weight, uint64_t now_ns)
 {
 	if (!batch->count)
 		batch->begun_ns = now_ns;
@@ -66,7 +66,7 @@ void eg_batch_add(struct eg_batch *batch, struct eg_item *item, uint64_t weight,
 	*item = (struct eg_item){0};
 }
 
-const struct eg_item *eg_batch_parcel(struct eg_batch *batch, size_t first, size_t count, size_t *ret_count)
+const struct eg_item *eg_ship_batch_parcel(struct eg_ship_batch *batch, size_t first, size_t count, size_t *ret_count)
 {
 	size_t n = 0;
 
