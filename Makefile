@@ -20,7 +20,8 @@ DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"'
 ALL_C   := -std=gnu11 $(CFLAGS) $(WARN) $(SAN) $(DEFS) -Iinclude -isystem $(BUILD)/gen -MMD -MP
 LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
 NLFLAGS := -isystem /usr/include/libnl3
-BPF_C   := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function -Iinclude \
+BPF_WARN := -Wall -Wextra -Werror -Wno-unused-function
+BPF_C   := -O2 -g -target bpf -mcpu=v3 $(BPF_WARN) -Iinclude \
            -idirafter /usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
 
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -47,7 +48,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench lint install clean
+.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench mutants lint install clean
 
 all: $(BUILD)/egretd $(BUILD)/egret ## build everything under build/
 
@@ -85,6 +86,7 @@ $(BUILD)/agent/core/kern.o: $(BUILD)/gen/egret.skel.h
 $(BUILD)/libegret.a: $(LIB_OBJ)
 $(BUILD)/libcore.a: $(CORE_OBJ)
 $(BUILD)/libcli.a: $(CLI_OBJ)
+$(BUILD)/libship.a: $(SHIP_OBJ)
 $(BUILD)/lib%.a:
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -99,7 +101,7 @@ $(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libegret.a
 
 # ---- Tests -----------------------------------------------------------------------------
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcore.a $(BUILD)/libcli.a $(BUILD)/libegret.a
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libship.a $(BUILD)/libcore.a $(BUILD)/libcli.a $(BUILD)/libegret.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
@@ -133,7 +135,7 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/tests/bpf/fixture.o $(BUILD)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
 
-FUZZ_SRC = $(wildcard agent/lib/*.c) $(filter-out agent/core/main.c,$(wildcard agent/core/*.c))
+FUZZ_SRC = $(wildcard agent/lib/*.c) $(filter-out agent/core/main.c agent/ship/main.c,$(wildcard agent/core/*.c agent/ship/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC) | $(BUILD)/gen/egret.skel.h
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
@@ -149,16 +151,19 @@ unit: $(UNIT) ## unit tests (cmocka)
 bpf-test: $(BPF_TEST) $(BPF_FUZZ) ## packet paths by BPF_PROG_TEST_RUN
 	@BUILD=$(BUILD) tests/run bpf
 
-e2e: all ## end to end: real sockets, real agent, network namespaces
+e2e: all $(BUILD)/tests/render ## end to end: real sockets, real agent, network namespaces
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run e2e
 
 vm: all $(PARSER_TEST) ## the core suite on other kernels, under qemu
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run vm
 
-test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ)
+test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(BUILD)/tests/render
 
 fuzz: $(FUZZ) $(BPF_FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30); the parsers FUZZ_COUNT times (1,000,000)
 	@BUILD=$(BUILD) tests/run fuzz
+
+mutants: all $(UNIT) $(BPF_TEST) ## breaks each invariant and reason on purpose: the tests have to notice
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/mutants/run $(ONLY)
 
 bench: all $(BENCH) ## DESIGN's speed goals beside their peers
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run
@@ -181,6 +186,7 @@ install: all ## into DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/egret/policies
 	install -m 0644 agent/core/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	cp -r policies/examples policies/templates $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
+	install -D -m 0644 agent/cli/egret-oci-hook.json $(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d/egret.json
 	for page in $(MAN); do \
 		section=$${page##*.}; \
 		install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/$${page##*/}; \

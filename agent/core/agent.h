@@ -79,8 +79,14 @@ int eg_agent_restore(struct eg_agent *agent, const char *app, const char *reason
 /* POST /v1/apps/APP/relax: audit for for_ns, 1 min .. 24 h; 0 ends it */
 int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, const char *reason,
 		   const struct eg_actor *actor, json_t **ret, struct eg_error *err);
-/* POST /v1/tags: path below the cgroup2 mount, or absolute. When it returns, enforcement is on */
-int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, const struct eg_actor *actor,
+/* POST /v1/apps/APP/snapshot: everything known of the app, also kept in a file ("file") */
+int eg_agent_snapshot(struct eg_agent *agent, const char *app, const char *reason, const struct eg_actor *actor,
+		      json_t **ret, struct eg_error *err);
+/*
+ * POST /v1/tags: path below the cgroup2 mount, or absolute. When it returns, enforcement is on. init: 0, or
+ * the process in there that is a container runtime's until it becomes the app's first
+ */
+int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, pid_t init, const struct eg_actor *actor,
 		 json_t **ret, struct eg_error *err);
 /*
  * GET /v1/explain: dest is ADDR, ADDR:PORT, [ADDR]:PORT, NAME, NAME:PORT; proto "tcp" "udp" "icmp";

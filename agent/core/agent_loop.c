@@ -113,6 +113,29 @@ static const char *needs_restart(const struct eg_config *a, const struct eg_conf
 	return NULL;
 }
 
+static bool same_guardrails(const struct eg_guardrails *a, const struct eg_guardrails *b)
+{
+	return a == b || (a && b && memcmp(a->hash, b->hash, sizeof(a->hash)) == 0);
+}
+
+/* Every policy has them in it. One that can't have the new ones keeps those it had. */
+static void put_guardrails(struct eg_agent *agent)
+{
+	size_t done = 0, failed = 0;
+
+	for (size_t i = 0; i < agent->count; i++) {
+		const struct eg_entry *entry = agent->by_name[i];
+
+		if (!entry->now || entry->deleted)
+			continue;
+		if (eg_policies_write_again(agent, entry))
+			failed++;
+		else
+			done++;
+	}
+	eg_log_notice("the guardrails have changed: %zu policies were compiled again, %zu could not be", done, failed);
+}
+
 static void reload_config(struct loop *loop)
 {
 	struct eg_agent *agent = loop->agent;
@@ -120,6 +143,7 @@ static void reload_config(struct loop *loop)
 	struct eg_api_config api;
 	struct eg_error err = {0};
 	const char *key;
+	bool others;
 
 	if (!config)
 		return;
@@ -129,7 +153,10 @@ static void reload_config(struct loop *loop)
 			   key);
 		return;
 	}
+	others = !same_guardrails(agent->config->guardrails, config->guardrails);
 	__atomic_store_n(&agent->config, config, __ATOMIC_RELEASE);
+	if (others)
+		put_guardrails(agent);
 	eg_log_set_level(config->log_level);
 	eg_agent_set_host(agent);
 	eg_roots_reconfigure(agent);

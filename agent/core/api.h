@@ -38,7 +38,9 @@ struct eg_api_ops {
 		       struct eg_error *);
 	int (*relax)(struct eg_agent *, const char *app, uint64_t for_ns, const char *reason, const struct eg_actor *,
 		     json_t **ret, struct eg_error *);
-	int (*tag)(struct eg_agent *, const char *cgroup, const char *app, const struct eg_actor *, json_t **ret,
+	int (*snapshot)(struct eg_agent *, const char *app, const char *reason, const struct eg_actor *, json_t **ret,
+			struct eg_error *);
+	int (*tag)(struct eg_agent *, const char *cgroup, const char *app, pid_t init, const struct eg_actor *, json_t **ret,
 		   struct eg_error *);
 	int (*explain)(struct eg_agent *, const char *app, const char *dest, const char *proto, const char *dir,
 		       json_t **ret, struct eg_error *);

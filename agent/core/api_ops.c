@@ -12,6 +12,7 @@ const struct eg_api_ops eg_api_ops_agent = {
 	.kill = eg_agent_kill,
 	.restore = eg_agent_restore,
 	.relax = eg_agent_relax,
+	.snapshot = eg_agent_snapshot,
 	.tag = eg_agent_tag,
 	.explain = eg_agent_explain,
 	.denied = eg_agent_denied,

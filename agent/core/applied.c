@@ -107,6 +107,18 @@ static int copy_prefetch(struct eg_applied *applied, const struct eg_policy *pol
 	return 0;
 }
 
+static int copy_alerts(struct eg_applied *applied, const struct eg_policy *policy)
+{
+	if (!policy->alert_count)
+		return 0;
+	applied->alerts = calloc(policy->alert_count, sizeof(*applied->alerts));
+	if (!applied->alerts)
+		return -1;
+	memcpy(applied->alerts, policy->alerts, policy->alert_count * sizeof(*applied->alerts));
+	applied->alert_count = policy->alert_count;
+	return 0;
+}
+
 static int copy_texts(struct eg_applied *applied, const struct eg_policy *policy, const struct eg_provenance *from)
 {
 	char hex[17];
@@ -140,7 +152,8 @@ struct eg_applied *eg_applied_new(const struct eg_policy *policy, const struct e
 	applied->allow_netns_admin = policy->allow_netns_admin;
 	memcpy(applied->hash, policy->hash, sizeof(applied->hash));
 	if (copy_texts(applied, policy, from) || copy_rules(applied, policy) || copy_cgroups(applied, policy) ||
-	    copy_meters(applied, policy, compiled) || copy_resolvers(applied, compiled) || copy_prefetch(applied, policy)) {
+	    copy_meters(applied, policy, compiled) || copy_resolvers(applied, compiled) || copy_prefetch(applied, policy) ||
+	    copy_alerts(applied, policy)) {
 		eg_applied_free(applied);
 		return NULL;
 	}
@@ -169,6 +182,7 @@ void eg_applied_free(struct eg_applied *applied)
 	for (size_t i = 0; i < applied->prefetch_count; i++)
 		free(applied->prefetch[i]);
 	free(applied->prefetch);
+	free(applied->alerts);
 	free(applied->rule_ids);
 	free(applied->cgroups);
 	free(applied->meters);
@@ -192,5 +206,7 @@ const char *eg_applied_rule_id(const struct eg_applied *applied, uint32_t rule)
 		return "self";
 	if (rule == EG_RULE_DNS)
 		return "dns";
+	if (rule == EG_RULE_GUARDRAIL)
+		return "guardrail";
 	return applied && rule < applied->rule_count ? applied->rule_ids[rule] : NULL;
 }

@@ -95,6 +95,8 @@ void eg_config_free(struct eg_config *config)
 	if (!config)
 		return;
 	eg_config_clear_roots(config);
+	eg_config_free_alerts(config);
+	eg_guardrails_free(config->guardrails);
 	free(config->host);
 	free(config->policy_dir);
 	free(config->socket);

@@ -16,9 +16,12 @@
 
 #include <egret/abi.h>
 
+#include "../lib/alert.h"
 #include "../lib/cleanup.h"
 #include "../lib/error.h"
+#include "../lib/labels.h"
 #include "../lib/log.h"
+#include "guardrails.h"
 
 #define EG_CONFIG_FILE      "/etc/egret/egret.json"
 #define EG_CONFIG_ROOTS_MAX 64
@@ -29,6 +32,12 @@ struct eg_config_root {
 	bool create; /* made if missing; else a missing root is an error */
 	enum eg_unknown unknown; /* what an untagged cgroup below it gets */
 	bool unknown_given; /* for this root; else it follows eg_config.unknown */
+};
+
+/* A threshold for all apps, or those whose labels match. */
+struct eg_config_alert {
+	struct eg_alert alert;
+	struct eg_labels *labels; /* NULL: all */
 };
 
 /* Every string is owned and, unless it says otherwise, never NULL. */
@@ -59,6 +68,10 @@ struct eg_config {
 	char *group_viewer;
 
 	json_t *host_labels; /* object of strings, never NULL */
+
+	struct eg_guardrails *guardrails; /* NULL: none */
+	struct eg_config_alert *alerts;
+	size_t alert_count;
 
 	uint64_t event_quota_bytes; /* of all segments */
 	uint64_t event_segment_bytes;

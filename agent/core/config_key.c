@@ -196,6 +196,14 @@ static int read_groups(const struct eg_config_reader *reader, const struct eg_co
 	return read_section(reader, key, "groups.", group_keys, COUNT(group_keys), value);
 }
 
+static int read_guardrails(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
+{
+	char why[400];
+	int r = eg_guardrails_parse(value, &reader->config->guardrails, why, sizeof(why));
+
+	return r == -EINVAL ? eg_config_complain(reader, key->name, "can't be used: %s", why) : r;
+}
+
 /* A later version's: to pass over it would be to lose events, or commands, in silence. */
 static int read_later(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
 {
@@ -223,6 +231,8 @@ static const struct eg_config_key root_keys[] = {
 	{"metrics_token_file", eg_config_read_text, FIELD(metrics_token_file), 0, PATH_MAX - 1},
 	{.name = "groups", .read = read_groups},
 	{.name = "host_labels", .read = eg_config_read_labels, .offset = FIELD(host_labels)},
+	{.name = "guardrails", .read = read_guardrails},
+	{.name = "alerts", .read = eg_config_read_alerts},
 	{"host", eg_config_read_host, FIELD(host), 0, 253},
 	{"event_quota", eg_config_read_size, FIELD(event_quota_bytes), 1u << 20, 1ull << 47},
 	{"event_segment", eg_config_read_size, FIELD(event_segment_bytes), 64u << 10, 4ull << 30},

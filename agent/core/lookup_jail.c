@@ -4,8 +4,8 @@
  *
  * Its user is nobody in particular, without groups and capabilities, and can't become anything
  * else (no_new_privs, an empty bounding set). It can't be traced by others of that user, makes no
- * process, no file, no core. Of the system calls it keeps those on the list below: UDP sockets,
- * and what serves them. Any other ends it, and the agent counts that.
+ * process, no file, no core. Of the system calls it keeps those on the list below: UDP and TCP
+ * sockets, and what serves them (there is no bind(2), so nobody can connect to it). Any other ends it, and the agent counts that.
  */
 #include <errno.h>
 #include <grp.h>
@@ -57,7 +57,8 @@ static int filter_syscalls(void)
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0),
 		RETURN(SECCOMP_RET_KILL_PROCESS),
 		LOAD(args[1]),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 1, 0),
 		RETURN(SECCOMP_RET_KILL_PROCESS),
 		LOAD(args[2]),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),

@@ -252,6 +252,7 @@ static void print_host(struct eg_agent *agent, FILE *out)
 	one(out, "egret_guards_restored_total", "counter", "Guards put back after somebody took them off.",
 	    eg_guards_restored(agent->guards));
 	one(out, "egret_alarms", "gauge", "Alarms that `egret status` shows.", json_array_size(alarms));
+	one(out, "egret_alerts_total", "counter", "Alerts that were told.", eg_alerts_total(agent->alerts));
 	one(out, "egret_unknown_denied_total", "counter", "Denied to cgroups below a managed root that belong to no app.",
 	    denied);
 	one(out, "egret_unknown_audited_total", "counter", "As before, where unknown_cgroup lets it through.", audited);
