@@ -20,7 +20,8 @@ DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"'
 ALL_C   := -std=gnu11 $(CFLAGS) $(WARN) $(SAN) $(DEFS) -Iinclude -isystem $(BUILD)/gen -MMD -MP
 LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
 NLFLAGS := -isystem /usr/include/libnl3
-BPF_C   := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function -Iinclude \
+BPF_WARN := -Wall -Wextra -Werror -Wno-unused-function
+BPF_C   := -O2 -g -target bpf -mcpu=v3 $(BPF_WARN) -Iinclude \
            -idirafter /usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
 
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -48,7 +49,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench lint install clean
+.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench mutants lint install clean
 
 all: $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret ## build everything under build/
 
@@ -165,6 +166,9 @@ test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(SHIP_TEST)
 
 fuzz: $(FUZZ) $(BPF_FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30); the parsers FUZZ_COUNT times (1,000,000)
 	@BUILD=$(BUILD) tests/run fuzz
+
+mutants: all $(UNIT) $(BPF_TEST) ## breaks each invariant and reason on purpose: the tests have to notice
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/mutants/run $(ONLY)
 
 bench: all $(BENCH) ## DESIGN's speed goals beside their peers
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run
