@@ -8,13 +8,15 @@ import tempfile
 import time
 
 import pytest
-from harness import eventually
+from harness import DENIED, eventually, policy
+from harness.agent import BUILD
 from harness.net import batch, run
 from harness.pki import Authority
-from harness.receivers import Haproxy, Rsyslog
+from harness.receivers import Haproxy, Program, Rsyslog
 from harness.ship_driver import Driver, event, events, ids
 from harness.tls import ConnectProxy
 
+SHIP = os.path.join(BUILD, "egret-ship")
 FACILITY, WARNING = 16, 4
 
 
@@ -418,7 +420,7 @@ def test_black_hole(netns, rsyslog, urls, authority):
 
 
 def test_handshake_that_never_ends(netns, place, authority):
-    hole = Haproxy(netns, place, 7051, 514, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
+    hole = Haproxy(netns, place, 7051, 9, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
     try:
         with Driver("syslog", netns, url="tls://127.0.0.1:7051", ca=authority.file, timeout=1) as driver:
             result = driver.send(events(1))
@@ -430,7 +432,7 @@ def test_handshake_that_never_ends(netns, place, authority):
 @pytest.mark.parametrize("phase", ("connecting", "handshake", "sending", "acknowledgement"))
 def test_told_to_stop(netns, place, rsyslog, urls, authority, phase):
     """Whatever it waits for, it ends soon, and does not say that it delivered."""
-    hole = Haproxy(netns, place, 7041, 514, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
+    hole = Haproxy(netns, place, 7041, 9, "tcp-request inspect-delay 60s", "tcp-request content accept if FALSE")
     url = "tls://127.0.0.1:7041" if phase == "handshake" else urls["tcp"]
     try:
         with Driver("syslog", netns, url=url, ca=authority.file) as driver:
@@ -453,3 +455,50 @@ def test_told_to_stop(netns, place, rsyslog, urls, authority, phase):
             run("ip", "netns", "exec", netns, "nft", "delete", "table", "inet", "t")
         rsyslog.program.tell(signal.SIGCONT)
         hole.stop()
+
+
+# ---- As egret-ship does it -------------------------------------------------------------------------------
+
+
+def test_from_the_spool_by_every_way(bare_host, rsyslog, netns, place, urls, authority, client):
+    """The whole program, as a user without privileges behind its system call filter, on the events of an agent."""
+    agent = bare_host.agent
+    agent.start()
+    app = bare_host.app(policy("web", []))
+    for port in range(80, 90):
+        assert app.fails("connect", f"c{port}", DENIED, port) == "EPERM"
+    eventually(lambda: len([e for e in agent.query() if e["type"] == "deny"]) == 10, what="the denials")
+    wanted = {e["event_id"]: e for e in agent.query()}
+    agent.stop()
+    run("chmod", "-R", "a+rX", agent.log_dir)  # egretd does that for the user of a child of its own
+    os.chmod(place, 0o711)
+    os.chmod(client[1], 0o644)
+    os.chmod(rsyslog.stream_socket, 0o666)
+    out = os.path.join(place, "out")
+    os.mkdir(out)
+    os.chmod(out, 0o777)
+    tls = {"tls": {"ca": authority.file}}, {"tls": {"ca": authority.file, "cert": client[0], "key": client[1]}}
+    more = {"tls": tls[0], "mutual": tls[1]}
+    sinks = [{"name": way, "type": "syslog", "url": url, "flows": "full", **more.get(way, {})}
+             for way, url in urls.items()]
+    sinks.append({"name": "named", "type": "syslog", "url": "udp://localhost", "flows": "full", "types": ["deny"]})
+    sinks.append({"name": "disk", "type": "file", "path": f"{out}/events.ndjson", "flows": "full"})
+    config = os.path.join(place, "egret.json")
+    with open(config, "w", encoding="utf-8") as file:
+        json.dump({"log_dir": agent.log_dir, "state_dir": agent.state_dir, "ship_user": "nobody", "sinks": sinks}, file)
+    ship = Program(netns, SHIP, "--config", config)
+    try:
+        for way in urls:
+            denials_twice = way == "udp"  # by "named" as well
+            times = {i: 1 + (denials_twice and e["type"] == "deny") for i, e in wanted.items()}
+            eventually(lambda w=way, t=times: {i: rsyslog.tally(w)[i] for i in t} == t, 30, f"all by {way}")
+        line = next(line for line in rsyslog.lines("tls") if line["msgid"] == "deny" and 'app="web"' in line["data"])
+        denial = json.loads(line["text"])
+        assert denial == wanted[denial["event_id"]] and line["host"] == "test-host"
+        assert int(line["pri"]) == FACILITY * 8 + WARNING and line["time"][:26] == denial["ts"][:26]
+        with open(f"{out}/events.ndjson", encoding="utf-8") as lines:
+            found = [json.loads(line) for line in lines]
+        assert {e["event_id"]: e for e in found if e["event_id"] in wanted} == wanted
+        assert len({e["event_id"] for e in found}) == len(found)
+    finally:
+        ship.stop()
