@@ -392,6 +392,7 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_notice(agent, "agent", NULL, NULL, json_pack("{s:s}", "action", "stop"));
 	if (agent->events)
 		eg_events_quiesce(agent->events);
+	eg_shipper_end_tests(agent->shipper);
 	eg_api_stop(agent->api);
 	eg_alerts_stop(EG_TAKE_PTR(agent->alerts));
 	eg_prefetch_stop(EG_TAKE_PTR(agent->prefetch));
