@@ -46,6 +46,37 @@ static void sink_row(struct eg_table *table, const json_t *sink)
 	eg_table_cell(table, EG_STYLE_NONE, eg_json_text(sink, "last_error") ? eg_json_text(sink, "last_error") : note);
 }
 
+static void route_row(struct eg_table *table, const json_t *route)
+{
+	const char *state = eg_json_text(route, "state");
+	uint64_t lost = eg_json_u64(route, "dropped") + eg_json_u64(route, "refused");
+
+	eg_table_cell(table, EG_STYLE_NONE, eg_json_text(route, "name"));
+	eg_table_cell(table, EG_STYLE_NONE, eg_json_text(route, "type"));
+	eg_table_cell(table, state_style(state), state);
+	eg_table_number(table, eg_json_u64(route, "queued"));
+	eg_table_number(table, eg_json_u64(route, "delivered"));
+	eg_table_cellf(table, lost ? EG_STYLE_BAD : EG_STYLE_NONE, "%" PRIu64, lost);
+	eg_show_ago(table, route, "last_success");
+	eg_table_cell(table, EG_STYLE_NONE, eg_json_text(route, "last_error"));
+}
+
+/* Those of alerts; nothing where there are none. */
+static int show_routes(struct eg_cli *cli, const json_t *answer)
+{
+	EG_TABLE struct eg_table *table = eg_table_new("ROUTE|TYPE|STATE|>WAITING|>DELIVERED|>LOST|LAST SUCCESS|LAST ERROR");
+	json_t *route;
+	size_t i;
+
+	if (!table)
+		return eg_cli_no_memory(cli);
+	json_array_foreach(json_object_get(answer, "routes"), i, route)
+		route_row(table, route);
+	if (eg_table_rows(table))
+		eg_table_print(table, cli->out, cli->color, "");
+	return 0;
+}
+
 static int show_sinks(struct eg_cli *cli)
 {
 	EG_TABLE struct eg_table *table = eg_table_new("SINK|TYPE|STATE|>LAG|>BEHIND|>DELIVERED|>LOST|LAST SUCCESS|LAST ERROR");
@@ -68,7 +99,8 @@ static int show_sinks(struct eg_cli *cli)
 		eg_table_print(table, cli->out, cli->color, "");
 	else
 		eg_cli_say(cli, "There are no sinks: events stay in the agent's own log. See egret-ship(8).");
-	return problem ? EG_EXIT_NO : EG_EXIT_OK;
+	r = show_routes(cli, answer);
+	return r ? r : problem ? EG_EXIT_NO : EG_EXIT_OK;
 }
 
 static int test_sink(struct eg_cli *cli, const char *name)
@@ -81,7 +113,7 @@ static int test_sink(struct eg_cli *cli, const char *name)
 	int r;
 
 	if (!name[0] || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")])
-		return eg_cli_usage(cli, "'%s' can't be the name of a sink", name);
+		return eg_cli_usage(cli, "'%s' can't be the name of a sink or a route", name);
 	if (asprintf(&path, "/v1/sinks/%s/test", name) < 0)
 		return eg_cli_no_memory(cli);
 	request.path = path;

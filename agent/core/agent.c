@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "guards.h"
 #include "netns.h"
+#include "routes.h"
 #include "shipper.h"
 
 /* ---- Ground -------------------------------------------------------------------------------- */
@@ -404,6 +405,7 @@ void eg_agent_stop(struct eg_agent *agent)
 	if (agent->kern && agent->garbage)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));
+	eg_routes_free(agent->routes);
 	eg_resets_stop(agent->resets); /* which events are shown to until then */
 	eg_reaper_free(agent->reaper); /* the same */
 	eg_usage_stop(agent->usage);

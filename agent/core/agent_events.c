@@ -8,6 +8,7 @@
 #include "agent_impl.h"
 #include "agent_run.h"
 #include "clock.h"
+#include "routes.h"
 #include "shipper.h"
 
 static int64_t utc_offset(void *ctx)
@@ -64,12 +65,44 @@ static bool resolve(void *ctx, const struct eg_event *e, struct eg_event_meta *r
 	return entry || e->app == EG_APP_UNKNOWN;
 }
 
+static const char *routed_type(const struct eg_event *e)
+{
+	return e->type == EG_EVENT_EXPIRE ? "expire" : e->type == EG_EVENT_CAP ? "cap" : NULL;
+}
+
+/* Of a kill the agent itself tells, with more than the kernel's record has. */
+static void route_kernel(struct eg_agent *agent, const struct eg_event *e)
+{
+	const char *type = routed_type(e);
+	struct eg_event_meta meta = {0};
+
+	if (!type || !eg_routes_want(agent->routes, type))
+		return;
+	resolve(agent, e, &meta);
+	eg_routes_kernel(agent->routes, eg_clock_utc_offset_ns(), type, e, &meta);
+}
+
 static void observe(void *ctx, const struct eg_event *e)
 {
 	struct eg_agent *agent = ctx;
 
 	eg_reaper_observe(agent->reaper, e);
 	eg_resets_observe(agent->resets, e);
+	route_kernel(agent, e);
+}
+
+static void told(void *ctx, uint64_t boot_ns, const char *type, const char *members, size_t len)
+{
+	struct eg_agent *agent = ctx;
+
+	eg_routes_post(agent->routes, boot_ns + (uint64_t)eg_clock_utc_offset_ns(), type, members, len);
+}
+
+static int start_routes(struct eg_agent *agent)
+{
+	int r = eg_routes_new(agent->config->host, eg_clock_utc_ns(), &agent->routes);
+
+	return r ? r : eg_routes_configure(agent->routes, agent->config->routes);
 }
 
 int eg_agent_start_events(struct eg_agent *agent)
@@ -93,8 +126,10 @@ int eg_agent_start_events(struct eg_agent *agent)
 		.slots_used = slots_used,
 		.resolve = resolve,
 		.observe = observe,
+		.told = told,
 	};
+	int r = start_routes(agent);
 
 	eg_error_clear(&none);
-	return eg_events_start(&events, &agent->events);
+	return r ? r : eg_events_start(&events, &agent->events);
 }

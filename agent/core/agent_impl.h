@@ -134,6 +134,7 @@ struct eg_nsadmin;
 struct eg_guards;
 struct eg_prefetch;
 struct eg_shipper;
+struct eg_routes;
 struct eg_alerts;
 struct eg_snapshots;
 struct eg_polidir;
@@ -175,6 +176,7 @@ struct eg_agent {
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_prefetch *prefetch;
 	struct eg_shipper *shipper;
+	struct eg_routes *routes; /* as long as the events */
 	struct eg_alerts *alerts;
 	struct eg_snapshots *snapshots;
 	struct eg_usage *usage;

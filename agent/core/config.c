@@ -82,9 +82,10 @@ int eg_config_new(struct eg_config **ret)
 	config->ship_user = strdup("egret");
 	config->host_labels = json_object();
 	config->sinks = json_array();
+	config->routes = json_array();
 	if (!config->host || !config->policy_dir || !config->socket || !config->bpffs || !config->state_dir ||
 	    !config->log_dir || !config->resolv_conf || !config->helper_user || !config->ship_user || !config->host_labels ||
-	    !config->sinks)
+	    !config->sinks || !config->routes)
 		return -ENOMEM;
 	if (eg_config_append_root(config, "microapps.slice"))
 		return -ENOMEM;
@@ -116,6 +117,7 @@ void eg_config_free(struct eg_config *config)
 	free(config->group_viewer);
 	json_decref(config->host_labels);
 	json_decref(config->sinks);
+	json_decref(config->routes);
 	free(config);
 }
 
@@ -201,8 +203,28 @@ static int check_roots(const struct eg_config *config, struct eg_error *err)
 	return 0;
 }
 
+/* Both are tested by their names. */
+static int check_routes(const struct eg_config *config, struct eg_error *err)
+{
+	const json_t *sink, *route;
+	size_t i, j;
+
+	json_array_foreach(config->routes, i, route) {
+		const char *name = json_string_value(json_object_get(route, "name"));
+
+		json_array_foreach(config->sinks, j, sink) {
+			if (strcmp(name, json_string_value(json_object_get(sink, "name"))) == 0)
+				return eg_error_set(err, 400, "bad_config",
+						    "\"routes[%zu].name\" is \"%s\", as that of sinks[%zu]; choose another", i, name, j);
+		}
+	}
+	return 0;
+}
+
 int eg_config_check(const struct eg_config *config, struct eg_error *err)
 {
+	int r = check_routes(config, err);
+
 	const struct sockaddr_un *sun = NULL;
 
 	if (strlen(config->socket) >= sizeof(sun->sun_path))
@@ -215,7 +237,7 @@ int eg_config_check(const struct eg_config *config, struct eg_error *err)
 	if (config->metrics_token_file && !config->metrics_listen)
 		return eg_error_set(err, 400, "bad_config",
 				    "\"metrics_token_file\" is given without \"metrics_listen\"; give both or none");
-	return check_roots(config, err);
+	return r ? r : check_roots(config, err);
 }
 
 /* ---- The file -------------------------------------------------------------------------------------- */

@@ -69,6 +69,7 @@ struct eg_config {
 	char *group_viewer;
 
 	json_t *host_labels; /* object of strings, never NULL */
+	json_t *routes; /* where alerts go to at once, as eg_routes_config_parse takes it; an empty array: nowhere */
 	json_t *sinks; /* where events go to, as eg_sinks_config_parse takes it; an empty array: nowhere */
 
 	struct eg_guardrails *guardrails; /* NULL: none */

@@ -215,19 +215,20 @@ static int read_later(const struct eg_config_reader *reader, const struct eg_con
 /* Read whole here, so that a mistake is found before anything starts; egret-ship reads the same text again. */
 static int read_sinks(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
 {
+	bool routes = key->offset == FIELD(routes);
+	json_t **field = routes ? &reader->config->routes : &reader->config->sinks, *copy;
 	struct eg_sinks_config sinks;
-	json_t *copy;
-	int r = eg_sinks_config_parse(reader->place, value, &sinks, reader->err);
+	int r = routes ? eg_routes_config_parse(reader->place, value, &sinks, reader->err) :
+			 eg_sinks_config_parse(reader->place, value, &sinks, reader->err);
 
-	(void)key;
 	if (r)
 		return r;
 	eg_sinks_config_free(&sinks);
 	copy = json_deep_copy(value);
 	if (!copy)
 		return -ENOMEM;
-	json_decref(reader->config->sinks);
-	reader->config->sinks = copy;
+	json_decref(*field);
+	*field = copy;
 	return 0;
 }
 
@@ -266,7 +267,8 @@ static const struct eg_config_key root_keys[] = {
 	{"so_mark", eg_config_read_mark, FIELD(so_mark), 0, UINT32_MAX},
 	{.name = "connect_verdict", .read = eg_config_read_off, .offset = FIELD(late)},
 	{.name = "log_level", .read = eg_config_read_level, .offset = FIELD(log_level)},
-	{.name = "sinks", .read = read_sinks},
+	{.name = "sinks", .read = read_sinks, .offset = FIELD(sinks)},
+	{.name = "routes", .read = read_sinks, .offset = FIELD(routes)},
 	{.name = "control", .read = read_later},
 };
 

@@ -19,12 +19,16 @@
 #define RESTART_MAX_NS	(60 * EG_NS_PER_S)
 #define HANGS_AFTER_NS	(60 * EG_NS_PER_S) /* it reports every second */
 #define MESSAGES_AT_ONCE 64
+#define LAST_WAIT_NS	(2 * EG_NS_PER_S)
+#define LAST_NAP_MS	20
 
 /* ---- The child's life ------------------------------------------------------------------------- */
 
 static bool wants_child(const struct eg_shipper *s)
 {
-	return json_array_size(__atomic_load_n(&s->agent->config, __ATOMIC_ACQUIRE)->sinks) > 0;
+	const struct eg_config *config = __atomic_load_n(&s->agent->config, __ATOMIC_ACQUIRE);
+
+	return json_array_size(config->sinks) + json_array_size(config->routes) > 0;
 }
 
 static void set_problem(struct eg_shipper *s, const char *problem)
@@ -96,6 +100,8 @@ static void start_child(struct eg_shipper *s)
 		s->start_ns = now + RESTART_MAX_NS / 10;
 		return;
 	}
+	eg_routes_again(s->agent->routes);
+	s->blocked = false;
 	s->started_ns = now;
 	s->heard_ns = now;
 	pthread_mutex_lock(&s->lock);
@@ -105,20 +111,18 @@ static void start_child(struct eg_shipper *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* The sinks of the configuration as it is now, with nothing told of them. */
+/* The sinks and routes of the configuration as it is now, with nothing told of them. */
 static void read_config(struct eg_shipper *s)
 {
-	size_t count = 0;
-	struct eg_told_sink *sinks =
-		eg_told_begin(__atomic_load_n(&s->agent->config, __ATOMIC_ACQUIRE)->sinks, &count);
+	const struct eg_config *config = __atomic_load_n(&s->agent->config, __ATOMIC_ACQUIRE);
+	int r = eg_routes_configure(s->agent->routes, config->routes);
 
-	if (!sinks)
-		return;
 	pthread_mutex_lock(&s->lock);
-	free(s->sinks);
-	s->sinks = sinks;
-	s->count = count;
+	if (!r)
+		r = eg_told_begin(&s->told, config->sinks, config->routes);
 	pthread_mutex_unlock(&s->lock);
+	if (r)
+		eg_log_err("sinks and routes can't be taken over: %s", strerror(-r));
 	eg_shipper_alerts_reset(s);
 }
 
@@ -166,38 +170,58 @@ static void listen_to(struct eg_shipper *s)
 			return;
 		}
 		pthread_mutex_lock(&s->lock);
-		r = eg_told_read(s->message, (size_t)len, s->sinks, s->count, &test);
+		r = eg_told_read(s->message, (size_t)len, &s->told, &test);
 		pthread_mutex_unlock(&s->lock);
 		if (r == -EPROTO) {
 			child_lost(s, "said what no egret-ship says");
 			return;
 		}
 		s->heard_ns = eg_clock_mono_ns();
-		if (r == 1)
+		if (r == EG_TOLD_TEST)
 			take_answer(s, &test);
-		else if (r == 0)
+		else if (r == EG_TOLD_ROUTES)
+			eg_shipper_settle(s);
+		else if (r == EG_TOLD_SINKS)
 			eg_shipper_alerts(s);
 	}
 }
 
 /* ---- The thread ---------------------------------------------------------------------------------------- */
 
+/* Alerts that wait get a moment of their own at the end. */
+static bool goes_on(struct eg_shipper *s)
+{
+	if (!__atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE))
+		return true;
+	if (!s->stop_ns)
+		s->stop_ns = eg_clock_mono_ns() + LAST_WAIT_NS;
+	return s->child.control_fd >= 0 && eg_routes_pending(s->agent->routes) && eg_clock_mono_ns() < s->stop_ns;
+}
+
 static void *run(void *ctx)
 {
 	struct eg_shipper *s = ctx;
 
 	read_config(s);
-	while (!__atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE)) {
-		struct pollfd fds[] = {{.fd = s->wake_fd, .events = POLLIN}, {.events = POLLIN}, {.events = POLLIN}};
+	while (goes_on(s)) {
+		struct pollfd fds[] = {{.fd = s->wake_fd, .events = POLLIN},
+				       {.events = POLLIN},
+				       {.events = POLLIN},
+				       {.fd = eg_routes_fd(s->agent->routes), .events = POLLIN}};
 		eventfd_t wakes;
 
 		keep_child(s);
+		if (s->child.control_fd >= 0 && !eg_shipper_hand_over(s))
+			child_lost(s, "can't be spoken to");
 		fds[1].fd = s->child.control_fd;
+		fds[1].events |= s->blocked ? POLLOUT : 0;
 		fds[2].fd = s->child.pidfd;
-		if (poll(fds, 3, NAP_MS) <= 0)
+		if (poll(fds, 4, s->stop_ns ? LAST_NAP_MS : NAP_MS) <= 0)
 			continue;
 		if (fds[0].revents)
 			eventfd_read(s->wake_fd, &wakes);
+		if (fds[3].revents)
+			eventfd_read(fds[3].fd, &wakes);
 		if (fds[1].revents)
 			listen_to(s);
 		else if (fds[2].revents)
@@ -220,7 +244,7 @@ static void shipper_free(struct eg_shipper *s)
 		close(s->wake_fd);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->answered);
-	free(s->sinks);
+	eg_told_free(&s->told);
 	free(s);
 }
 

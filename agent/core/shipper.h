@@ -29,7 +29,7 @@ void eg_shipper_stop(struct eg_shipper *shipper);
 /* The configuration is another one now: the child is started again with it. Never waits. NULL is fine. */
 void eg_shipper_reload(struct eg_shipper *shipper);
 
-/* GET /v1/sinks: {"running": bool, "pid", "restarts", "problem", "sinks": [...]} */
+/* GET /v1/sinks: {"running": bool, "pid", "restarts", "problem", "sinks": [...], "routes": [...]} */
 json_t *eg_shipper_json(struct eg_shipper *shipper);
 /* POST /v1/sinks/NAME/test: waits for what came back. */
 int eg_shipper_test(struct eg_shipper *shipper, const char *sink, json_t **ret, struct eg_error *err);
@@ -71,19 +71,53 @@ struct eg_told_sink {
 	char note[160];
 };
 
+enum eg_told_route_number {
+	EG_TOLD_ROUTE_DONE,
+	EG_TOLD_ROUTE_DELIVERED,
+	EG_TOLD_ROUTE_FILTERED,
+	EG_TOLD_ROUTE_REFUSED,
+	EG_TOLD_ROUTE_WAITING,
+	EG_TOLD_ROUTE_REQUESTS,
+	EG_TOLD_ROUTE_RETRIES,
+	EG_TOLD_ROUTE_NUMBERS_
+};
+
+extern const char *const eg_told_route_names[EG_TOLD_ROUTE_NUMBERS_];
+
+/* Of one route, as told last; since the child began. */
+struct eg_told_route {
+	char name[EG_SINK_NAME_LEN];
+	char type[16];
+	char state[16]; /* as of a sink */
+	uint64_t numbers[EG_TOLD_ROUTE_NUMBERS_];
+	char last_success[32];
+	char last_error_at[32];
+	char last_error[512];
+};
+
 struct eg_told_test {
 	uint64_t id;
 	json_t *answer; /* the object, owned */
 };
 
-/* What is to be told of: the sinks of the configuration, with nothing told yet. Caller frees. NULL without memory. */
-struct eg_told_sink *eg_told_begin(const json_t *sinks, size_t *ret_count);
+/* All that is told of. Zero-initialise. */
+struct eg_told {
+	struct eg_told_sink *sinks;
+	size_t count;
+	struct eg_told_route *routes;
+	size_t route_count;
+};
 
+/* Those of the configuration, with nothing told yet. -ENOMEM: *told is as it was. */
+int eg_told_begin(struct eg_told *told, const json_t *sinks, const json_t *routes);
+void eg_told_free(struct eg_told *told);
+
+enum eg_told_what { EG_TOLD_SINKS, EG_TOLD_TEST, EG_TOLD_ROUTES };
 /*
- * One message. 0: sinks (all of them, and only those) are filled; 1: *ret_test is the answer of a test; -EPROTO: it is
- * nothing that a sane child says, and nothing was changed; -ENOMEM.
+ * One message. EG_TOLD_SINKS, EG_TOLD_ROUTES: these are filled, all of them, and only those; EG_TOLD_TEST: *ret_test is
+ * the answer of a test; -EPROTO: it is nothing that a sane child says, and nothing was changed; -ENOMEM.
  */
-int eg_told_read(const char *text, size_t len, struct eg_told_sink *sinks, size_t count, struct eg_told_test *ret_test);
+int eg_told_read(const char *text, size_t len, struct eg_told *told, struct eg_told_test *ret_test);
 
 /* ---- shipper_child.c: starting and ending it ---------------------------------------------------------- */
 

@@ -75,8 +75,8 @@ static void look_at(struct eg_shipper *s, const struct eg_told_sink *sink, struc
 
 void eg_shipper_alerts(struct eg_shipper *s)
 {
-	for (size_t i = 0; i < s->count && i < EG_SINKS_MAX; i++) /* the thread that calls this alone changes them */
-		look_at(s, &s->sinks[i], &s->alerts[i]);
+	for (size_t i = 0; i < s->told.count && i < EG_SINKS_MAX; i++) /* the thread that calls this alone changes them */
+		look_at(s, &s->told.sinks[i], &s->alerts[i]);
 }
 
 void eg_shipper_alerts_reset(struct eg_shipper *s)

@@ -78,7 +78,7 @@ static int open_cursors(const char *state_dir, const struct eg_ship_user *user, 
 
 static int write_setup(const struct eg_config *config, const struct eg_ship_user *user, struct eg_error *err)
 {
-	json_t *setup = json_pack("{s:O, s:s, s:I, s:I}", "sinks", config->sinks, "host", config->host, "uid",
+	json_t *setup = json_pack("{s:O, s:O, s:s, s:I, s:I}", "sinks", config->sinks, "routes", config->routes, "host", config->host, "uid",
 				  (json_int_t)user->uid, "gid", (json_int_t)user->gid);
 	EG_FREE char *text = json_dumps(setup, JSON_COMPACT);
 	EG_CLOSE int fd = memfd_create("egret-ship-setup", MFD_CLOEXEC);

@@ -8,10 +8,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "../lib/ship_setup.h"
+#include "routes.h"
 #include "shipper.h"
 
 #define EG_SHIPPER_TESTS   8 /* under way at once */
-#define EG_SHIPPER_MESSAGE (128u << 10)
 
 struct eg_shipper_test {
 	uint64_t id; /* 0: the place is free */
@@ -38,16 +39,17 @@ struct eg_shipper {
 	uint64_t heard_ns;
 	uint64_t start_ns; /* not before */
 	uint64_t pause_ns;
+	uint64_t stop_ns; /* the end, at the latest; 0: it is not stopping */
 	struct eg_shipper_alert alerts[EG_SINKS_MAX];
-	char message[EG_SHIPPER_MESSAGE];
+	char message[EG_SHIP_MESSAGE_MAX];
+	bool blocked; /* the child takes no more for now */
 
 	pthread_mutex_t lock; /* of what follows; the thread alone changes the child */
 	pthread_cond_t answered;
 	struct eg_ship_child child;
 	uint64_t starts;
 	char problem[512]; /* why no child runs; "" */
-	struct eg_told_sink *sinks;
-	size_t count;
+	struct eg_told told;
 	struct eg_shipper_test tests[EG_SHIPPER_TESTS];
 	uint64_t test_id;
 	bool no_tests;
@@ -58,5 +60,16 @@ struct eg_shipper {
 /* After a report: tells when a sink's lag or loss begins, and when it ends. */
 void eg_shipper_alerts(struct eg_shipper *s);
 void eg_shipper_alerts_reset(struct eg_shipper *s);
+
+/* ---- shipper_routes.c ----------------------------------------------------------------------------- */
+
+/* On the thread: gives the child what it has room for. False: it can't be spoken to. */
+bool eg_shipper_hand_over(struct eg_shipper *s);
+/* On the thread, after a report: forgets what is settled. */
+void eg_shipper_settle(struct eg_shipper *s);
+/* These under the lock. */
+json_t *eg_shipper_routes_json(struct eg_shipper *s);
+void eg_shipper_routes_metrics(struct eg_shipper *s, FILE *out);
+void eg_shipper_routes_alarms(struct eg_shipper *s, json_t *list);
 
 #endif

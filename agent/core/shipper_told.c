@@ -22,19 +22,43 @@ const char *const eg_told_names[EG_TOLD_NUMBERS_] = {
 
 static const char *const states[] = {"starting", "ok", "retrying", "paused", "failing"};
 
-struct eg_told_sink *eg_told_begin(const json_t *sinks, size_t *ret_count)
+const char *const eg_told_route_names[EG_TOLD_ROUTE_NUMBERS_] = {
+	[EG_TOLD_ROUTE_DONE] = "done",	       [EG_TOLD_ROUTE_DELIVERED] = "delivered",
+	[EG_TOLD_ROUTE_FILTERED] = "filtered", [EG_TOLD_ROUTE_REFUSED] = "refused",
+	[EG_TOLD_ROUTE_WAITING] = "waiting",   [EG_TOLD_ROUTE_REQUESTS] = "requests",
+	[EG_TOLD_ROUTE_RETRIES] = "retries",
+};
+
+void eg_told_free(struct eg_told *told)
 {
-	size_t count = json_array_size(sinks);
-	struct eg_told_sink *told = calloc(count ? count : 1, sizeof(*told));
+	free(told->sinks);
+	free(told->routes);
+	*told = (struct eg_told){0};
+}
 
-	for (size_t i = 0; told && i < count; i++) {
-		const json_t *sink = json_array_get(sinks, i);
+static void name_it(const json_t *object, char name[EG_SINK_NAME_LEN], char type[16])
+{
+	snprintf(name, EG_SINK_NAME_LEN, "%s", json_string_value(json_object_get(object, "name")));
+	snprintf(type, 16, "%s", json_string_value(json_object_get(object, "type")));
+}
 
-		snprintf(told[i].name, sizeof(told[i].name), "%s", json_string_value(json_object_get(sink, "name")));
-		snprintf(told[i].type, sizeof(told[i].type), "%s", json_string_value(json_object_get(sink, "type")));
+int eg_told_begin(struct eg_told *told, const json_t *sinks, const json_t *routes)
+{
+	struct eg_told fresh = {.count = json_array_size(sinks), .route_count = json_array_size(routes)};
+
+	fresh.sinks = calloc(fresh.count + 1, sizeof(*fresh.sinks));
+	fresh.routes = calloc(fresh.route_count + 1, sizeof(*fresh.routes));
+	if (!fresh.sinks || !fresh.routes) {
+		eg_told_free(&fresh);
+		return -ENOMEM;
 	}
-	*ret_count = count;
-	return told;
+	for (size_t i = 0; i < fresh.count; i++)
+		name_it(json_array_get(sinks, i), fresh.sinks[i].name, fresh.sinks[i].type);
+	for (size_t i = 0; i < fresh.route_count; i++)
+		name_it(json_array_get(routes, i), fresh.routes[i].name, fresh.routes[i].type);
+	eg_told_free(told);
+	*told = fresh;
+	return 0;
 }
 
 /* Text or null; control characters, which could draw on a terminal, become '?'. */
@@ -78,21 +102,32 @@ static bool is_state(const char *text)
 	return false;
 }
 
-/* sink: a copy whose name and type are known already. */
-static bool take_sink(const json_t *object, struct eg_told_sink *sink)
+static bool has_name(const json_t *object, const char *wanted)
 {
 	const char *name = json_string_value(json_object_get(object, "name"));
-	const uint64_t *n = sink->numbers;
 
-	if (!name || strcmp(name, sink->name) != 0)
-		return false;
-	for (size_t i = 0; i < EG_TOLD_NUMBERS_; i++) {
-		const json_t *value = json_object_get(object, eg_told_names[i]);
+	return name && strcmp(name, wanted) == 0;
+}
+
+static bool take_numbers(const json_t *object, const char *const *names, size_t count, uint64_t *ret)
+{
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_object_get(object, names[i]);
 
 		if (!json_is_integer(value) || json_integer_value(value) < 0)
 			return false;
-		sink->numbers[i] = (uint64_t)json_integer_value(value);
+		ret[i] = (uint64_t)json_integer_value(value);
 	}
+	return true;
+}
+
+/* sink: a copy whose name and type are known already. */
+static bool take_sink(const json_t *object, struct eg_told_sink *sink)
+{
+	const uint64_t *n = sink->numbers;
+
+	if (!has_name(object, sink->name) || !take_numbers(object, eg_told_names, EG_TOLD_NUMBERS_, sink->numbers))
+		return false;
 	if (n[EG_TOLD_PRODUCED] != n[EG_TOLD_DELIVERED] + n[EG_TOLD_FILTERED] + n[EG_TOLD_SPOOLED] + n[EG_TOLD_DEAD_LETTERED] +
 					   n[EG_TOLD_EVICTED])
 		return false;
@@ -107,7 +142,7 @@ static bool take_sink(const json_t *object, struct eg_told_sink *sink)
 static int take_sinks(const json_t *list, struct eg_told_sink *sinks, size_t count)
 {
 	struct eg_told_sink *fresh = malloc((count ? count : 1) * sizeof(*fresh));
-	int r = json_array_size(list) == count ? 0 : -EPROTO;
+	int r = json_array_size(list) == count ? EG_TOLD_SINKS : -EPROTO;
 
 	if (!fresh)
 		return -ENOMEM;
@@ -118,6 +153,32 @@ static int take_sinks(const json_t *list, struct eg_told_sink *sinks, size_t cou
 		memcpy(sinks, fresh, count * sizeof(*fresh));
 	free(fresh);
 	return r;
+}
+
+static bool take_route(const json_t *object, struct eg_told_route *route)
+{
+	return has_name(object, route->name) &&
+	       take_numbers(object, eg_told_route_names, EG_TOLD_ROUTE_NUMBERS_, route->numbers) &&
+	       take_text(object, "state", route->state, sizeof(route->state)) && is_state(route->state) &&
+	       take_text(object, "last_success", route->last_success, sizeof(route->last_success)) &&
+	       is_moment(route->last_success) &&
+	       take_text(object, "last_error_at", route->last_error_at, sizeof(route->last_error_at)) &&
+	       is_moment(route->last_error_at) && take_text(object, "last_error", route->last_error, sizeof(route->last_error));
+}
+
+static int take_routes(const json_t *list, struct eg_told_route *routes, size_t count)
+{
+	struct eg_told_route fresh[EG_ROUTES_MAX];
+
+	if (!json_is_array(list) || json_array_size(list) != count || count > EG_ROUTES_MAX)
+		return -EPROTO;
+	memcpy(fresh, routes, count * sizeof(*fresh));
+	for (size_t i = 0; i < count; i++) {
+		if (!take_route(json_array_get(list, i), &fresh[i]))
+			return -EPROTO;
+	}
+	memcpy(routes, fresh, count * sizeof(*fresh));
+	return EG_TOLD_ROUTES;
 }
 
 /* The answer is made anew from what was understood of it. */
@@ -135,16 +196,18 @@ static int take_test(const json_t *object, struct eg_told_test *ret)
 	ret->id = (uint64_t)json_integer_value(id);
 	ret->answer = json_pack("{s:s, s:b, s:s, s:I, s:I, s:s}", "sink", name, "ok", json_is_true(ok), "outcome", outcome,
 				"status", json_integer_value(status), "took_ms", json_integer_value(took), "answer", answer);
-	return ret->answer ? 1 : -ENOMEM;
+	return ret->answer ? EG_TOLD_TEST : -ENOMEM;
 }
 
-int eg_told_read(const char *text, size_t len, struct eg_told_sink *sinks, size_t count, struct eg_told_test *ret_test)
+int eg_told_read(const char *text, size_t len, struct eg_told *told, struct eg_told_test *ret_test)
 {
 	json_t *message = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *part;
 	int r = -EPROTO;
 
 	if ((part = json_object_get(message, "sinks")))
-		r = take_sinks(part, sinks, count);
+		r = take_sinks(part, told->sinks, told->count);
+	else if ((part = json_object_get(message, "routes")))
+		r = take_routes(part, told->routes, told->route_count);
 	else if ((part = json_object_get(message, "tested")))
 		r = take_test(part, ret_test);
 	json_decref(message);

@@ -46,15 +46,16 @@ json_t *eg_shipper_json(struct eg_shipper *s)
 
 	pthread_mutex_lock(&s->lock);
 	running = s->child.control_fd >= 0;
-	for (size_t i = 0; i < s->count; i++) {
-		json_t *sink = sink_json(&s->sinks[i]);
+	for (size_t i = 0; i < s->told.count; i++) {
+		json_t *sink = sink_json(&s->told.sinks[i]);
 
 		if (!running)
 			json_object_set_new(sink, "state", json_string("not running"));
 		json_array_append_new(list, sink);
 	}
-	answer = json_pack("{s:b, s:I, s:I, s:o}", "running", running, "pid", (json_int_t)s->child.pid, "restarts",
-			   (json_int_t)(s->starts ? s->starts - 1 : 0), "sinks", list);
+	answer = json_pack("{s:b, s:I, s:I, s:o, s:o}", "running", running, "pid", (json_int_t)s->child.pid, "restarts",
+			   (json_int_t)(s->starts ? s->starts - 1 : 0), "sinks", list, "routes",
+			   eg_shipper_routes_json(s));
 	put_text(answer, "problem", s->problem);
 	pthread_mutex_unlock(&s->lock);
 	return answer;
@@ -64,8 +65,12 @@ json_t *eg_shipper_json(struct eg_shipper *s)
 
 static bool is_known(const struct eg_shipper *s, const char *name)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		if (strcmp(s->sinks[i].name, name) == 0)
+	for (size_t i = 0; i < s->told.count; i++) {
+		if (strcmp(s->told.sinks[i].name, name) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < s->told.route_count; i++) {
+		if (strcmp(s->told.routes[i].name, name) == 0)
 			return true;
 	}
 	return false;
@@ -78,7 +83,7 @@ static int ask(struct eg_shipper *s, const char *name, struct eg_shipper_test **
 	int len;
 
 	if (!is_known(s, name))
-		return eg_error_set(err, 404, "no_sink", "There is no sink %.32s.", name);
+		return eg_error_set(err, 404, "no_sink", "There is no sink or route %.32s.", name);
 	if (s->child.control_fd < 0 || s->no_tests)
 		return eg_error_set(err, 503, "no_ship", "egret-ship does not run: %.200s",
 				    s->problem[0] ? s->problem : "it is being started.");
@@ -127,14 +132,14 @@ static void metric(FILE *out, const struct eg_shipper *s, const char *name, cons
 		   enum eg_told_number which, uint64_t divisor)
 {
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-	for (size_t i = 0; i < s->count; i++) {
-		uint64_t value = s->sinks[i].numbers[which];
+	for (size_t i = 0; i < s->told.count; i++) {
+		uint64_t value = s->told.sinks[i].numbers[which];
 
 		if (divisor > 1)
-			fprintf(out, "%s{sink=\"%s\"} %" PRIu64 ".%03" PRIu64 "\n", name, s->sinks[i].name, value / divisor,
+			fprintf(out, "%s{sink=\"%s\"} %" PRIu64 ".%03" PRIu64 "\n", name, s->told.sinks[i].name, value / divisor,
 				value % divisor);
 		else
-			fprintf(out, "%s{sink=\"%s\"} %" PRIu64 "\n", name, s->sinks[i].name, value);
+			fprintf(out, "%s{sink=\"%s\"} %" PRIu64 "\n", name, s->told.sinks[i].name, value);
 	}
 }
 
@@ -143,10 +148,10 @@ static void print_states(FILE *out, const struct eg_shipper *s)
 	static const char *const states[] = {"starting", "ok", "retrying", "paused", "failing"};
 
 	fprintf(out, "# HELP egret_sink_state 1 for the state that a sink is in.\n# TYPE egret_sink_state gauge\n");
-	for (size_t i = 0; i < s->count; i++) {
+	for (size_t i = 0; i < s->told.count; i++) {
 		for (size_t j = 0; j < sizeof(states) / sizeof(states[0]); j++)
-			fprintf(out, "egret_sink_state{sink=\"%s\",state=\"%s\"} %d\n", s->sinks[i].name, states[j],
-				s->child.control_fd >= 0 && strcmp(s->sinks[i].state, states[j]) == 0);
+			fprintf(out, "egret_sink_state{sink=\"%s\",state=\"%s\"} %d\n", s->told.sinks[i].name, states[j],
+				s->child.control_fd >= 0 && strcmp(s->told.sinks[i].state, states[j]) == 0);
 	}
 }
 
@@ -181,6 +186,7 @@ void eg_shipper_metrics(struct eg_shipper *s, FILE *out)
 	metric(out, s, "egret_sink_retries_total", "counter", "Those that have to be made again.", EG_TOLD_RETRIES, 1);
 	metric(out, s, "egret_sink_damaged_bytes_total", "counter", "Bytes of the spool in which no event was readable.",
 	       EG_TOLD_DAMAGED_BYTES, 1);
+	eg_shipper_routes_metrics(s, out);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -191,12 +197,13 @@ void eg_shipper_alarms(struct eg_shipper *s, json_t *list)
 	pthread_mutex_lock(&s->lock);
 	if (s->problem[0])
 		json_array_append_new(list, json_string(s->problem));
-	for (size_t i = 0; i < s->count; i++) {
-		const struct eg_told_sink *sink = &s->sinks[i];
+	for (size_t i = 0; i < s->told.count; i++) {
+		const struct eg_told_sink *sink = &s->told.sinks[i];
 
 		if (s->child.control_fd >= 0 && (strcmp(sink->state, "paused") == 0 || strcmp(sink->state, "failing") == 0))
 			json_array_append_new(list, json_sprintf("sink %s is %s: %.300s", sink->name, sink->state, sink->last_error));
 	}
+	eg_shipper_routes_alarms(s, list);
 	pthread_mutex_unlock(&s->lock);
 }
 

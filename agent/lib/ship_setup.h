@@ -2,7 +2,7 @@
 /*
  * ship_setup.h - what egretd hands to its child egret-ship
  *
- * `egret-ship --child` finds these descriptors open. The setup is one JSON object: "sinks" as in the
+ * `egret-ship --child` finds these descriptors open. The setup is one JSON object: "sinks" and "routes" as in the
  * configuration, "host", and whom to become, "uid" and "gid".
  */
 #ifndef EG_LIB_SHIP_SETUP_H
@@ -10,6 +10,9 @@
 
 #define EG_SHIP_CHILD_FLAG "--child"
 #define EG_SHIP_CURSOR_DIR "ship" /* in the state directory */
+
+#define EG_SHIP_MESSAGE_MAX    (128u << 10) /* of the socket pair */
+#define EG_SHIP_ALERTS_AT_ONCE 64 /* of one route, handed over and not settled */
 
 enum { EG_SHIP_CONTROL_FD = 3, EG_SHIP_SETUP_FD, EG_SHIP_SPOOL_FD, EG_SHIP_CURSOR_FD, EG_SHIP_FDS_END };
 

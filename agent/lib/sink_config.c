@@ -27,6 +27,7 @@
 #define OF(type)     (1u << EG_SINK_##type)
 #define HTTP	     (OF(HEC) | OF(ELASTIC) | OF(OTLP) | OF(LOKI) | OF(WEBHOOK))
 #define NETWORK	     (HTTP | OF(SYSLOG))
+#define OF_ROUTES    (OF(WEBHOOK) | OF(SYSLOG))
 
 static const char *const type_names[EG_SINK_COUNT_] = {
 	[EG_SINK_FILE] = "file", [EG_SINK_HEC] = "hec",	      [EG_SINK_ELASTIC] = "elasticsearch", [EG_SINK_OTLP] = "otlp",
@@ -38,6 +39,11 @@ const char *eg_sink_type_name(enum eg_sink_type type)
 	return type < EG_SINK_COUNT_ ? type_names[type] : "unknown";
 }
 
+static const char *list_name(bool route)
+{
+	return route ? "routes" : "sinks";
+}
+
 int eg_sink_config_complain(const struct eg_sink_reader *reader, const char *key, const char *format, ...)
 {
 	char text[320];
@@ -46,8 +52,8 @@ int eg_sink_config_complain(const struct eg_sink_reader *reader, const char *key
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	eg_error_set(reader->err, 400, "bad_config", "%.100s: \"sinks[%zu]%s%s%.64s\" %s", reader->place, reader->index,
-		     key[0] ? "." : "", reader->section, key, text);
+	eg_error_set(reader->err, 400, "bad_config", "%.100s: \"%s[%zu]%s%s%.64s\" %s", reader->place,
+		     list_name(reader->route), reader->index, key[0] ? "." : "", reader->section, key, text);
 	for (char *c = reader->err->message; *c; c++) { /* a key that is none of ours may have any bytes */
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = '?';
@@ -152,8 +158,10 @@ static const struct eg_sink_key sink_keys[] = {
 	{.name = "password", .read = refuse_secret},
 	{.name = "api_key", .read = refuse_secret},
 	{.name = "hash_key", .read = refuse_secret},
+	{.name = "hmac_key", .read = refuse_secret},
 	{"tenant", eg_sink_config_read_text, FIELD(tenant), 0, 255, OF(LOKI)},
 	{"headers", eg_sink_config_read_map, FIELD(headers), 0, 32, HTTP},
+	{"hmac_key_file", eg_sink_config_read_path, FIELD(hmac_key_file), 0, PATH_MAX - 1, OF(WEBHOOK)},
 	{"content_type", eg_sink_config_read_text, FIELD(content_type), 0, 255, OF(WEBHOOK)},
 	{"compression", eg_sink_config_read_compression, FIELD(gzip), 0, 0, HTTP},
 	{"ack", eg_sink_config_read_bool, FIELD(ack), 0, 0, OF(HEC)},
@@ -187,8 +195,12 @@ static int read_object(const struct eg_sink_reader *reader, const struct eg_sink
 	int r = 0;
 
 	json_object_foreach((json_t *)object, name, value) {
-		const struct eg_sink_key *key = find_key(keys, count, name);
+		const struct eg_sink_key *key = NULL;
 
+		if (reader->route && keys == sink_keys)
+			key = find_key(eg_route_keys, eg_route_key_count, name);
+		if (!key)
+			key = find_key(keys, count, name);
 		if (!key)
 			return eg_sink_config_complain(reader, name, "is not a key; see egret-ship(8) for those there are");
 		if (key->types && !(key->types & (1u << reader->sink->type)))
@@ -206,11 +218,13 @@ static int read_type(const struct eg_sink_reader *reader, const json_t *value)
 	const char *text = json_string_value(value);
 
 	for (enum eg_sink_type type = 0; text && type < EG_SINK_COUNT_; type++) {
-		if (strcmp(text, type_names[type]) == 0) {
+		if (strcmp(text, type_names[type]) == 0 && (!reader->route || OF_ROUTES & (1u << type))) {
 			reader->sink->type = type;
 			return 0;
 		}
 	}
+	if (reader->route)
+		return eg_sink_config_complain(reader, "type", "must be \"webhook\" or \"syslog\"");
 	return eg_sink_config_complain(reader, "type",
 				"must be \"file\", \"hec\", \"elasticsearch\", \"otlp\", \"loki\", \"syslog\" or \"webhook\"");
 }
@@ -257,7 +271,10 @@ static int read_sink(const struct eg_sink_reader *reader, const json_t *value)
 	if (r)
 		return r;
 	set_defaults(reader->sink);
+	reader->sink->route = reader->sink->flows_full = reader->route;
 	r = read_object(reader, sink_keys, COUNT(sink_keys), value);
+	if (!r && reader->route)
+		r = eg_route_config_defaults(reader->sink);
 	if (!r && reader->sink->flows_full && json_object_get(value, "rollup"))
 		r = eg_sink_config_complain(reader, "rollup", "contradicts \"flows\": \"full\"");
 	if (!r)
@@ -271,26 +288,27 @@ static int check_name(const struct eg_sink_reader *reader, const struct eg_sinks
 {
 	for (size_t i = 0; i < reader->index; i++) {
 		if (strcmp(sinks->sinks[i].name, reader->sink->name) == 0)
-			return eg_sink_config_complain(reader, "name", "is \"%s\", as that of sinks[%zu]: its place in the log goes by it",
-						reader->sink->name, i);
+			return eg_sink_config_complain(reader, "name", "is \"%s\", as that of %s[%zu]: it is known by it",
+						reader->sink->name, list_name(reader->route), i);
 		if (sinks->sinks[i].path && reader->sink->path && strcmp(sinks->sinks[i].path, reader->sink->path) == 0)
 			return eg_sink_config_complain(reader, "path", "is that of sinks[%zu]: two can't write one file", i);
 	}
 	return 0;
 }
 
-int eg_sinks_config_parse(const char *place, const json_t *value, struct eg_sinks_config *ret, struct eg_error *err)
+static int parse(struct eg_sink_reader reader, const json_t *value, size_t most, struct eg_sinks_config *ret)
 {
 	struct eg_sinks_config sinks = {0};
-	struct eg_sink_reader reader = {.place = place, .section = "", .err = err};
+	const char *list = list_name(reader.route);
 	size_t count = json_array_size(value);
 	int r = 0;
 
 	if (!json_is_array(value))
-		return eg_error_set(err, 400, "bad_config", "%.100s: \"sinks\" must be a list of objects", place);
-	if (count > EG_SINKS_MAX)
-		return eg_error_set(err, 400, "bad_config", "%.100s: \"sinks\" may have %d entries, these are %zu", place,
-				    EG_SINKS_MAX, count);
+		return eg_error_set(reader.err, 400, "bad_config", "%.100s: \"%s\" must be a list of objects", reader.place,
+				    list);
+	if (count > most)
+		return eg_error_set(reader.err, 400, "bad_config", "%.100s: \"%s\" may have %zu entries, these are %zu",
+				    reader.place, list, most, count);
 	sinks.sinks = calloc(count ? count : 1, sizeof(*sinks.sinks));
 	if (!sinks.sinks)
 		return -ENOMEM;
@@ -309,6 +327,17 @@ int eg_sinks_config_parse(const char *place, const json_t *value, struct eg_sink
 	return 0;
 }
 
+int eg_sinks_config_parse(const char *place, const json_t *value, struct eg_sinks_config *ret, struct eg_error *err)
+{
+	return parse((struct eg_sink_reader){.place = place, .section = "", .err = err}, value, EG_SINKS_MAX, ret);
+}
+
+int eg_routes_config_parse(const char *place, const json_t *value, struct eg_sinks_config *ret, struct eg_error *err)
+{
+	return parse((struct eg_sink_reader){.place = place, .section = "", .err = err, .route = true}, value, EG_ROUTES_MAX,
+		     ret);
+}
+
 static void free_list(char **list)
 {
 	for (size_t i = 0; list && list[i]; i++)
@@ -321,7 +350,7 @@ static void free_sink(struct eg_sink_config *sink)
 	char *const texts[] = {
 		sink->hash_key_file, sink->url,	     sink->proxy,	  sink->ca_file, sink->cert_file,    sink->key_file,
 		sink->token_file,    sink->username, sink->password_file, sink->tenant,	 sink->content_type, sink->index,
-		sink->source,	     sink->sourcetype, sink->path,
+		sink->source,	     sink->sourcetype, sink->path,	sink->hmac_key_file,
 	};
 
 	for (size_t i = 0; i < COUNT(texts); i++)
@@ -331,6 +360,7 @@ static void free_sink(struct eg_sink_config *sink)
 	free_list(sink->verdicts);
 	free_list(sink->drop);
 	free_list(sink->hash);
+	eg_labels_free(sink->selector);
 	json_decref(sink->headers);
 	json_decref(sink->labels);
 }

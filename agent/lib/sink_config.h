@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sink_config.h - where events go to: one entry of the configuration's "sinks"
+ * sink_config.h - where events go to: one entry of the configuration's "sinks", or of its "routes"
+ *
+ * A route (webhook or syslog) carries alerts at once, beside the log: it has a sink's keys but for those
+ * of batches and flows, and some of its own.
  *
  * egretd reads it to refuse what is wrong before it starts anything; egret-ship reads the same text
  * again and acts on it. Secrets are never in it: files are named, and read when they are needed.
@@ -14,8 +17,10 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "labels.h"
 
 #define EG_SINKS_MAX	 32
+#define EG_ROUTES_MAX	 16
 #define EG_SINK_NAME_LEN 32 /* [a-z0-9][a-z0-9_-]*, with NUL */
 
 enum eg_sink_type {
@@ -60,7 +65,8 @@ struct eg_sink_config {
 	char *password_file;
 	char *tenant; /* Loki: X-Scope-OrgID */
 	json_t *headers; /* object of strings, further HTTP headers; NULL: none */
-	char *content_type; /* webhook; default application/x-ndjson */
+	char *content_type; /* webhook; default application/x-ndjson, of a route application/json */
+	char *hmac_key_file; /* webhook: requests are signed with the key in it; NULL: not */
 	bool gzip; /* "compression": "gzip" (default of hec, elasticsearch, loki) or "none" */
 	bool ack; /* hec: wait for the indexer's acknowledgement */
 	char *index; /* hec, elastic: index (elastic: may hold %Y %m %d of the event's day); default egret-%Y.%m.%d */
@@ -75,6 +81,10 @@ struct eg_sink_config {
 	uint32_t batch_bytes;
 	uint64_t batch_ns;
 	uint64_t dead_bytes; /* bound of the dead-letter file; default 16 MiB */
+
+	/* route */
+	bool route; /* it is one */
+	struct eg_labels *selector; /* "labels": only events of apps with such labels; NULL: all */
 
 	/* file */
 	char *path;
@@ -94,6 +104,11 @@ struct eg_sinks_config {
  * the file `place` and the key, such as sinks[1].tls.ca), or -ENOMEM. Files that are named are not opened.
  */
 int eg_sinks_config_parse(const char *place, const json_t *value, struct eg_sinks_config *ret, struct eg_error *err);
+/*
+ * The same of the array under "routes". "url" of a webhook may hold {app} and {owner} behind its host; "types" is
+ * alert, kill, restore and expire where it is not given.
+ */
+int eg_routes_config_parse(const char *place, const json_t *value, struct eg_sinks_config *ret, struct eg_error *err);
 void eg_sinks_config_free(struct eg_sinks_config *sinks);
 
 /* Credentials of this sink would cross a network in plain text: fine to somebody, but to be said. */

@@ -130,7 +130,7 @@ int eg_sink_config_check(const struct eg_sink_reader *reader)
 	int r;
 
 	if (!sink->name[0])
-		return eg_sink_config_complain(reader, "name", "is required: its place in the log goes by it");
+		return eg_sink_config_complain(reader, "name", "is required: it is known by it");
 	r = check_place(reader);
 	if (!r && sink->proxy && (begins(sink->url, "unix:") || begins(sink->url, "udp:")))
 		r = eg_sink_config_complain(reader, "proxy", "is of no use with this url: it carries TCP only");
@@ -140,7 +140,9 @@ int eg_sink_config_check(const struct eg_sink_reader *reader)
 		r = check_tls(reader);
 	if (!r)
 		r = check_credentials(reader);
-	return r ? r : check_events(reader);
+	if (!r)
+		r = check_events(reader);
+	return !r && reader->route ? eg_route_config_check(reader) : r;
 }
 
 /* Of numbers, or of the one name that means it: "127.example.org" may be anywhere. */

@@ -10,7 +10,8 @@
 /* Where a value stands, for errors. */
 struct eg_sink_reader {
 	const char *place; /* the file */
-	size_t index; /* in "sinks" */
+	bool route; /* of "routes", not of "sinks" */
+	size_t index; /* in that list */
 	const char *section; /* "", or "tls." */
 	struct eg_sink_config *sink;
 	struct eg_error *err;
@@ -50,6 +51,14 @@ int eg_sink_config_read_u32(const struct eg_sink_reader *reader, const struct eg
 int eg_sink_config_read_bool(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
 int eg_sink_config_read_compression(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
 int eg_sink_config_read_facility(const struct eg_sink_reader *reader, const struct eg_sink_key *key, const json_t *value);
+
+/* ---- sink_config_route.c: what routes have otherwise ----------------------------------------------- */
+
+extern const struct eg_sink_key eg_route_keys[];
+extern const size_t eg_route_key_count;
+/* For what was not given. 0 or -ENOMEM. */
+int eg_route_config_defaults(struct eg_sink_config *route);
+int eg_route_config_check(const struct eg_sink_reader *reader);
 
 /* ---- sink_config_check.c: what can be wrong only once a sink is read whole ----------------------- */
 

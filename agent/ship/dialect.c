@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../lib/cleanup.h"
 #include "speaker.h"
+#include "url.h"
 
 #define HEADER_MAX 320 /* the longest is Loki's tenant, up to 255 bytes */
 
@@ -69,14 +71,20 @@ void eg_dialect_send(void *sink, const struct eg_item *items, size_t count, stru
 {
 	struct eg_speaker *speaker = sink;
 	uint64_t deadline = eg_http_now_ns() + speaker->config->timeout_ns;
+	EG_FREE char *url = NULL;
 	char header[HEADER_MAX] = "";
 	struct eg_answer answer;
 
 	if (speaker->dialect->header)
 		speaker->dialect->header(speaker->config, items, count, header, sizeof(header));
-	if (eg_speaker_render(speaker, items, count, result) &&
-	    eg_speaker_post(speaker, header, count, deadline, &answer, result))
+	url = speaker->config->route ? eg_url_fill(speaker->url, items[0].app, items[0].owner) : strdup(speaker->url);
+	if (!url) {
+		result->outcome = EG_OUTCOME_RETRY;
+		snprintf(result->error, sizeof(result->error), "no memory is left for a request");
+	} else if (eg_speaker_render(speaker, items, count, result) &&
+		   eg_speaker_post_to(speaker, url, header, count, deadline, &answer, result)) {
 		speaker->dialect->judge(&answer, count, result);
+	}
 	eg_speaker_rest(speaker);
 }
 

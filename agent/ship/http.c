@@ -157,7 +157,8 @@ static bool add_headers(const struct eg_http *http, const struct eg_http_request
 	snprintf(line, sizeof(line), "Content-Type: %s", request->content_type);
 	good = add_header(headers, line) && add_header(headers, "Accept: application/json") &&
 	       add_header(headers, "Expect:") && add_header(headers, request->gzip ? "Content-Encoding: gzip" : NULL) &&
-	       add_header(headers, request->header) && add_header(headers, http->auth.header);
+	       add_header(headers, request->header) &&
+	       add_header(headers, request->signature) && add_header(headers, http->auth.header);
 	json_object_foreach(http->config->headers, name, value) {
 		snprintf(line, sizeof(line), "%s: %s", name, json_string_value(value));
 		good = good && add_header(headers, line);

@@ -31,6 +31,7 @@ struct eg_http_request {
 	const char *url;
 	const char *content_type;
 	const char *header; /* one more, "Name: value"; NULL: none */
+	const char *signature; /* the same */
 	const void *body;
 	size_t len;
 	bool gzip; /* body is in gzip form */

@@ -21,6 +21,7 @@ struct eg_item {
 	char *id; /* event_id; unique, the same at every try */
 	char *type; /* native type: "flow", "deny" ... */
 	char *app;
+	char *owner; /* of the app */
 	char *host;
 	char *text; /* one JSON object in the sink's schema, without a newline */
 	size_t len;

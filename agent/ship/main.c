@@ -42,6 +42,7 @@ static const char help[] =
 struct setup {
 	json_t *json; /* owns the texts */
 	struct eg_sinks_config sinks;
+	struct eg_sinks_config routes;
 	const char *host;
 	uint32_t uid;
 	uint32_t gid;
@@ -144,9 +145,12 @@ static int read_sinks(struct setup *setup, const char *place)
 {
 	static char host[HOST_NAME_MAX + 1];
 	json_t *none = json_array(), *sinks = json_object_get(setup->json, "sinks");
+	json_t *routes = json_object_get(setup->json, "routes");
 	struct eg_error err = {0};
 	int r = eg_sinks_config_parse(place, sinks ? sinks : none, &setup->sinks, &err);
 
+	if (!r)
+		r = eg_routes_config_parse(place, routes ? routes : none, &setup->routes, &err);
 	json_decref(none);
 	if (r) {
 		eg_log_err("egret-ship: %s", err.message[0] ? err.message : strerror(-r));
@@ -176,7 +180,7 @@ static int run(struct setup *setup)
 {
 	struct eg_ship_config config = {
 		.spool_dir = ".", .cursor_fd = setup->cursor_fd, .host = setup->host, .sinks = &setup->sinks,
-		.control_fd = setup->control_fd,
+		.routes = &setup->routes, .control_fd = setup->control_fd,
 	};
 	int r;
 
@@ -226,6 +230,7 @@ int main(int argc, char **argv)
 	if (!status)
 		status = run(&setup);
 	eg_sinks_config_free(&setup.sinks);
+	eg_sinks_config_free(&setup.routes);
 	json_decref(setup.json);
 	return status;
 }

@@ -56,11 +56,12 @@ static int fill(const json_t *event, const struct eg_spool_pos *pos, struct eg_i
 		.id = copy_of(event, "event_id"),
 		.type = copy_of(event, "type"),
 		.app = copy_of(event, "app"),
+		.owner = copy_of(event, "owner"),
 		.host = copy_of(event, "host"),
 	};
 	if (!ts || eg_units_moment(ts, &item->ts_ns))
 		item->ts_ns = 0;
-	return item->id && item->type && item->app && item->host ? 0 : -ENOMEM;
+	return item->id && item->type && item->app && item->owner && item->host ? 0 : -ENOMEM;
 }
 
 static int put_text(struct eg_item *item, const json_t *json)
@@ -98,13 +99,13 @@ int eg_render(const struct eg_sink_config *sink, const struct eg_hash_key *key, 
 
 int eg_render_broken(const char *text, size_t len, const struct eg_spool_pos *pos, struct eg_item *ret)
 {
-	struct eg_item item = {.pos = *pos, .severity = EG_SEVERITY_WARNING, .type = strdup(""), .app = strdup(""),
+	struct eg_item item = {.pos = *pos, .severity = EG_SEVERITY_WARNING, .type = strdup(""), .app = strdup(""), .owner = strdup(""),
 			       .host = strdup(""), .text = strndup(text, len)};
 
 	if (asprintf(&item.id, "record-%" PRIu64 "-%" PRIu64, pos->epoch, pos->n) < 0)
 		item.id = NULL;
 	item.len = item.text ? strlen(item.text) : 0;
-	if (!item.id || !item.type || !item.app || !item.host || !item.text) {
+	if (!item.id || !item.type || !item.app || !item.owner || !item.host || !item.text) {
 		eg_item_clear(&item);
 		return -ENOMEM;
 	}

@@ -13,6 +13,8 @@
 
 #include "../lib/cleanup.h"
 #include "../lib/log.h"
+#include "../lib/ship_setup.h"
+#include "ears.h"
 #include "sink_impl.h"
 
 #define REPORT_EVERY_MS 1000
@@ -23,6 +25,10 @@ struct ship {
 	struct eg_sink_place place;
 	struct eg_sink *sinks[EG_SINKS_MAX];
 	size_t count;
+	atomic_bool ready; /* all sinks are started */
+	atomic_bool alone; /* egretd is gone */
+	struct eg_ears_config ears_config;
+	struct eg_ears *ears; /* NULL without egretd */
 	int wake_fd;
 	struct eg_spool_reader *lag; /* how much is in the spool */
 	uint64_t reported_ns;
@@ -40,8 +46,9 @@ static void changed(void *ctx)
 /* ---- To egretd ------------------------------------------------------------------------------- */
 
 /* Never waits: what egretd has no room for comes again in a second. Takes the reference. */
-static void tell(struct ship *ship, json_t *message)
+static void tell(void *ctx, json_t *message)
 {
+	struct ship *ship = ctx;
 	EG_FREE char *text = json_dumps(message, JSON_COMPACT);
 	size_t len = text ? strlen(text) : 0;
 
@@ -86,41 +93,26 @@ static void report(struct ship *ship)
 	ship->reported_ns = eg_ship_mono_ns();
 }
 
-/* ---- From egretd ---------------------------------------------------------------------------------- */
+/* ---- From egretd, on another thread ---------------------------------------------------------------- */
 
-static void start_test(struct ship *ship, const char *name, uint64_t id)
+static int test_sink(void *ctx, const char *name, uint64_t id)
 {
-	struct eg_sink_tested answer = {.id = id, .name = name, .result = {.outcome = EG_OUTCOME_RETRY}};
+	struct ship *ship = ctx;
+	size_t count = atomic_load(&ship->ready) ? ship->count : 0;
 
-	snprintf(answer.result.error, sizeof(answer.result.error), "there is no such sink");
-	for (size_t i = 0; i < ship->count; i++) {
-		if (strcmp(eg_sink_name(ship->sinks[i]), name) != 0)
-			continue;
-		if (eg_sink_test(ship->sinks[i], id) == 0)
-			return;
-		snprintf(answer.result.error, sizeof(answer.result.error), "a test of this sink is under way");
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(eg_sink_name(ship->sinks[i]), name) == 0)
+			return eg_sink_test(ship->sinks[i], id);
 	}
-	tested(ship, &answer);
+	return -ENOENT;
 }
 
-/* False: egretd is gone. */
-static bool listen_to(struct ship *ship)
+static void gone(void *ctx)
 {
-	char text[1024];
-	ssize_t len = recv(ship->config->control_fd, text, sizeof(text), MSG_DONTWAIT);
-	json_t *message;
-	const char *name;
+	struct ship *ship = ctx;
 
-	if (len < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if (!len)
-		return false;
-	message = json_loadb(text, (size_t)len, 0, NULL);
-	name = json_string_value(json_object_get(message, "test"));
-	if (name)
-		start_test(ship, name, (uint64_t)json_integer_value(json_object_get(message, "id")));
-	json_decref(message);
-	return true;
+	atomic_store(&ship->alone, true);
+	changed(ship);
 }
 
 /* ---- From start to end -------------------------------------------------------------------------------- */
@@ -128,19 +120,16 @@ static bool listen_to(struct ship *ship)
 static void serve(struct ship *ship)
 {
 	struct pollfd fds[] = {{.fd = ship->config->signal_fd, .events = POLLIN},
-			       {.fd = ship->config->control_fd, .events = POLLIN},
 			       {.fd = ship->wake_fd, .events = POLLIN}};
 	uint64_t wakes;
 
-	for (;;) {
+	while (!atomic_load(&ship->alone)) {
 		report(ship);
-		if (poll(fds, 3, REPORT_EVERY_MS) < 0 && errno != EINTR)
+		if (poll(fds, 2, REPORT_EVERY_MS) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents)
 			return;
-		if (fds[1].revents && !listen_to(ship))
-			return;
-		if (fds[2].revents && eventfd_read(ship->wake_fd, &wakes) == 0 &&
+		if (fds[1].revents && eventfd_read(ship->wake_fd, &wakes) == 0 &&
 		    eg_ship_mono_ns() - ship->reported_ns < REPORT_LEAST_NS)
 			usleep(REPORT_LEAST_NS / 1000);
 	}
@@ -158,17 +147,35 @@ static int start_sinks(struct ship *ship)
 			eg_log_warning("sink %s: credentials go to %s in plain text: use https://", sink->name, sink->url);
 		r = eg_sink_start(&ship->place, sink, eg_ship_protocol(sink->type), &ship->sinks[ship->count]);
 	}
+	atomic_store(&ship->ready, true);
 	return r;
+}
+
+static int start_ears(struct ship *ship)
+{
+	const struct eg_ship_config *config = ship->config;
+
+	if (config->control_fd < 0) {
+		if (config->routes->count)
+			eg_log_warning("routes are for alerts that egretd hands over: without it they have nothing to do");
+		return 0;
+	}
+	ship->ears_config = (struct eg_ears_config){
+		.control_fd = config->control_fd, .host = config->host, .routes = config->routes, .ctx = ship, .tell = tell,
+		.test_sink = test_sink, .gone = gone,
+	};
+	return eg_ears_start(&ship->ears_config, &ship->ears);
 }
 
 /* True: all of them ended. One that is stuck in the kernel (a stalled disk) is not waited for. */
 static bool stop_sinks(struct ship *ship)
 {
 	uint64_t until = eg_ship_mono_ns() + EG_SHIP_STOP_NS;
-	bool all = true;
+	bool all;
 
 	for (size_t i = 0; i < ship->count; i++)
 		eg_sink_ask_to_stop(ship->sinks[i]);
+	all = eg_ears_stop(ship->ears, EG_SHIP_STOP_NS);
 	for (size_t i = 0; i < ship->count; i++) {
 		uint64_t now = eg_ship_mono_ns();
 
@@ -207,6 +214,8 @@ int eg_ship_run(const struct eg_ship_config *config)
 	ship.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!r && ship.wake_fd < 0)
 		r = -errno;
+	if (!r)
+		r = start_ears(&ship); /* first: they need nothing of the disk */
 	if (!r)
 		r = eg_spool_reader_new(config->spool_dir, NULL, &ship.lag);
 	if (!r)

@@ -10,6 +10,7 @@ void eg_item_clear(struct eg_item *item)
 	free(item->id);
 	free(item->type);
 	free(item->app);
+	free(item->owner);
 	free(item->host);
 	free(item->text);
 	*item = (struct eg_item){0};

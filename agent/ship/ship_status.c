@@ -58,6 +58,17 @@ json_t *eg_ship_status(const struct eg_sink_config *config, const struct eg_sink
 			 words(report->last_error), "note", words(report->note));
 }
 
+json_t *eg_ship_route_status(const struct eg_sink_config *config, const struct eg_route_report *report)
+{
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", config->name, "type",
+			 eg_sink_type_name(config->type), "state", eg_sink_state_name(report->state), "done",
+			 number(report->done), "delivered", number(report->delivered), "filtered",
+			 number(report->filtered), "refused", number(report->refused), "waiting",
+			 number(report->waiting), "requests", number(report->requests), "retries",
+			 number(report->retries), "last_success", moment(report->last_success_ns), "last_error_at",
+			 moment(report->last_error_ns), "last_error", words(report->last_error));
+}
+
 json_t *eg_ship_tested(const struct eg_sink_tested *tested)
 {
 	static const char *const outcomes[EG_OUTCOME_COUNT_] = {

@@ -118,8 +118,10 @@ int eg_sink_test(struct eg_sink *sink, uint64_t id)
 	return r;
 }
 
-static int make_test_item(struct eg_sink *sink, uint64_t utc_ns, struct eg_item *ret)
+int eg_sink_test_item(const char *host, const struct eg_sink_config *config, const struct eg_hash_key *key,
+		      struct eg_item *ret)
 {
+	uint64_t utc_ns = eg_ship_utc_ns();
 	const struct eg_spool_pos nowhere = {0};
 	struct tm tm;
 	time_t seconds = (time_t)(utc_ns / EG_NS_PER_S);
@@ -131,11 +133,11 @@ static int make_test_item(struct eg_sink *sink, uint64_t utc_ns, struct eg_item 
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(ts, sizeof(ts), "%s.%09lluZ", day, (unsigned long long)(utc_ns % EG_NS_PER_S));
 	event = json_pack("{s:i, s:s, s:s, s:o, s:s, s:s, s:s}", "schema", 1, "ts", ts, "type", "agent", "event_id",
-			  json_sprintf("%s-test-%llu", sink->place->host, (unsigned long long)utc_ns), "host",
-			  sink->place->host, "action", "sink_test", "sink", sink->config->name);
+			  json_sprintf("%s-test-%llu", host, (unsigned long long)utc_ns), "host", host, "action",
+			  "sink_test", config->route ? "route" : "sink", config->name);
 	if (!event)
 		return -ENOMEM;
-	r = eg_render(sink->config, &sink->key, event, &nowhere, ret);
+	r = eg_render(config, key, event, &nowhere, ret);
 	json_decref(event);
 	return r;
 }
@@ -156,7 +158,7 @@ static void run_test(struct eg_sink *sink)
 		snprintf(tested.result.error, sizeof(tested.result.error), "%s", sink->report.last_error);
 	}
 	pthread_mutex_unlock(&sink->lock);
-	if (sink->link && make_test_item(sink, eg_ship_utc_ns(), &item) == 0)
+	if (sink->link && eg_sink_test_item(sink->place->host, sink->config, &sink->key, &item) == 0)
 		sink->protocol->send(sink->link, &item, 1, &tested.result);
 	if (tested.result.has_items)
 		tested.result.outcome = outcome;

@@ -54,6 +54,9 @@ uint64_t eg_ship_utc_ns(void);
 
 /* ---- sink.c ---------------------------------------------------------------------------------- */
 
+/* What a test sends. -ENOMEM, -EINVAL. */
+int eg_sink_test_item(const char *host, const struct eg_sink_config *config, const struct eg_hash_key *key,
+		      struct eg_item *ret);
 /* Sleeps; false: the sink is to stop. Runs a test if one is asked for. */
 bool eg_sink_wait(struct eg_sink *sink, uint64_t ns);
 /* Brings the report up to date. */

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "../lib/cleanup.h"
+#include "sign.h"
 
 int eg_speaker_open(struct eg_speaker *speaker, const struct eg_dialect *dialect, const struct eg_sink_config *config,
 		    const atomic_bool *stopping, struct eg_error *err)
@@ -21,6 +23,13 @@ int eg_speaker_open(struct eg_speaker *speaker, const struct eg_dialect *dialect
 		eg_error_set(err, 500, "no_memory", "no memory is left for a sink");
 		return -ENOMEM;
 	}
+	speaker->hmac.key = "hmac_key_file";
+	speaker->hmac.path = config->hmac_key_file;
+	if (speaker->hmac.path) {
+		r = eg_secret_read(&speaker->hmac, false, err);
+		if (r < 0)
+			return r;
+	}
 	return eg_http_new(config, dialect->scheme, stopping, &speaker->http, err);
 }
 
@@ -28,6 +37,7 @@ void eg_speaker_close(struct eg_speaker *speaker)
 {
 	eg_http_free(EG_TAKE_PTR(speaker->http));
 	free(EG_TAKE_PTR(speaker->url));
+	eg_secret_drop(&speaker->hmac);
 	eg_speaker_rest(speaker);
 }
 
@@ -50,13 +60,39 @@ bool eg_speaker_render(struct eg_speaker *speaker, const struct eg_item *items, 
 	return false;
 }
 
+/* "" where nothing is to be signed. False: there is no key, *result says why. */
+static bool sign(struct eg_speaker *speaker, const struct eg_body *body, char ret[EG_SIGN_HEADER_MAX],
+		 struct eg_result *result)
+{
+	struct eg_error err = {0};
+
+	ret[0] = '\0';
+	if (!speaker->hmac.path)
+		return true;
+	if (eg_secret_read(&speaker->hmac, false, &err) < 0) {
+		result->outcome = EG_OUTCOME_PAUSE;
+		snprintf(result->error, sizeof(result->error), "%.500s", err.message);
+		eg_error_clear(&err);
+		return false;
+	}
+	eg_sign_header(speaker->hmac.text, (int64_t)time(NULL), body->data, body->len, ret);
+	return true;
+}
+
 bool eg_speaker_post(struct eg_speaker *speaker, const char *header, size_t count, uint64_t deadline_ns,
 		     struct eg_answer *ret, struct eg_result *result)
 {
+	return eg_speaker_post_to(speaker, speaker->url, header, count, deadline_ns, ret, result);
+}
+
+bool eg_speaker_post_to(struct eg_speaker *speaker, const char *url, const char *header, size_t count,
+			uint64_t deadline_ns, struct eg_answer *ret, struct eg_result *result)
+{
+	char signature[EG_SIGN_HEADER_MAX];
 	const struct eg_sink_config *config = speaker->config;
 	const struct eg_body *body = config->gzip ? &speaker->packed : &speaker->body;
 	struct eg_http_request request = {
-		.url = speaker->url,
+		.url = url,
 		.content_type = speaker->dialect->content_type ? speaker->dialect->content_type : config->content_type,
 		.header = header && header[0] ? header : NULL,
 		.body = body->data,
@@ -66,5 +102,8 @@ bool eg_speaker_post(struct eg_speaker *speaker, const char *header, size_t coun
 		.deadline_ns = deadline_ns,
 	};
 
+	if (!sign(speaker, body, signature, result))
+		return false;
+	request.signature = signature[0] ? signature : NULL;
 	return eg_http_post(speaker->http, &request, ret, result);
 }

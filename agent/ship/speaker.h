@@ -7,12 +7,14 @@
 
 #include "dialect.h"
 #include "http.h"
+#include "secret.h"
 
 struct eg_speaker {
 	const struct eg_dialect *dialect;
 	const struct eg_sink_config *config;
 	struct eg_http *http;
 	char *url;
+	struct eg_secret hmac; /* path NULL: requests are not signed */
 	struct eg_body body; /* as rendered */
 	struct eg_body packed; /* as sent, with "compression" */
 };
@@ -26,7 +28,10 @@ void eg_speaker_rest(struct eg_speaker *speaker);
 
 /* The items into speaker->body, and packed. False: *result is filled. */
 bool eg_speaker_render(struct eg_speaker *speaker, const struct eg_item *items, size_t count, struct eg_result *result);
-/* Posts what was rendered. False: no answer, *result is filled. */
+/* Posts what was rendered, to url. False: no answer, *result is filled. */
+bool eg_speaker_post_to(struct eg_speaker *speaker, const char *url, const char *header, size_t count,
+			uint64_t deadline_ns, struct eg_answer *ret, struct eg_result *result);
+/* The same to speaker->url. */
 bool eg_speaker_post(struct eg_speaker *speaker, const char *header, size_t count, uint64_t deadline_ns,
 		     struct eg_answer *ret, struct eg_result *result);
 

@@ -20,10 +20,13 @@
 static void check_told(const char *text, size_t len)
 {
 	struct eg_told_sink sinks[1] = {{.name = "a", .type = "file"}}, before = sinks[0];
+	struct eg_told_route routes[1] = {{.name = "r", .type = "syslog"}};
+	struct eg_told told = {.sinks = sinks, .count = 1, .routes = routes, .route_count = 1};
 	struct eg_told_test test = {0};
-	int r = eg_told_read(text, len, sinks, 1, &test);
+	int r = eg_told_read(text, len, &told, &test);
 
-	CHECK(r == 0 || r == 1 || r == -EPROTO);
+	CHECK(r == EG_TOLD_SINKS || r == EG_TOLD_TEST || r == EG_TOLD_ROUTES || r == -EPROTO);
+	CHECK((r == EG_TOLD_ROUTES) == !!routes[0].state[0] && !strpbrk(routes[0].last_error, "\n\r\x1b"));
 	CHECK(r == 0 || memcmp(&before, sinks, sizeof(before)) == 0);
 	CHECK((r == 1) == !!test.answer);
 	if (r == 0) {
