@@ -426,6 +426,8 @@ void eg_kill_auto(struct eg_agent *agent, const char *app, const char *reason);
 json_t *eg_hold_json(const struct eg_hold_info *info);
 json_t *eg_holds_json(struct eg_agent *agent, const char *name); /* of one app, or of "*" */
 /* A hold begun now by this actor. */
+/* kill_who.c: adds "cgroups" and "uids", of the first few. Reads /proc; not to be called with lock held. */
+void eg_kill_who(struct eg_agent *agent, const char *app, json_t *fields);
 void eg_kill_hold(struct eg_hold *hold, const char *app, uint32_t layer, const struct eg_actor *actor,
 		  const char *reason, const char *ticket);
 /* Raises the kill word of every app with a hold, and that of all. At start. */

@@ -17,6 +17,7 @@
 #include "snapshot.h"
 
 #define DURABLE_WAIT_MS 100
+#define WHO_MAX		8 /* apps killed at once, of which is told who is in them */
 
 /* ---- Words ------------------------------------------------------------------------------- */
 
@@ -207,19 +208,23 @@ struct kill_result {
 	struct eg_cut cut;
 };
 
+/* of_many: one of so many apps that who is in them is left to their snapshots. */
 static void tell_kill(struct eg_agent *agent, const char *name, const struct eg_hold *hold,
-		      const struct kill_result *result)
+		      const struct kill_result *result, bool of_many)
 {
+	bool all = strcmp(name, EG_HOLD_ALL_APPS) == 0;
+	json_t *fields = json_pack("{s:s,s:s,s:s*,s:s*,s:b,s:b,s:i,s:i,s:I,s:I}", "layer", eg_hold_layer_name(hold->layer),
+				   "actor", hold->actor, "cause", hold->reason[0] ? hold->reason : NULL, "ticket",
+				   hold->ticket[0] ? hold->ticket : NULL, "all", all, "durable", result->durable,
+				   "sockets", result->cut.sockets, "flows", result->cut.flows, "stored_us",
+				   (json_int_t)result->stored_us, "took_us", (json_int_t)result->took_us);
 	const struct eg_entry *entry;
 
+	if (!all && !of_many && fields)
+		eg_kill_who(agent, name, fields);
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, name);
-	eg_notice(agent, "kill", entry, strcmp(name, EG_HOLD_ALL_APPS) == 0 ? NULL : name,
-		  json_pack("{s:s,s:s,s:s*,s:s*,s:b,s:b,s:i,s:i,s:I,s:I}", "layer", eg_hold_layer_name(hold->layer),
-			    "actor", hold->actor, "cause", hold->reason[0] ? hold->reason : NULL, "ticket",
-			    hold->ticket[0] ? hold->ticket : NULL, "all", strcmp(name, EG_HOLD_ALL_APPS) == 0, "durable",
-			    result->durable, "sockets", result->cut.sockets, "flows", result->cut.flows, "stored_us",
-			    (json_int_t)result->stored_us, "took_us", (json_int_t)result->took_us));
+	eg_notice(agent, "kill", entry, all ? NULL : name, fields);
 	pthread_mutex_unlock(&agent->lock);
 	eg_log_notice("kill %s: %u sockets reset in %llu us, by %s%s%s", name, result->cut.sockets,
 		      (unsigned long long)result->took_us, hold->actor, hold->reason[0] ? ": " : "", hold->reason);
@@ -285,7 +290,7 @@ static void do_kill(struct eg_agent *agent, const struct targets *targets, const
 		const char *name = req->which.all ? EG_HOLD_ALL_APPS : targets->items[i].name;
 
 		eg_kill_hold(&hold, name, EG_HOLD_LOCAL, actor, req->reason, req->ticket);
-		tell_kill(agent, name, &hold, result);
+		tell_kill(agent, name, &hold, result, targets->count > WHO_MAX);
 	}
 	want_snapshots(agent, targets, &hold, &notes);
 }
@@ -331,7 +336,7 @@ void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold)
 		eg_cut_app_noting(agent, hold->app, &notes, &result.cut);
 	}
 	result.took_us = (eg_clock_mono_ns() - start) / 1000;
-	tell_kill(agent, hold->app, hold, &result);
+	tell_kill(agent, hold->app, hold, &result, false);
 	eg_snapshots_want(agent->snapshots, hold->app, hold->reason, hold->actor, &notes);
 }
 
