@@ -56,6 +56,18 @@ static void grant_row(struct eg_table *table, const json_t *grant)
 			       eg_units_span_text(rest * SECOND, text, sizeof(text)));
 }
 
+static void network_row(struct eg_table *table, const json_t *network)
+{
+	const char *name = eg_json_text(network, "name"), *region = eg_json_text(network, "region");
+	const char *owner = eg_json_text(network, "owner");
+
+	if (!name)
+		return;
+	eg_table_cell(table, EG_STYLE_BOLD, "network");
+	eg_table_cellf(table, EG_STYLE_NONE, "%s%s%s%s%s", name, region ? ", region " : "", region ? region : "",
+		       owner ? ", owner " : "", owner ? owner : "");
+}
+
 static void note_rows(struct eg_table *table, const json_t *notes)
 {
 	json_t *note;
@@ -85,6 +97,7 @@ static void print_verdict(const struct eg_cli *cli, const json_t *answer)
 	eg_table_cell(table, EG_STYLE_BOLD, "because");
 	eg_table_cellf(table, EG_STYLE_NONE, "%s (%s)", sentence ? sentence : "?", reason ? reason : "?");
 	grant_row(table, json_object_get(answer, "grant"));
+	network_row(table, json_object_get(answer, "network"));
 	note_rows(table, json_object_get(answer, "notes"));
 	if (fix) {
 		eg_table_cell(table, EG_STYLE_BOLD, "fix");

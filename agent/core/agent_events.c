@@ -17,6 +17,13 @@ static int64_t utc_offset(void *ctx)
 	return eg_clock_utc_offset_ns();
 }
 
+static const struct eg_networks *networks(void *ctx)
+{
+	struct eg_agent *agent = ctx;
+
+	return __atomic_load_n(&agent->config, __ATOMIC_ACQUIRE)->networks;
+}
+
 static uint32_t slots_used(void *ctx)
 {
 	struct eg_agent *agent = ctx;
@@ -79,7 +86,7 @@ static void route_kernel(struct eg_agent *agent, const struct eg_event *e)
 	if (!type || !eg_routes_want(agent->routes, type))
 		return;
 	resolve(agent, e, &meta);
-	eg_routes_kernel(agent->routes, eg_clock_utc_offset_ns(), type, e, &meta);
+	eg_routes_kernel(agent->routes, eg_clock_utc_offset_ns(), networks(agent), type, e, &meta);
 }
 
 static void observe(void *ctx, const struct eg_event *e)
@@ -123,6 +130,7 @@ int eg_agent_start_events(struct eg_agent *agent)
 		.segment_bytes = config->event_segment_bytes,
 		.ctx = agent,
 		.utc_offset_ns = utc_offset,
+		.networks = networks,
 		.slots_used = slots_used,
 		.resolve = resolve,
 		.observe = observe,

@@ -101,6 +101,7 @@ void eg_config_free(struct eg_config *config)
 	eg_config_clear_roots(config);
 	eg_config_free_alerts(config);
 	eg_guardrails_free(config->guardrails);
+	eg_networks_free(config->networks);
 	free(config->host);
 	free(config->policy_dir);
 	free(config->socket);

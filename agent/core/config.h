@@ -22,6 +22,7 @@
 #include "../lib/labels.h"
 #include "../lib/log.h"
 #include "guardrails.h"
+#include "networks.h"
 
 #define EG_CONFIG_FILE      "/etc/egret/egret.json"
 #define EG_CONFIG_ROOTS_MAX 64
@@ -72,6 +73,7 @@ struct eg_config {
 	json_t *routes; /* where alerts go to at once, as eg_routes_config_parse takes it; an empty array: nowhere */
 	json_t *sinks; /* where events go to, as eg_sinks_config_parse takes it; an empty array: nowhere */
 
+	struct eg_networks *networks; /* with a name; NULL: none */
 	struct eg_guardrails *guardrails; /* NULL: none */
 	struct eg_config_alert *alerts;
 	size_t alert_count;

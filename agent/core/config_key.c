@@ -205,6 +205,14 @@ static int read_guardrails(const struct eg_config_reader *reader, const struct e
 	return r == -EINVAL ? eg_config_complain(reader, key->name, "can't be used: %s", why) : r;
 }
 
+static int read_networks(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
+{
+	char why[400];
+	int r = eg_networks_parse(value, &reader->config->networks, why, sizeof(why));
+
+	return r == -EINVAL ? eg_config_complain(reader, key->name, "can't be used: %s", why) : r;
+}
+
 /* A later version's: to pass over it would be to lose events, or commands, in silence. */
 static int read_later(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
 {
@@ -254,6 +262,7 @@ static const struct eg_config_key root_keys[] = {
 	{.name = "groups", .read = read_groups},
 	{.name = "host_labels", .read = eg_config_read_labels, .offset = FIELD(host_labels)},
 	{.name = "guardrails", .read = read_guardrails},
+	{.name = "networks", .read = read_networks},
 	{.name = "alerts", .read = eg_config_read_alerts},
 	{"host", eg_config_read_host, FIELD(host), 0, 253},
 	{"event_quota", eg_config_read_size, FIELD(event_quota_bytes), 1u << 20, 1ull << 47},

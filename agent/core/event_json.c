@@ -173,8 +173,16 @@ static bool addr_set(const struct eg_addr *addr)
 	return (addr->d_be[0] | addr->d_be[1]) != 0;
 }
 
+/* Of the other end. */
+static char *put_network(char *p, const struct eg_networks *networks, const struct eg_event *e)
+{
+	const struct eg_network *network = eg_networks_find(networks, e->dir == EG_DIR_EGRESS ? &e->dst : &e->src);
+
+	return network ? eg_out_bytes(p, network->text, network->text_len) : p;
+}
+
 /* Who to whom. A connect knows no source yet; a refused socket knows neither. */
-static char *put_tuple(char *p, const struct eg_event *e)
+static char *put_tuple(char *p, const struct eg_event_stamp *stamp, const struct eg_event *e)
 {
 	bool icmp = e->proto == IPPROTO_ICMP || e->proto == IPPROTO_ICMPV6;
 
@@ -199,7 +207,7 @@ static char *put_tuple(char *p, const struct eg_event *e)
 		p = NUMBER(p, "icmp_type", e->src_port);
 		p = NUMBER(p, "icmp_code", e->dst_port);
 	}
-	return p;
+	return stamp->networks ? put_network(p, stamp->networks, e) : p;
 }
 
 static char *put_verdict(char *p, const char *verdict, const struct eg_event *e)
@@ -358,7 +366,7 @@ char *eg_event_json(char *p, struct eg_event_stamp *stamp, const struct eg_event
 		else
 			p = eg_out_lit(p, ",\"direction\":\"ingress\"");
 	}
-	p = put_tuple(p, e);
+	p = put_tuple(p, stamp, e);
 	switch (e->type) {
 	case EG_EVENT_FLOW_START:
 	case EG_EVENT_FLOW_UPDATE:

@@ -20,13 +20,14 @@
 
 #include "event_out.h"
 #include "events.h"
+#include "networks.h"
 
 #define EG_EVENT_SCHEMA    1
 #define EG_EVENT_HOST_LEN  65
 #define EG_EVENT_TYPE_LEN  24
 #define EG_EVENT_POST_MAX  65536 /* members of one of the agent's own events, as text */
 #define EG_EVENT_LINE_MAX  (2048 + EG_EVENT_POST_MAX) /* any line, with '\n' */
-#define EG_EVENT_FIXED_MAX 3072 /* a line without its eg_event_meta text or posted members */
+#define EG_EVENT_FIXED_MAX 3328 /* a line without its eg_event_meta text or posted members */
 
 /* Upper bound of eg_event_meta_json's output. */
 #define EG_EVENT_META_MAX                                                                         \
@@ -39,6 +40,7 @@ struct eg_event_stamp {
 	uint64_t epoch;
 	uint64_t n; /* number of the next line */
 	int64_t utc_offset_ns;
+	const struct eg_networks *networks; /* borrowed; NULL: none has a name */
 	char ids[2 * EG_EVENT_HOST_LEN + 64]; /* `","event_id":"HOST-EPOCH-` */
 	size_t ids_len;
 	struct eg_out_clock clock; /* of ts */

@@ -61,6 +61,7 @@ static uint64_t clock_ns(clockid_t clock)
 static uint64_t utc_now(struct eg_writer *w)
 {
 	w->batch.stamp.utc_offset_ns = w->config.utc_offset_ns(w->config.ctx);
+	w->batch.stamp.networks = w->config.networks ? w->config.networks(w->config.ctx) : NULL;
 	return clock_ns(CLOCK_BOOTTIME) + (uint64_t)w->batch.stamp.utc_offset_ns;
 }
 

@@ -36,6 +36,7 @@ struct eg_writer_config {
 	int flow_events_fd; /* -1: none */
 	void *ctx;
 	int64_t (*utc_offset_ns)(void *ctx);
+	const struct eg_networks *(*networks)(void *ctx); /* NULL: none */
 	uint32_t (*slots_used)(void *ctx);
 	/* After each batch that was written, on the writer's thread. */
 	void *notify_ctx;

@@ -320,6 +320,7 @@ static int start_writer(struct eg_events *ev)
 		.flow_events_fd = ev->config.flow_events_fd,
 		.ctx = ev->config.ctx,
 		.utc_offset_ns = ev->config.utc_offset_ns,
+		.networks = ev->config.networks,
 		.slots_used = ev->config.slots_used,
 		.notify_ctx = ev,
 		.notify = on_written,

@@ -25,6 +25,7 @@
 
 struct eg_events;
 struct eg_evlog_io;
+struct eg_networks;
 
 /*
  * What an event's numbers stand for. Filled by the caller's resolver into memory of ours, so
@@ -60,6 +61,8 @@ struct eg_events_config {
 	void *ctx;
 	/* utc - boot, ns. */
 	int64_t (*utc_offset_ns)(void *ctx);
+	/* May be NULL. Networks with a name, now; they outlive the log. */
+	const struct eg_networks *(*networks)(void *ctx);
 	/* Number of slots ever used, at most the size of map `losses`: 0 .. n-1 are read every second. */
 	uint32_t (*slots_used)(void *ctx);
 	/*

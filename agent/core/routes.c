@@ -163,8 +163,8 @@ void eg_routes_post(struct eg_routes *routes, uint64_t utc_ns, const char *type,
 	pthread_mutex_unlock(&routes->lock);
 }
 
-void eg_routes_kernel(struct eg_routes *routes, int64_t utc_offset_ns, const char *type, const struct eg_event *e,
-		      const struct eg_event_meta *meta)
+void eg_routes_kernel(struct eg_routes *routes, int64_t utc_offset_ns, const struct eg_networks *networks,
+		      const char *type, const struct eg_event *e, const struct eg_event_meta *meta)
 {
 	EG_FREE char *text = malloc(EG_EVENT_META_MAX), *line = malloc(EG_EVENT_META_MAX + EG_EVENT_FIXED_MAX);
 	uint64_t number;
@@ -174,6 +174,7 @@ void eg_routes_kernel(struct eg_routes *routes, int64_t utc_offset_ns, const cha
 	to = routes_of(routes, type);
 	number = routes->stamp.n;
 	routes->stamp.utc_offset_ns = utc_offset_ns;
+	routes->stamp.networks = networks;
 	if (to && text && line) {
 		size_t len = (size_t)(eg_event_meta_json(text, meta) - text);
 		const char *end = eg_event_json(line, &routes->stamp, e, NULL, text, len);

@@ -42,8 +42,8 @@ bool eg_routes_want(struct eg_routes *routes, const char *type);
 /* members: as of eg_event_json_members. */
 void eg_routes_post(struct eg_routes *routes, uint64_t utc_ns, const char *type, const char *members, size_t len);
 /* type: as eg_event_json says it. */
-void eg_routes_kernel(struct eg_routes *routes, int64_t utc_offset_ns, const char *type, const struct eg_event *e,
-		      const struct eg_event_meta *meta);
+void eg_routes_kernel(struct eg_routes *routes, int64_t utc_offset_ns, const struct eg_networks *networks,
+		      const char *type, const struct eg_event *e, const struct eg_event_meta *meta);
 
 /* ---- Out: the shipper's thread ------------------------------------------------------------------------- */
 

@@ -260,6 +260,18 @@ static json_t *way_json(struct eg_agent *agent, const struct eg_entry *entry, co
 	return answer->way && !query->by_name ? eg_grant_json(agent, &key) : json_null();
 }
 
+/* Of an address; null: it is in none that has a name. */
+static json_t *network_json(const struct eg_agent *agent, const struct query *query)
+{
+	const struct eg_config *config = __atomic_load_n(&agent->config, __ATOMIC_ACQUIRE);
+	const struct eg_network *network = query->by_name ? NULL : eg_networks_find(config->networks, &query->addr);
+
+	if (!network)
+		return json_null();
+	return json_pack("{s:s,s:s*,s:s*}", "name", network->name, "region", network->region[0] ? network->region : NULL,
+			 "owner", network->owner[0] ? network->owner : NULL);
+}
+
 static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry, const struct query *query,
 			    const struct eg_question *answer)
 {
@@ -279,7 +291,7 @@ static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry
 	else
 		eg_addr_to_text(&query->addr, peer);
 	text = sentence(entry, query, answer, reason, rule);
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s?,s:s?,s:s,s:o,s:o,s:o,s:o,s:s?,s:o,s:o}", "app", entry->name,
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s?,s:s?,s:s,s:o,s:o,s:o,s:o,s:s?,s:o,s:o,s:o}", "app", entry->name,
 			 "dest", query->dest, "proto", query->proto_text, "direction",
 			 query->dir == EG_DIR_EGRESS ? "egress" : "ingress", "verdict", verdict, "reason",
 			 eg_reason_name(reason), "sentence", text, "rule", rule, "state",
@@ -287,7 +299,7 @@ static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry
 			 eg_caps_json(agent, entry), "expires", now ? eg_time_json(now->expires_utc_ns) : json_null(),
 			 "nearest", reason == EG_REASON_NONE ? json_array() : nearest_json(now, query, reason),
 			 "verify", verify_name(answer->flags), "notes", notes_json(answer), "grant",
-			 way_json(agent, entry, query, answer));
+			 way_json(agent, entry, query, answer), "network", network_json(agent, query));
 }
 
 /* What DNS has to say about it. Without lock: a name's grants are found among all of the app. */

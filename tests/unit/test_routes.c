@@ -98,7 +98,7 @@ static void test_of_the_kernel(void **state)
 	char to[64];
 
 	(void)state;
-	eg_routes_kernel(routes, (int64_t)START, "expire", &e, &meta);
+	eg_routes_kernel(routes, (int64_t)START, NULL, "expire", &e, &meta);
 	assert_int_equal(next(routes, to), 1);
 	assert_non_null(strstr(message, "\"type\":\"expire\""));
 	assert_non_null(strstr(message, "\"owner\":\"o@example.com\""));
