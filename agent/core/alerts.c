@@ -18,13 +18,16 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "../lib/cleanup.h"
 #include "../lib/labels.h"
 #include "../lib/log.h"
 #include "agent_impl.h"
+#include "alert_flows.h"
 #include "alert_window.h"
 #include "clock.h"
 
-#define LOOK_MS 1000
+#define LOOK_MS	 1000
+#define FLOWS_MS 50
 
 struct watched {
 	struct eg_alert alert;
@@ -50,6 +53,9 @@ struct eg_alerts {
 	bool adopted; /* the first round: counters have a past */
 
 	uint64_t total;
+	struct eg_alert_flows *flows; /* of this thread; NULL until an alert is about a network */
+	bool flows_wanted; /* in this round */
+	uint64_t late; /* of flows */
 
 	pthread_mutex_t lock; /* of what follows; taken within the agent's, if both are */
 	struct app *apps; /* [slots] */
@@ -69,6 +75,8 @@ struct firing {
 
 struct readings {
 	uint64_t of[EG_ALERT_COUNT_];
+	const struct eg_alert_flows *flows; /* for EG_ALERT_NETWORK */
+	uint32_t slot;
 };
 
 /* What is denied because nothing is allowed any more is no news of the app. */
@@ -121,8 +129,7 @@ static struct watched *find(struct app *app, const struct eg_alert *alert, bool 
 	for (size_t i = 0; i < app->count; i++) {
 		struct watched *one = &app->watched[i];
 
-		if (one->of_host == of_host && one->alert.when == alert->when && one->alert.over == alert->over &&
-		    one->alert.per_ns == alert->per_ns && one->alert.kill == alert->kill)
+		if (one->of_host == of_host && eg_alert_same(&one->alert, alert))
 			return one;
 	}
 	return NULL;
@@ -139,6 +146,13 @@ static struct watched *add(struct app *app)
 	return &all[app->count++];
 }
 
+static uint64_t reading_of(const struct readings *readings, const struct eg_alert *alert)
+{
+	if (alert->when == EG_ALERT_NETWORK)
+		return eg_alert_flows_count(readings->flows, readings->slot, alert);
+	return readings->of[alert->when];
+}
+
 static void want(struct app *app, const struct eg_alert *alert, bool of_host, const struct readings *past)
 {
 	struct watched *one = find(app, alert, of_host);
@@ -149,7 +163,7 @@ static void want(struct app *app, const struct eg_alert *alert, bool of_host, co
 			return; /* no memory: tried again in a second */
 		one->alert = *alert;
 		one->of_host = of_host;
-		eg_alert_window_begin(&one->window, alert->per_ns, eg_clock_boot_ns(), past->of[alert->when]);
+		eg_alert_window_begin(&one->window, alert->per_ns, eg_clock_boot_ns(), reading_of(past, alert));
 	}
 	one->wanted = true;
 }
@@ -167,6 +181,15 @@ static void drop_unwanted(struct app *app)
 		kept++;
 	}
 	app->count = kept;
+}
+
+static bool about_network(const struct app *app)
+{
+	for (size_t i = 0; i < app->count; i++) {
+		if (app->watched[i].alert.when == EG_ALERT_NETWORK)
+			return true;
+	}
+	return false;
 }
 
 static void look_up_alerts(const struct eg_config *config, struct app *app, const struct eg_entry *entry,
@@ -215,7 +238,7 @@ static void compare(struct round *round, struct app *app, const struct eg_entry 
 	for (size_t i = 0; i < app->count; i++) {
 		struct watched *one = &app->watched[i];
 
-		one->value = eg_alert_window_add(&one->window, eg_clock_boot_ns(), now->of[one->alert.when]);
+		one->value = eg_alert_window_add(&one->window, eg_clock_boot_ns(), reading_of(now, &one->alert));
 		if (one->value <= one->alert.over) {
 			one->told = false;
 		} else if (!one->told && !quiet) {
@@ -228,7 +251,7 @@ static void compare(struct round *round, struct app *app, const struct eg_entry 
 static void look_at_app(struct round *round, const struct eg_entry *entry)
 {
 	struct app *app = &round->alerts->apps[entry->slot];
-	struct readings now, none = {0};
+	struct readings now, none = {.flows = round->alerts->flows, .slot = entry->slot}; /* of flows there is no past */
 
 	if (app->gen != entry->gen)
 		forget(app);
@@ -239,7 +262,10 @@ static void look_at_app(struct round *round, const struct eg_entry *entry)
 	}
 	if (take_readings(round->alerts->agent, entry->slot, &now))
 		return;
+	now.flows = none.flows;
+	now.slot = none.slot;
 	look_up_alerts(round->config, app, entry, round->alerts->adopted ? &now : &none);
+	round->alerts->flows_wanted |= about_network(app);
 	compare(round, app, entry, &now);
 }
 
@@ -253,6 +279,12 @@ static void look_at(void *ctx, struct eg_entry *entry)
 	pthread_mutex_unlock(&round->alerts->lock);
 }
 
+/* NULL is left out. */
+static const char *given(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
 static void tell(struct eg_agent *agent, const struct firing *firing, bool kill)
 {
 	const struct eg_alert *alert = &firing->alert;
@@ -263,7 +295,8 @@ static void tell(struct eg_agent *agent, const struct firing *firing, bool kill)
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, firing->app);
 	eg_notice(agent, "alert", entry, firing->app,
-		  json_pack("{s:s,s:I,s:I,s:I,s:s,s:s,s:b}", "alert", eg_alert_names[alert->when], "over",
+		  json_pack("{s:s,s:s*,s:s*,s:I,s:I,s:I,s:s,s:s,s:b}", "alert", eg_alert_names[alert->when], "to_network",
+			    given(alert->network), "to_region", given(alert->region), "over",
 			    (json_int_t)alert->over, "value", (json_int_t)firing->value, "window_s",
 			    (json_int_t)(alert->per_ns / EG_NS_PER_S), "from", firing->of_host ? "host" : "policy",
 			    "action", kill ? "kill" : "alert", "audit", firing->audit));
@@ -285,12 +318,45 @@ static void act(struct eg_alerts *alerts, const struct firing *firing)
 	tell(alerts->agent, firing, kill);
 }
 
+/* From the first alert on a network on, until there is none. */
+static void open_flows(struct eg_alerts *alerts)
+{
+	struct eg_agent *agent = alerts->agent;
+	int r = 0;
+
+	if (!alerts->flows_wanted) {
+		eg_alert_flows_free(EG_TAKE_PTR(alerts->flows));
+	} else if (!alerts->flows) {
+		r = eg_alert_flows_new(eg_kern_map_fd(agent->kern, EG_MAP_FLOW_EVENTS), eg_kern_slots(agent->kern), &alerts->flows);
+		if (r)
+			eg_log_err("alerts on networks: flows can't be seen: %s", strerror(-r));
+	}
+}
+
+/* The ring holds some 60,000 flows: often enough that none is missed. False: stop. */
+static bool wait_for_round(struct eg_alerts *alerts)
+{
+	const struct eg_config *config = __atomic_load_n(&alerts->agent->config, __ATOMIC_ACQUIRE);
+	struct pollfd wake = {.fd = alerts->wake_fd, .events = POLLIN};
+
+	for (int ms = 0; ms < LOOK_MS && !__atomic_load_n(&alerts->stopping, __ATOMIC_ACQUIRE); ms += FLOWS_MS) {
+		poll(&wake, 1, alerts->flows ? FLOWS_MS : LOOK_MS);
+		if (!alerts->flows)
+			break;
+		eg_alert_flows_look(alerts->flows, config->networks);
+		__atomic_store_n(&alerts->late, eg_alert_flows_late(alerts->flows), __ATOMIC_RELAXED);
+	}
+	return !__atomic_load_n(&alerts->stopping, __ATOMIC_ACQUIRE);
+}
+
 static void go_round(struct eg_alerts *alerts)
 {
 	struct round round = {.alerts = alerts,
 			      .config = __atomic_load_n(&alerts->agent->config, __ATOMIC_ACQUIRE)};
 
+	alerts->flows_wanted = false;
 	eg_apps_each(alerts->agent, look_at, &round);
+	open_flows(alerts);
 	alerts->adopted = false;
 	while (round.firings) {
 		struct firing *firing = round.firings;
@@ -305,13 +371,11 @@ static void go_round(struct eg_alerts *alerts)
 static void *run(void *ctx)
 {
 	struct eg_alerts *alerts = ctx;
-	struct pollfd wake = {.fd = alerts->wake_fd, .events = POLLIN};
 
 	pthread_setname_np(pthread_self(), "egret-alerts");
-	while (!__atomic_load_n(&alerts->stopping, __ATOMIC_ACQUIRE)) {
+	do
 		go_round(alerts);
-		poll(&wake, 1, LOOK_MS);
-	}
+	while (wait_for_round(alerts));
 	return NULL;
 }
 
@@ -320,6 +384,11 @@ static void *run(void *ctx)
 uint64_t eg_alerts_total(struct eg_alerts *alerts)
 {
 	return alerts ? __atomic_load_n(&alerts->total, __ATOMIC_RELAXED) : 0;
+}
+
+uint64_t eg_alerts_late(struct eg_alerts *alerts)
+{
+	return alerts ? __atomic_load_n(&alerts->late, __ATOMIC_RELAXED) : 0;
 }
 
 json_t *eg_alerts_json(struct eg_alerts *alerts, uint32_t slot, uint32_t gen)
@@ -333,7 +402,8 @@ json_t *eg_alerts_json(struct eg_alerts *alerts, uint32_t slot, uint32_t gen)
 		const struct watched *one = &alerts->apps[slot].watched[i];
 
 		json_array_append_new(
-			list, json_pack("{s:s,s:I,s:I,s:I,s:s,s:s,s:b}", "alert", eg_alert_names[one->alert.when], "over",
+			list, json_pack("{s:s,s:s*,s:s*,s:I,s:I,s:I,s:s,s:s,s:b}", "alert", eg_alert_names[one->alert.when],
+					"to_network", given(one->alert.network), "to_region", given(one->alert.region), "over",
 					(json_int_t)one->alert.over, "value", (json_int_t)one->value, "window_s",
 					(json_int_t)(one->alert.per_ns / EG_NS_PER_S), "action",
 					one->alert.kill ? "kill" : "alert", "from", one->of_host ? "host" : "policy",
@@ -377,6 +447,7 @@ void eg_alerts_stop(struct eg_alerts *alerts)
 	for (uint32_t slot = 0; slot < eg_kern_slots(alerts->agent->kern); slot++)
 		forget(&alerts->apps[slot]);
 	free(alerts->apps);
+	eg_alert_flows_free(alerts->flows);
 	close(alerts->wake_fd);
 	pthread_mutex_destroy(&alerts->lock);
 	free(alerts);

@@ -222,6 +222,19 @@ static int check_routes(const struct eg_config *config, struct eg_error *err)
 	return 0;
 }
 
+/* An alert on a network that there is not would never come. */
+static int check_networks(const struct eg_config *config, struct eg_error *err)
+{
+	for (size_t i = 0; i < config->alert_count; i++) {
+		const struct eg_alert *alert = &config->alerts[i].alert;
+
+		if (alert->when == EG_ALERT_NETWORK && !eg_networks_has(config->networks, alert->network, alert->region))
+			return eg_error_set(err, 400, "bad_config", "\"alerts[%zu]\" is about \"%s\", which is not among \"networks\"", i,
+					    alert->network[0] ? alert->network : alert->region);
+	}
+	return 0;
+}
+
 int eg_config_check(const struct eg_config *config, struct eg_error *err)
 {
 	int r = check_routes(config, err);
@@ -238,6 +251,8 @@ int eg_config_check(const struct eg_config *config, struct eg_error *err)
 	if (config->metrics_token_file && !config->metrics_listen)
 		return eg_error_set(err, 400, "bad_config",
 				    "\"metrics_token_file\" is given without \"metrics_listen\"; give both or none");
+	if (!r)
+		r = check_networks(config, err);
 	return r ? r : check_roots(config, err);
 }
 

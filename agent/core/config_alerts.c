@@ -25,8 +25,8 @@ static int read_when(const struct eg_config_reader *reader, const json_t *object
 
 	if (when < 0)
 		return eg_config_complain(reader, "when",
-					  "must be \"denied\", \"dns_refused\", \"new_flows\", \"egress_bytes\" or "
-					  "\"ingress_bytes\"");
+					  "must be \"denied\", \"dns_refused\", \"new_flows\", \"egress_bytes\", "
+					  "\"ingress_bytes\" or \"network\"");
 	ret->when = (enum eg_alert_when)when;
 	return 0;
 }
@@ -53,6 +53,17 @@ static int read_action(const struct eg_config_reader *reader, const json_t *obje
 	return 0;
 }
 
+static int read_place(const struct eg_config_reader *reader, const json_t *object, struct eg_alert *ret)
+{
+	const json_t *network = json_object_get(object, "network"), *region = json_object_get(object, "region");
+
+	if ((!network || json_is_string(network)) && (!region || json_is_string(region)) &&
+	    eg_alert_place(ret, json_string_value(network), json_string_value(region)) == 0)
+		return 0;
+	return eg_config_complain(reader, "when", "\"network\" needs either \"network\" or \"region\" with a name, and nothing else "
+						  "may have them");
+}
+
 static int read_labels(const struct eg_config_reader *reader, const json_t *object, struct eg_labels **ret)
 {
 	const json_t *value = json_object_get(object, "labels");
@@ -69,21 +80,23 @@ static int read_labels(const struct eg_config_reader *reader, const json_t *obje
 
 static int read_alert(const struct eg_config_reader *reader, const json_t *object, struct eg_config_alert *ret)
 {
-	static const char *const keys[] = {"when", "over", "action", "labels"};
+	static const char *const keys[] = {"when", "over", "action", "labels", "network", "region"};
 	const char *key;
 	json_t *value;
 	int r;
 
 	json_object_foreach((json_t *)object, key, value) {
-		if (choose(key, keys, 4) < 0)
-			return eg_config_complain(reader, key, "is not a key; there are \"when\", \"over\", \"action\" and "
-							       "\"labels\"");
+		if (choose(key, keys, 6) < 0)
+			return eg_config_complain(reader, key, "is not a key; there are \"when\", \"over\", \"action\", \"labels\", "
+							       "\"network\" and \"region\"");
 	}
 	r = read_when(reader, object, &ret->alert);
 	if (!r)
 		r = read_over(reader, object, &ret->alert);
 	if (!r)
 		r = read_action(reader, object, &ret->alert);
+	if (!r)
+		r = read_place(reader, object, &ret->alert);
 	return r ? r : read_labels(reader, object, &ret->labels);
 }
 

@@ -254,6 +254,8 @@ static void print_host(struct eg_agent *agent, FILE *out)
 	    eg_guards_restored(agent->guards));
 	one(out, "egret_alarms", "gauge", "Alarms that `egret status` shows.", json_array_size(alarms));
 	one(out, "egret_alerts_total", "counter", "Alerts that were told.", eg_alerts_total(agent->alerts));
+	one(out, "egret_alert_flows_missed_total", "counter",
+	    "Times that flows came too fast to be counted for alerts on networks.", eg_alerts_late(agent->alerts));
 	one(out, "egret_unknown_denied_total", "counter", "Denied to cgroups below a managed root that belong to no app.",
 	    denied);
 	one(out, "egret_unknown_audited_total", "counter", "As before, where unknown_cgroup lets it through.", audited);

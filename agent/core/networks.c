@@ -162,6 +162,17 @@ const struct eg_network *eg_networks_at(const struct eg_networks *networks, size
 	return &networks->list[index];
 }
 
+bool eg_networks_has(const struct eg_networks *networks, const char *name, const char *region)
+{
+	for (size_t i = 0; i < eg_networks_count(networks); i++) {
+		const struct eg_network *network = &networks->list[i];
+
+		if (name[0] ? strcmp(network->name, name) == 0 : strcmp(network->region, region) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* ---- Reading ---------------------------------------------------------------------------------------------- */
 
 struct reader {

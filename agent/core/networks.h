@@ -9,6 +9,7 @@
 #define EG_CORE_NETWORKS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <egret/abi.h>
@@ -36,6 +37,8 @@ void eg_networks_free(struct eg_networks *networks);
 const struct eg_network *eg_networks_find(const struct eg_networks *networks, const struct eg_addr *addr);
 
 size_t eg_networks_count(const struct eg_networks *networks); /* NULL: 0 */
+/* Whether there is one of that name or, if that is "", in that region. */
+bool eg_networks_has(const struct eg_networks *networks, const char *name, const char *region);
 const struct eg_network *eg_networks_at(const struct eg_networks *networks, size_t index);
 
 #endif

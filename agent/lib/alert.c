@@ -4,13 +4,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "labels.h"
 #include "units.h"
 
 const char *const eg_alert_names[EG_ALERT_COUNT_] = {
 	[EG_ALERT_DENIED] = "denied",		  [EG_ALERT_DNS_REFUSED] = "dns_refused",
 	[EG_ALERT_NEW_FLOWS] = "new_flows",	  [EG_ALERT_EGRESS_BYTES] = "egress_bytes",
-	[EG_ALERT_INGRESS_BYTES] = "ingress_bytes",
+	[EG_ALERT_INGRESS_BYTES] = "ingress_bytes", [EG_ALERT_NETWORK] = "network",
 };
 
 int eg_alert_over(enum eg_alert_when when, const char *text, uint64_t *ret_over, uint64_t *ret_per_ns)
@@ -25,6 +27,25 @@ int eg_alert_over(enum eg_alert_when when, const char *text, uint64_t *ret_over,
 		return -ERANGE;
 	*ret_over = over;
 	*ret_per_ns = per_ns;
+	return 0;
+}
+
+bool eg_alert_same(const struct eg_alert *a, const struct eg_alert *b)
+{
+	return a->when == b->when && a->over == b->over && a->per_ns == b->per_ns && a->kill == b->kill &&
+	       strcmp(a->network, b->network) == 0 && strcmp(a->region, b->region) == 0;
+}
+
+int eg_alert_place(struct eg_alert *alert, const char *network, const char *region)
+{
+	const char *given = network ? network : region;
+
+	alert->network[0] = alert->region[0] = '\0';
+	if (alert->when != EG_ALERT_NETWORK)
+		return given ? -EINVAL : 0;
+	if (!given || (network && region) || !eg_labels_word(given))
+		return -EINVAL;
+	snprintf(network ? alert->network : alert->region, sizeof(alert->network), "%s", given);
 	return 0;
 }
 

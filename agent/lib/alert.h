@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * alert.h - a threshold on what an app does: {"when": "denied", "over": "20/min", "action": "alert"}
+ * alert.h - a threshold on what an app does: {"when": "denied", "over": "20/min", "action": "alert"}, or
+ * {"when": "network", "region": "eu-1", "over": "1/min", ...}
  */
 #ifndef EG_LIB_ALERT_H
 #define EG_LIB_ALERT_H
@@ -20,6 +21,7 @@ enum eg_alert_when {
 	EG_ALERT_NEW_FLOWS,
 	EG_ALERT_EGRESS_BYTES, /* IP bytes */
 	EG_ALERT_INGRESS_BYTES,
+	EG_ALERT_NETWORK, /* flows that the app began to a network, or region, that the host has a name for */
 	EG_ALERT_COUNT_
 };
 
@@ -28,6 +30,8 @@ struct eg_alert {
 	uint64_t over; /* it is more than so many ... */
 	uint64_t per_ns; /* ... within this long: EG_ALERT_PER_MIN_NS .. EG_ALERT_PER_MAX_NS */
 	bool kill; /* and not only told */
+	char network[64]; /* EG_ALERT_NETWORK has one of these two; else "" */
+	char region[64];
 };
 
 /* Names of enum eg_alert_when in policies and events, in its order. */
@@ -40,6 +44,11 @@ static inline bool eg_alert_of_bytes(enum eg_alert_when when)
 
 /* Reads "over": as eg_units_count_rate or eg_units_bytes_rate, by `when`; -ERANGE also for a time out of range. */
 int eg_alert_over(enum eg_alert_when when, const char *text, uint64_t *ret_over, uint64_t *ret_per_ns);
+
+/* Whether both are about the same, over the same. */
+bool eg_alert_same(const struct eg_alert *a, const struct eg_alert *b);
+/* Takes over the two of them (NULL: not given). 0; -EINVAL: not one of them with EG_ALERT_NETWORK, or one with another; or no name. */
+int eg_alert_place(struct eg_alert *alert, const char *network, const char *region);
 
 /* "20 in 1m", "100 MiB in 1h": for people. Returns ret. */
 const char *eg_alert_over_text(const struct eg_alert *alert, char *ret, size_t size);

@@ -36,7 +36,14 @@ static void read_over(struct eg_policy_reader *reader, const struct eg_policy_at
 struct words {
 	int when;
 	int action;
+	const char *network;
+	const char *region;
 };
+
+static void read_place(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value, void *into)
+{
+	*(const char **)into = eg_policy_string(reader, at, value, "a name", "Write a name of the host's \"networks\"");
+}
 
 static void read_alert(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
 		       struct eg_alert *ret)
@@ -45,6 +52,8 @@ static void read_alert(struct eg_policy_reader *reader, const struct eg_policy_a
 		{"when", read_when, offsetof(struct words, when), EG_POLICY_REQUIRED},
 		{"over", NULL, 0, EG_POLICY_REQUIRED}, /* read when `when` is known */
 		{"action", read_action, offsetof(struct words, action), EG_POLICY_REQUIRED},
+		{"network", read_place, offsetof(struct words, network), 0},
+		{"region", read_place, offsetof(struct words, region), 0},
 	};
 	const json_t *over = json_object_get(value, "over");
 	const struct eg_policy_at here = {at, "over", 0};
@@ -54,6 +63,9 @@ static void read_alert(struct eg_policy_reader *reader, const struct eg_policy_a
 		return;
 	ret->when = (enum eg_alert_when)words.when;
 	ret->kill = words.action == 1;
+	if (eg_alert_place(ret, words.network, words.region))
+		eg_policy_error(reader, at, "Write {\"when\": \"network\", \"network\": NAME, ...}, or \"region\" in its place",
+				"\"when\": \"network\" needs either \"network\" or \"region\" with a name, and nothing else may have them");
 	if (over && !json_is_null(over))
 		read_over(reader, &here, over, ret);
 }

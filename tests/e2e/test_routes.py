@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import ALLOWED, eventually, holds, policy, rule
+from harness import ALLOWED, DENIED, eventually, holds, policy, rule
 from harness.http_faults import black_hole, says
 from harness.http_receivers import Receiver, Webhook, need
 
@@ -200,3 +200,39 @@ def test_what_the_kernel_ends_and_what_a_receiver_refuses(bare_host, soc, others
     agent.kill("late")
     eventually(lambda: others.of(type="kill", app="late"))
     assert not soc.of(type="kill", app="late")
+
+
+def test_networks_with_a_name(bare_host, soc, key_file):
+    """On events, in explain, and alerts on them, which wait for no disk."""
+    host, agent = bare_host, bare_host.agent
+    disk = host.small_disk(agent.log_dir)
+    region = {"when": "network", "region": "eu-1", "over": "2/min", "action": "alert"}
+    agent.configure(networks={"eu-db": {"cidrs": [f"{ALLOWED}/32"], "region": "eu-1", "owner": "dba@example.com"}})
+    begin(host, [hook("soc", soc, hmac_key_file=key_file)])
+    app = host.app(policy("web", [rule(ALLOWED, 443)], alerts=[region]))
+    eventually(lambda: agent.app("web")["alerts"], what="the first round")
+    app.connect("a", ALLOWED, 443)
+    start = agent.event(type="flow", app="web", phase="start")
+    assert start["network"] == {"name": "eu-db", "region": "eu-1"}
+    assert app.fails("connect", "d", ALLOWED, 9) == "EPERM"
+    assert agent.event(type="deny", app="web")["network"] == {"name": "eu-db", "region": "eu-1"}
+    assert agent.explain("web", f"{ALLOWED}:443")["network"]["owner"] == "dba@example.com"
+    _, out, _ = agent.cli("explain", "web", f"{ALLOWED}:443")
+    assert "eu-db, region eu-1" in out
+    disk.fill()
+    app.flood_udp("f", DENIED, 9, count=3000)
+    eventually(lambda: not app.flood_running("f"))
+    eventually(lambda: agent.status()["events"]["failing"], what="a full disk")
+    app.connect("b", ALLOWED, 443)
+    holds(lambda: not soc.of(type="alert", app="web"), 1.2, "two are not over two")
+    app.connect("c", ALLOWED, 443)
+    (told,) = eventually(lambda: soc.of(type="alert", app="web"), what="the alert")
+    assert (told["alert"], told["to_region"], told["value"], told["over"]) == ("network", "eu-1", 3, 2)
+    assert agent.status()["events"]["failing"] and "\negret_alert_flows_missed_total 0\n" in agent.get("/metrics")
+    assert agent.app("web")["alerts"][0]["firing"]
+    agent.configure(networks={}, alerts=[{**region, "region": "us-1"}])
+    agent.reload()
+    eventually(lambda: 'is about "us-1", which is not among "networks"' in agent.stderr())
+    agent.configure(alerts=None)
+    agent.reload()
+    eventually(lambda: agent.explain("web", f"{ALLOWED}:443")["network"] is None)
