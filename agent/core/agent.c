@@ -9,6 +9,7 @@
  * is. Going down leaves everything in force.
  */
 #include "agent_impl.h"
+#include "alerts.h"
 
 #include <errno.h>
 #include <fcntl.h>

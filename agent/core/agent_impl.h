@@ -176,7 +176,7 @@ struct eg_agent {
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_prefetch *prefetch;
 	struct eg_shipper *shipper;
-	struct eg_routes *routes; /* as long as the events */
+	struct eg_routes *routes;
 	struct eg_alerts *alerts;
 	struct eg_snapshots *snapshots;
 	struct eg_usage *usage;
@@ -358,17 +358,6 @@ struct eg_prefetch_stats {
 /* NULL is fine: all zero. */
 void eg_prefetch_stats(struct eg_prefetch *prefetch, struct eg_prefetch_stats *ret);
 
-/* ---- alerts.c: thresholds, on a thread of its own --------------------------------------------------- */
-
-int eg_alerts_start(struct eg_agent *agent, struct eg_alerts **ret);
-void eg_alerts_stop(struct eg_alerts *alerts);
-/* How many were told since the start. NULL is fine. */
-uint64_t eg_alerts_total(struct eg_alerts *alerts);
-/* How often flows passed unseen by alerts on networks. */
-uint64_t eg_alerts_late(struct eg_alerts *alerts);
-/* Those of one app, with where they stand. Under lock, or not. NULL is fine: none. */
-json_t *eg_alerts_json(struct eg_alerts *alerts, uint32_t slot, uint32_t gen);
-
 /* ---- snapshots.c: behind kills, on a thread of its own ------------------------------------------------ */
 
 int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret);
@@ -428,8 +417,6 @@ void eg_kill_auto(struct eg_agent *agent, const char *app, const char *reason);
 json_t *eg_hold_json(const struct eg_hold_info *info);
 json_t *eg_holds_json(struct eg_agent *agent, const char *name); /* of one app, or of "*" */
 /* A hold begun now by this actor. */
-/* kill_who.c: adds "cgroups" and "uids", of the first few. Reads /proc; not to be called with lock held. */
-void eg_kill_who(struct eg_agent *agent, const char *app, json_t *fields);
 void eg_kill_hold(struct eg_hold *hold, const char *app, uint32_t layer, const struct eg_actor *actor,
 		  const char *reason, const char *ticket);
 /* Raises the kill word of every app with a hold, and that of all. At start. */

@@ -22,6 +22,7 @@
 #include "../lib/labels.h"
 #include "../lib/log.h"
 #include "agent_impl.h"
+#include "alerts.h"
 #include "alert_flows.h"
 #include "alert_window.h"
 #include "clock.h"

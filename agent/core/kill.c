@@ -14,6 +14,7 @@
 #include "../lib/policy.h"
 #include "agent_impl.h"
 #include "clock.h"
+#include "kill_who.h"
 #include "snapshot.h"
 
 #define DURABLE_WAIT_MS 100

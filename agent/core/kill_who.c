@@ -11,6 +11,7 @@
 
 #include "../lib/cleanup.h"
 #include "agent_impl.h"
+#include "kill_who.h"
 
 #define CGROUPS_MAX 16
 #define USERS_MAX   16

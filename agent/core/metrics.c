@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent_impl.h"
+#include "alerts.h"
 #include "clock.h"
 #include "guards.h"
 #include "shipper.h"

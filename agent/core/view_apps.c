@@ -7,6 +7,7 @@
 
 #include "../lib/labels.h"
 #include "agent_impl.h"
+#include "alerts.h"
 #include "clock.h"
 #include "guards.h"
 

@@ -47,7 +47,10 @@ int eg_alert_over(enum eg_alert_when when, const char *text, uint64_t *ret_over,
 
 /* Whether both are about the same, over the same. */
 bool eg_alert_same(const struct eg_alert *a, const struct eg_alert *b);
-/* Takes over the two of them (NULL: not given). 0; -EINVAL: not one of them with EG_ALERT_NETWORK, or one with another; or no name. */
+/*
+ * Takes over the two of them (NULL: not given). 0; -EINVAL: not one of them with EG_ALERT_NETWORK, or one with another;
+ * or no name.
+ */
 int eg_alert_place(struct eg_alert *alert, const char *network, const char *region);
 
 /* "20 in 1m", "100 MiB in 1h": for people. Returns ret. */
