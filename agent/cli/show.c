@@ -157,10 +157,11 @@ void eg_show_alerts(const struct eg_cli *cli, const char *heading, const json_t 
 		return;
 	json_array_foreach(alerts, i, alert) {
 		const char *when = eg_json_text(alert, "alert");
-		const char *keys[] = {"value", "over"};
+		const char *keys[] = {"value", "over"}, *place;
 		char span[64];
 
-		eg_table_cell(table, EG_STYLE_NONE, when);
+		place = eg_json_text(alert, "to_network") ? eg_json_text(alert, "to_network") : eg_json_text(alert, "to_region");
+		eg_table_cellf(table, EG_STYLE_NONE, "%s%s%s", when ? when : "?", place ? " " : "", place ? place : "");
 		for (size_t k = 0; k < 2; k++) {
 			if (when && strstr(when, "bytes"))
 				eg_table_bytes(table, eg_json_u64(alert, keys[k]));

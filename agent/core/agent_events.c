@@ -98,11 +98,11 @@ static void observe(void *ctx, const struct eg_event *e)
 	route_kernel(agent, e);
 }
 
-static void told(void *ctx, uint64_t boot_ns, const char *type, const char *members, size_t len)
+static void told(void *ctx, uint64_t utc_ns, const char *type, const char *members, size_t len)
 {
 	struct eg_agent *agent = ctx;
 
-	eg_routes_post(agent->routes, boot_ns + (uint64_t)eg_clock_utc_offset_ns(), type, members, len);
+	eg_routes_post(agent->routes, utc_ns, type, members, len);
 }
 
 static int start_routes(struct eg_agent *agent)

@@ -133,7 +133,7 @@ void eg_batch_add_item(struct eg_batch *b, struct eg_queue_item *item)
 		free(EG_TAKE_PTR(item->named));
 		return;
 	}
-	add_members(b, item->event.boot_ns + (uint64_t)b->stamp.utc_offset_ns, item->post,
+	add_members(b, item->utc_ns, item->post,
 		    item->post + strlen(item->post) + 1, item->members_len);
 	free(EG_TAKE_PTR(item->post));
 }

@@ -20,7 +20,8 @@
 enum eg_queue_class { EG_QUEUE_DENY, EG_QUEUE_NOTICE, EG_QUEUE_POST, EG_QUEUE_CLASS_COUNT_ };
 
 struct eg_queue_item {
-	struct eg_event event; /* a kernel event, if post is NULL; else only boot_ns counts */
+	struct eg_event event; /* a kernel event, if post is NULL; else nothing of it counts */
+	uint64_t utc_ns; /* of a post */
 	struct eg_event_named *named; /* owned, malloc: NULL, or the longer record that event is the beginning of */
 	char *post; /* owned, malloc: type, NUL, members as for eg_event_json_members */
 	size_t members_len;

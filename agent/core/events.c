@@ -153,9 +153,10 @@ static int post(struct eg_events *ev, const char *type, const char *app, const j
 	if (r < 0)
 		return r;
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	item.event.boot_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	item.utc_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec +
+		      (uint64_t)ev->config.utc_offset_ns(ev->config.ctx);
 	if (ev->config.told)
-		ev->config.told(ev->config.ctx, item.event.boot_ns, type, item.post + strlen(type) + 1, item.members_len);
+		ev->config.told(ev->config.ctx, item.utc_ns, type, item.post + strlen(type) + 1, item.members_len);
 	r = eg_queue_push(ev->queue, EG_QUEUE_POST, &item);
 	if (r < 0)
 		free(item.post);

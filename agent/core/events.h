@@ -80,9 +80,9 @@ struct eg_events_config {
 	void (*observe)(void *ctx, const struct eg_event *e);
 	/*
 	 * May be NULL. Sees each event of the agent's own, on the thread that posts it and whatever becomes of it
-	 * here; members as of eg_event_json_members, boot_ns its time. Must be quick, and never wait.
+	 * here; members as of eg_event_json_members, utc_ns its time in the log. Must be quick, and never wait.
 	 */
-	void (*told)(void *ctx, uint64_t boot_ns, const char *type, const char *members, size_t len);
+	void (*told)(void *ctx, uint64_t utc_ns, const char *type, const char *members, size_t len);
 };
 
 /*

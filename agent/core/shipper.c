@@ -17,7 +17,7 @@
 #define NAP_MS		1000
 #define RESTART_MIN_NS	EG_NS_PER_S
 #define RESTART_MAX_NS	(60 * EG_NS_PER_S)
-#define HANGS_AFTER_NS	(60 * EG_NS_PER_S) /* it reports every second */
+#define HANGS_AFTER_NS	EG_SHIPPER_SILENT_NS
 #define MESSAGES_AT_ONCE 64
 #define LAST_WAIT_NS	(2 * EG_NS_PER_S)
 #define LAST_NAP_MS	20
@@ -106,6 +106,7 @@ static void start_child(struct eg_shipper *s)
 	s->heard_ns = now;
 	pthread_mutex_lock(&s->lock);
 	s->child = child;
+	s->sinks_heard_ns = now;
 	s->starts++;
 	s->problem[0] = '\0';
 	pthread_mutex_unlock(&s->lock);
@@ -156,6 +157,22 @@ static void take_answer(struct eg_shipper *s, struct eg_told_test *test)
 	json_decref(test->answer);
 }
 
+/* Said by a thread that no disk can hold up: where it is silent, starting the child again helps. */
+static void heard_of_routes(struct eg_shipper *s)
+{
+	s->heard_ns = eg_clock_mono_ns();
+	eg_shipper_settle(s);
+}
+
+/* A disk that hangs silences this one, and would silence the next: that is an alarm, and alerts go on. */
+static void heard_of_sinks(struct eg_shipper *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->sinks_heard_ns = eg_clock_mono_ns();
+	pthread_mutex_unlock(&s->lock);
+	eg_shipper_alerts(s);
+}
+
 static void listen_to(struct eg_shipper *s)
 {
 	for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
@@ -176,13 +193,12 @@ static void listen_to(struct eg_shipper *s)
 			child_lost(s, "said what no egret-ship says");
 			return;
 		}
-		s->heard_ns = eg_clock_mono_ns();
 		if (r == EG_TOLD_TEST)
 			take_answer(s, &test);
 		else if (r == EG_TOLD_ROUTES)
-			eg_shipper_settle(s);
+			heard_of_routes(s);
 		else if (r == EG_TOLD_SINKS)
-			eg_shipper_alerts(s);
+			heard_of_sinks(s);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "routes.h"
 #include "shipper.h"
 
+#define EG_SHIPPER_SILENT_NS 60000000000ull /* it reports every second */
 #define EG_SHIPPER_TESTS   8 /* under way at once */
 
 struct eg_shipper_test {
@@ -48,6 +49,7 @@ struct eg_shipper {
 	pthread_cond_t answered;
 	struct eg_ship_child child;
 	uint64_t starts;
+	uint64_t sinks_heard_ns; /* monotonic */
 	char problem[512]; /* why no child runs; "" */
 	struct eg_told told;
 	struct eg_shipper_test tests[EG_SHIPPER_TESTS];

@@ -197,6 +197,8 @@ void eg_shipper_alarms(struct eg_shipper *s, json_t *list)
 	pthread_mutex_lock(&s->lock);
 	if (s->problem[0])
 		json_array_append_new(list, json_string(s->problem));
+	if (s->child.control_fd >= 0 && eg_clock_mono_ns() - s->sinks_heard_ns > EG_SHIPPER_SILENT_NS)
+		json_array_append_new(list, json_string("egret-ship says nothing of its sinks: does the disk hang?"));
 	for (size_t i = 0; i < s->told.count; i++) {
 		const struct eg_told_sink *sink = &s->told.sinks[i];
 

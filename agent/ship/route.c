@@ -294,6 +294,16 @@ static bool send_first(struct eg_route *route)
 	return go_on;
 }
 
+static bool has_alert(struct eg_route *route)
+{
+	bool has;
+
+	pthread_mutex_lock(&route->lock);
+	has = route->report.waiting > 0;
+	pthread_mutex_unlock(&route->lock);
+	return has;
+}
+
 static void *run(void *ctx)
 {
 	struct eg_route *route = ctx;
@@ -304,7 +314,7 @@ static void *run(void *ctx)
 		set_state(route, EG_SINK_OK);
 	while (go_on) {
 		go_on = nap(route, 0);
-		while (go_on && route->report.waiting) /* this thread alone takes from it */
+		while (go_on && has_alert(route))
 			go_on = send_first(route);
 	}
 	if (route->link)

@@ -25,7 +25,9 @@ struct ship {
 	struct eg_sink_place place;
 	struct eg_sink *sinks[EG_SINKS_MAX];
 	size_t count;
-	atomic_bool ready; /* all sinks are started */
+	pthread_mutex_t starting; /* of the two below */
+	bool ready; /* all sinks are started */
+	uint64_t early[EG_SINKS_MAX]; /* a test that was asked for before that; 0: none */
 	atomic_bool alone; /* egretd is gone */
 	struct eg_ears_config ears_config;
 	struct eg_ears *ears; /* NULL without egretd */
@@ -98,13 +100,23 @@ static void report(struct ship *ship)
 static int test_sink(void *ctx, const char *name, uint64_t id)
 {
 	struct ship *ship = ctx;
-	size_t count = atomic_load(&ship->ready) ? ship->count : 0;
+	const struct eg_sinks_config *sinks = ship->config->sinks;
+	size_t i = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(eg_sink_name(ship->sinks[i]), name) == 0)
-			return eg_sink_test(ship->sinks[i], id);
-	}
-	return -ENOENT;
+	while (i < sinks->count && strcmp(sinks->sinks[i].name, name) != 0)
+		i++;
+	if (i == sinks->count)
+		return -ENOENT;
+	pthread_mutex_lock(&ship->starting);
+	if (ship->ready)
+		r = eg_sink_test(ship->sinks[i], id);
+	else if (ship->early[i])
+		r = -EBUSY;
+	else
+		ship->early[i] = id;
+	pthread_mutex_unlock(&ship->starting);
+	return r;
 }
 
 static void gone(void *ctx)
@@ -147,7 +159,13 @@ static int start_sinks(struct ship *ship)
 			eg_log_warning("sink %s: credentials go to %s in plain text: use https://", sink->name, sink->url);
 		r = eg_sink_start(&ship->place, sink, eg_ship_protocol(sink->type), &ship->sinks[ship->count]);
 	}
-	atomic_store(&ship->ready, true);
+	pthread_mutex_lock(&ship->starting);
+	ship->ready = !r;
+	for (size_t i = 0; !r && i < ship->count; i++) {
+		if (ship->early[i])
+			eg_sink_test(ship->sinks[i], ship->early[i]);
+	}
+	pthread_mutex_unlock(&ship->starting);
 	return r;
 }
 
@@ -211,6 +229,7 @@ int eg_ship_run(const struct eg_ship_config *config)
 			  .changed = changed, .tested = tested, .ctx = &ship},
 	};
 	pthread_mutex_init(&ship.sending, NULL);
+	pthread_mutex_init(&ship.starting, NULL);
 	ship.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!r && ship.wake_fd < 0)
 		r = -errno;
