@@ -301,7 +301,7 @@ static void drop_single(json_t *event)
 json_t *eg_rollup_event(const struct eg_rollup *rollup, size_t number)
 {
 	const struct group *group = &rollup->groups[number];
-	json_t *event = json_loadb(group->first, group->first_len, 0, NULL), *open;
+	json_t *event = json_loadb(group->first, group->first_len, JSON_ALLOW_NUL, NULL), *open;
 
 	if (!event)
 		return NULL;

@@ -62,7 +62,7 @@ static int take_now(struct eg_sink *sink, const struct eg_spool_record *record, 
 /* 0; 1: the window ends before it; -ENOMEM. */
 static int take(struct eg_sink *sink, const struct eg_spool_record *record)
 {
-	json_t *event = json_loadb(record->text, record->len, 0, NULL);
+	json_t *event = json_loadb(record->text, record->len, JSON_ALLOW_NUL, NULL);
 	enum eg_way way = json_is_object(event) ? eg_filter(sink->config, event) : EG_WAY_NOW;
 	uint64_t ts_ns = ts_of(event);
 	int r = 0;
