@@ -331,6 +331,58 @@ static void test_what_is_no_event_is_buried(void **state)
 	stop_sink(sink);
 }
 
+/* ---- This host's own trouble --------------------------------------------------------------------------------- */
+
+/* A directory in the place of a file that is to be written. */
+static void block(const char *name)
+{
+	assert_int_equal(mkdirat(cursor_fd, name, 0700), 0);
+}
+
+static void unblock(const char *name)
+{
+	assert_int_equal(unlinkat(cursor_fd, name, AT_REMOVEDIR), 0);
+}
+
+static void test_cursor_can_not_be_written(void **state)
+{
+	struct eg_sink_report report;
+	struct eg_sink *sink;
+
+	(void)state;
+	block("a.cursor.new");
+	add_denials(1, 10);
+	sink = start_sink();
+	WAIT_FOR(sink, report, report.state == EG_SINK_FAILING);
+	assert_non_null(strstr(report.last_error, "the cursor can't be written"));
+	assert_int_equal(receiver.count, 10); /* and nothing more is sent until it can */
+	add_denials(11, 20);
+	unblock("a.cursor.new");
+	WAIT_FOR(sink, report, report.tally.delivered == 20);
+	assert_int_equal(receiver.count, 20);
+	stop_sink(sink);
+}
+
+static void test_dead_letter_can_not_be_written(void **state)
+{
+	struct eg_sink_report report;
+	struct eg_sink *sink;
+
+	(void)state;
+	block("a.dead");
+	receiver.judge = refuse_77;
+	add_denials(71, 80);
+	sink = start_sink();
+	WAIT_FOR(sink, report, report.state == EG_SINK_FAILING);
+	assert_int_equal(report.tally.dead_lettered, 0); /* it is not given up */
+	assert_true(report.waiting > 0);
+	unblock("a.dead");
+	WAIT_FOR(sink, report, eg_tally_settled(&report.tally) == 10);
+	assert_int_equal(report.tally.dead_lettered, 1);
+	assert_int_equal(report.tally.delivered, 9);
+	stop_sink(sink);
+}
+
 /* ---- Tests by people --------------------------------------------------------------------------------------- */
 
 static void test_test_event(void **state)
@@ -373,6 +425,7 @@ int main(void)
 		SINK_TEST(test_413_makes_batches_smaller),    SINK_TEST(test_refusing_everything_pauses),
 		SINK_TEST(test_paused_until_a_file_changes),  SINK_TEST(test_evicted_is_counted),
 		SINK_TEST(test_damaged_cursor_begins_anew),   SINK_TEST(test_what_is_no_event_is_buried),
+		SINK_TEST(test_cursor_can_not_be_written),    SINK_TEST(test_dead_letter_can_not_be_written),
 		SINK_TEST(test_test_event),
 	};
 
