@@ -36,6 +36,7 @@ BPF_TEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/t
 BPF_FUZZ := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/fuzz_*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+SHIP_TEST := $(addprefix $(BUILD)/tests/,ship_driver render)
 MAN      := $(wildcard agent/*/*.[1578])
 
 # `make V=1` shows the commands.
@@ -50,7 +51,7 @@ endif
 .SECONDARY:
 .PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench mutants lint install clean
 
-all: $(BUILD)/egretd $(BUILD)/egret ## build everything under build/
+all: $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret ## build everything under build/
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -94,6 +95,10 @@ $(BUILD)/lib%.a:
 $(BUILD)/egretd: $(BUILD)/agent/core/main.o $(CORE_OBJ) $(BUILD)/libegret.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
+
+$(BUILD)/egret-ship: $(BUILD)/agent/ship/main.o $(SHIP_OBJ) $(BUILD)/libegret.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcurl -lnettle -ljansson -lz -lpthread
 
 $(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libegret.a
 	$(call say,LINK,$@)
@@ -151,13 +156,13 @@ unit: $(UNIT) ## unit tests (cmocka)
 bpf-test: $(BPF_TEST) $(BPF_FUZZ) ## packet paths by BPF_PROG_TEST_RUN
 	@BUILD=$(BUILD) tests/run bpf
 
-e2e: all $(BUILD)/tests/render ## end to end: real sockets, real agent, network namespaces
+e2e: all $(SHIP_TEST) ## end to end: real sockets, real agent, network namespaces
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run e2e
 
 vm: all $(PARSER_TEST) ## the core suite on other kernels, under qemu
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run vm
 
-test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(BUILD)/tests/render
+test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(SHIP_TEST)
 
 fuzz: $(FUZZ) $(BPF_FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30); the parsers FUZZ_COUNT times (1,000,000)
 	@BUILD=$(BUILD) tests/run fuzz
@@ -181,7 +186,7 @@ lint: ## man pages, shell, C
 
 install: all ## into DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $(BUILD)/egretd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(BUILD)/egretd $(BUILD)/egret-ship $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(BUILD)/egret $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/egret/policies
 	install -m 0644 agent/core/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/

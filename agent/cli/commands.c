@@ -158,6 +158,10 @@ const struct eg_command eg_commands[] = {
 	 true, false, false},
 	{"events", "[APP]", "the event log", 0, events_options, 0, 1, {EG_WORDS_APP}, eg_cmd_events, true, false, false},
 	{"usage", "[APP]", "traffic and caps", 0, 0, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
+	{"sinks", "[test NAME]", "where events go to: state, lag, last error",
+	 "With test, sends one event to the sink and says what came back; exits 1 if it was not taken, or, without, when "
+	 "egret-ship does not run.",
+	 0, 0, 2, {"test"}, eg_cmd_sinks, false, false, false},
 	{"run", "--app NAME -- COMMAND [ARGUMENT...]", "run a command as an app",
 	 "Makes a cgroup below the managed root, tags it, and runs the command in it once enforcement is on. Needs root. "
 	 "Exits with the command's status, 128 + N if signal N ended it, 127 if it was not found, 126 if it can't be run, "

@@ -31,6 +31,7 @@ int eg_cmd_snapshot(struct eg_cli *cli);
 int eg_cmd_relax(struct eg_cli *cli);
 int eg_cmd_flows(struct eg_cli *cli);
 int eg_cmd_events(struct eg_cli *cli);
+int eg_cmd_sinks(struct eg_cli *cli);
 int eg_cmd_run(struct eg_cli *cli);
 int eg_cmd_tag(struct eg_cli *cli);
 int eg_cmd_oci_hook(struct eg_cli *cli);

@@ -99,6 +99,10 @@ int eg_agent_denied(struct eg_agent *agent, const char *app, uint64_t since_ns, 
 		    struct eg_error *err);
 /* GET /v1/usage: app may be NULL */
 int eg_agent_usage(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err);
+/* GET /v1/sinks */
+int eg_agent_sinks(struct eg_agent *agent, json_t **ret, struct eg_error *err);
+/* POST /v1/sinks/NAME/test: waits for what comes back, as long as the sink's time-out is */
+int eg_agent_sink_test(struct eg_agent *agent, const char *sink, json_t **ret, struct eg_error *err);
 /* GET /metrics: Prometheus text exposition format 0.0.4; caller frees */
 int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err);
 

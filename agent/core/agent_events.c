@@ -8,6 +8,7 @@
 #include "agent_impl.h"
 #include "agent_run.h"
 #include "clock.h"
+#include "shipper.h"
 
 static int64_t utc_offset(void *ctx)
 {
@@ -74,12 +75,17 @@ static void observe(void *ctx, const struct eg_event *e)
 int eg_agent_start_events(struct eg_agent *agent)
 {
 	const struct eg_config *config = agent->config;
+	struct eg_ship_user user = {0};
+	struct eg_error none = {0};
+	bool shared = eg_ship_user(config->ship_user, &user, &none) == 0; /* else the shipper says so, once there are sinks */
 	const struct eg_events_config events = {
 		.events_fd = eg_kern_map_fd(agent->kern, EG_MAP_EVENTS),
 		.flow_events_fd = eg_kern_map_fd(agent->kern, EG_MAP_FLOW_EVENTS),
 		.losses_fd = eg_kern_map_fd(agent->kern, EG_MAP_LOSSES),
 		.host = config->host,
 		.log_dir = config->log_dir,
+		.log_shared = shared,
+		.log_gid = user.gid,
 		.quota_bytes = config->event_quota_bytes,
 		.segment_bytes = config->event_segment_bytes,
 		.ctx = agent,
@@ -89,5 +95,6 @@ int eg_agent_start_events(struct eg_agent *agent)
 		.observe = observe,
 	};
 
+	eg_error_clear(&none);
 	return eg_events_start(&events, &agent->events);
 }

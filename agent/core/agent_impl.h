@@ -133,6 +133,7 @@ struct eg_resets;
 struct eg_nsadmin;
 struct eg_guards;
 struct eg_prefetch;
+struct eg_shipper;
 struct eg_alerts;
 struct eg_snapshots;
 struct eg_polidir;
@@ -173,6 +174,7 @@ struct eg_agent {
 	struct eg_nsadmin *nsadmin;
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_prefetch *prefetch;
+	struct eg_shipper *shipper;
 	struct eg_alerts *alerts;
 	struct eg_snapshots *snapshots;
 	struct eg_usage *usage;

@@ -46,6 +46,8 @@ struct eg_api_ops {
 		       json_t **ret, struct eg_error *);
 	int (*denied)(struct eg_agent *, const char *app, uint64_t since_ns, json_t **ret, struct eg_error *);
 	int (*usage)(struct eg_agent *, const char *app, json_t **ret, struct eg_error *);
+	int (*sinks)(struct eg_agent *, json_t **ret, struct eg_error *);
+	int (*sink_test)(struct eg_agent *, const char *sink, json_t **ret, struct eg_error *);
 	int (*metrics)(struct eg_agent *, char **ret, struct eg_error *);
 };
 

@@ -17,5 +17,7 @@ const struct eg_api_ops eg_api_ops_agent = {
 	.explain = eg_agent_explain,
 	.denied = eg_agent_denied,
 	.usage = eg_agent_usage,
+	.sinks = eg_agent_sinks,
+	.sink_test = eg_agent_sink_test,
 	.metrics = eg_agent_metrics,
 };

@@ -13,6 +13,7 @@
 #include "agent_impl.h"
 #include "clock.h"
 #include "guards.h"
+#include "shipper.h"
 
 #define METRICS_APPS 100
 
@@ -277,6 +278,7 @@ int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err)
 	print_apps(out, &rows);
 	print_names(out, &rows);
 	print_prefetch(agent, out);
+	eg_shipper_metrics(agent->shipper, out);
 	free(rows.items);
 	if (fclose(out) || rows.failed) {
 		free(text);

@@ -10,6 +10,7 @@
 #include "agent_impl.h"
 #include "clock.h"
 #include "guards.h"
+#include "shipper.h"
 
 #define FILL_ALARM_PERCENT 80
 
@@ -94,6 +95,7 @@ json_t *eg_alarms_json(struct eg_agent *agent)
 		alarm_add(list, "the use of caps can't be written to disk (%s)", strerror(-eg_usage_last_error(agent->usage)));
 	if (events.failing)
 		alarm_add(list, "events can't be written: %s", events.last_error);
+	eg_shipper_alarms(agent->shipper, list);
 	return list;
 }
 
