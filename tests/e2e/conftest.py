@@ -43,7 +43,8 @@ def agent(host):
 def pytest_runtest_makereport(item, call):
     """A failed test shows what the agent wrote."""
     report = (yield).get_result()
-    host = getattr(item, "funcargs", {}).get("bare_host")
+    used = getattr(item, "funcargs", {})
+    host = used.get("bare_host") or used.get("host")
     if report.failed and host:
         for agent in host.agents:
             report.sections.append(("egretd's stderr", agent.stderr()[-3000:]))

@@ -153,6 +153,12 @@ class Agent:
         assert not self.process
         shutil.rmtree(self.bpffs, ignore_errors=True)
 
+    def another_build(self):
+        """The pinned programs become those of an egretd that was built otherwise. Only while the agent is down."""
+        assert not self.process
+        (build,) = os.listdir(f"{self.bpffs}/programs")
+        os.rename(f"{self.bpffs}/programs/{build}", f"{self.bpffs}/programs/{'0' * len(build)}")
+
     def reboot(self):
         """The agent after a reboot: no pins, the state directory of before, another boot id is not feigned."""
         self.kill9()
