@@ -19,7 +19,7 @@ BUILD = os.path.join(TREE, os.environ.get("BUILD", "build"))  # an absolute BUIL
 EGRETD = os.path.join(BUILD, "egretd")
 EGRET = os.path.join(BUILD, "egret")
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
-START_S = 60
+START_S = 240  # an emulated machine beside others takes its time to verify the programs
 CLONE_NEWNET = 0x40000000
 STOP_S = 20
 
