@@ -209,6 +209,7 @@ int eg_cmd_app(struct eg_cli *cli)
 	print_rules(cli, json_object_get(app, "rules"));
 	eg_show_grants(cli, "Learned from DNS:", json_object_get(json_object_get(app, "grants"), "list"), GRANTS_SHOWN);
 	eg_show_caps(cli, "Caps:", json_object_get(app, "caps"));
+	eg_show_alerts(cli, "Alerts:", json_object_get(app, "alerts"));
 	print_reasons(cli, json_object_get(app, "reasons"));
 	return EG_EXIT_OK;
 }

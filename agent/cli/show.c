@@ -147,6 +147,37 @@ void eg_show_caps(const struct eg_cli *cli, const char *heading, const json_t *c
 	eg_table_print(table, cli->out, cli->color, "  ");
 }
 
+void eg_show_alerts(const struct eg_cli *cli, const char *heading, const json_t *alerts)
+{
+	EG_TABLE struct eg_table *table = NULL;
+	json_t *alert;
+	size_t i;
+
+	if (!json_array_size(alerts) || !(table = eg_table_new("WHEN|>NOW|>OVER|WITHIN|ACTION|FROM|")))
+		return;
+	json_array_foreach(alerts, i, alert) {
+		const char *when = eg_json_text(alert, "alert");
+		const char *keys[] = {"value", "over"};
+		char span[64];
+
+		eg_table_cell(table, EG_STYLE_NONE, when);
+		for (size_t k = 0; k < 2; k++) {
+			if (when && strstr(when, "bytes"))
+				eg_table_bytes(table, eg_json_u64(alert, keys[k]));
+			else
+				eg_table_cellf(table, EG_STYLE_NONE, "%llu", (unsigned long long)eg_json_u64(alert, keys[k]));
+		}
+		eg_table_cell(table, EG_STYLE_NONE,
+			      eg_units_span_text(eg_json_u64(alert, "window_s") * SECOND, span, sizeof(span)));
+		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(alert, "action"));
+		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(alert, "from"));
+		eg_table_cell(table, EG_STYLE_BAD, eg_json_true(alert, "firing") ? "firing" : NULL);
+	}
+	eg_cli_say(cli, "%s", "");
+	eg_cli_say(cli, "%s", heading);
+	eg_table_print(table, cli->out, cli->color, "  ");
+}
+
 static const char *seconds_text(const json_t *object, const char *key, char *ret, size_t size)
 {
 	uint64_t s = eg_json_u64(object, key);

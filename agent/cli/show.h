@@ -27,6 +27,9 @@ void eg_show_caps(const struct eg_cli *cli, const char *heading, const json_t *c
 void eg_show_cap_rows(struct eg_table *table, const char *app, const json_t *caps);
 #define EG_SHOW_CAPS_TITLES "DIRECTION|SCOPE|>USED|>LIMIT|>%|WINDOW|RESETS|ACTION"
 
+/* alerts: of one app. */
+void eg_show_alerts(const struct eg_cli *cli, const char *heading, const json_t *alerts);
+
 /* The newest `most` of a list of grants, and how many more there are; nothing if it is empty. */
 void eg_show_grants(const struct eg_cli *cli, const char *heading, const json_t *grants, size_t most);
 

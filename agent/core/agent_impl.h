@@ -18,6 +18,7 @@
 
 #include <egret/abi.h>
 
+#include "../lib/alert.h"
 #include "../lib/diag.h"
 #include "../lib/error.h"
 #include "agent.h"
@@ -67,6 +68,9 @@ struct eg_applied {
 	char *owner; /* these may be NULL */
 	char *ticket;
 	char *purpose;
+	char *catalog_id;
+	char *request_id;
+	bool log_full;
 	json_t *labels;
 	char *labels_json;
 	char **rule_ids;
@@ -84,6 +88,8 @@ struct eg_applied {
 	bool resolvers_of_host;
 	char **prefetch; /* names to be looked up ahead */
 	size_t prefetch_count;
+	struct eg_alert *alerts;
+	size_t alert_count;
 
 	uint32_t uid; /* ruleset */
 	struct eg_tables *tables; /* NULL once the policy was replaced */
@@ -127,6 +133,9 @@ struct eg_resets;
 struct eg_nsadmin;
 struct eg_guards;
 struct eg_prefetch;
+struct eg_shipper;
+struct eg_alerts;
+struct eg_snapshots;
 struct eg_polidir;
 struct eg_usage;
 struct eg_expired;
@@ -165,6 +174,9 @@ struct eg_agent {
 	struct eg_nsadmin *nsadmin;
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_prefetch *prefetch;
+	struct eg_shipper *shipper;
+	struct eg_alerts *alerts;
+	struct eg_snapshots *snapshots;
 	struct eg_usage *usage;
 	struct eg_expired *expired;
 	struct eg_api *api;
@@ -237,10 +249,13 @@ struct eg_app_state *eg_entry_state(struct eg_agent *agent, const struct eg_entr
 /* ---- cut.c: resets sockets; none to be called with lock held -------------------------------- */
 
 struct eg_cut;
+struct eg_socket_notes;
 /* All of the app's sockets, or only TCP. */
 void eg_cut_app(struct eg_agent *agent, const char *name, bool tcp_only, struct eg_cut *ret);
-/* All sockets below the managed roots. */
-void eg_cut_all(struct eg_agent *agent, struct eg_cut *ret);
+/* The same of all of them, noted as they are found. */
+void eg_cut_app_noting(struct eg_agent *agent, const char *name, struct eg_socket_notes *notes, struct eg_cut *ret);
+/* All sockets below the managed roots. notes may be NULL. */
+void eg_cut_all(struct eg_agent *agent, struct eg_socket_notes *notes, struct eg_cut *ret);
 /* The live TCP, not the listeners: they go on in the next window. Returns how many were reset. */
 uint32_t eg_cut_live(struct eg_agent *agent, const char *name);
 /* The live TCP that the policy in force denies; none with connect_verdict off. Returns how many were reset. */
@@ -317,6 +332,8 @@ int eg_nsadmin_start(struct eg_agent *agent, struct eg_nsadmin **ret);
 void eg_nsadmin_stop(struct eg_nsadmin *ns);
 /* Guards or refuses the app as it is now, before this returns. NULL is fine. */
 void eg_nsadmin_look_at(struct eg_nsadmin *ns, const char *app);
+/* The process is a container runtime's until it executes something else. 0 or -errno. NULL is fine. */
+int eg_nsadmin_starting(struct eg_nsadmin *ns, pid_t pid);
 
 /* ---- prefetch.c: names of rules with `prefetch`, on a thread of its own ------------------------- */
 
@@ -338,6 +355,24 @@ struct eg_prefetch_stats {
 };
 /* NULL is fine: all zero. */
 void eg_prefetch_stats(struct eg_prefetch *prefetch, struct eg_prefetch_stats *ret);
+
+/* ---- alerts.c: thresholds, on a thread of its own --------------------------------------------------- */
+
+int eg_alerts_start(struct eg_agent *agent, struct eg_alerts **ret);
+void eg_alerts_stop(struct eg_alerts *alerts);
+/* How many were told since the start. NULL is fine. */
+uint64_t eg_alerts_total(struct eg_alerts *alerts);
+/* Those of one app, with where they stand. Under lock, or not. NULL is fine: none. */
+json_t *eg_alerts_json(struct eg_alerts *alerts, uint32_t slot, uint32_t gen);
+
+/* ---- snapshots.c: behind kills, on a thread of its own ------------------------------------------------ */
+
+int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret);
+/* Takes those that are wanted yet. NULL is fine. */
+void eg_snapshots_stop(struct eg_snapshots *snapshots);
+/* Never waits. Takes what notes holds. NULL is fine. */
+void eg_snapshots_want(struct eg_snapshots *snapshots, const char *app, const char *why, const char *actor,
+		       struct eg_socket_notes *notes);
 
 /* ---- usage.c: caps across a reboot ------------------------------------------------------------ */
 
@@ -384,6 +419,8 @@ json_t *eg_time_json(uint64_t utc_ns); /* RFC 3339 with ns */
 void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold);
 /* A cap whose action is kill was reached: recorded as a hold of the layer auto, cut, told. */
 void eg_kill_record_auto(struct eg_agent *agent, const char *app);
+/* The agent itself decided so: as above. */
+void eg_kill_auto(struct eg_agent *agent, const char *app, const char *reason);
 json_t *eg_hold_json(const struct eg_hold_info *info);
 json_t *eg_holds_json(struct eg_agent *agent, const char *name); /* of one app, or of "*" */
 /* A hold begun now by this actor. */

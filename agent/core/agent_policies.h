@@ -95,6 +95,8 @@ int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *writ
 /* Everything is denied from now on; the tag and the holds stay. */
 int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struct eg_actor *actor,
 		     const char *why, uint32_t *ret_reset, struct eg_error *err);
+/* Compiles it again, under its own revision: the host's part in it is another. 0 or -errno, which was said. */
+int eg_policies_write_again(struct eg_agent *agent, const struct eg_entry *entry);
 /* Those that the state directory keeps. At start. */
 int eg_policies_load_stored(struct eg_agent *agent);
 

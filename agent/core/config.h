@@ -16,9 +16,12 @@
 
 #include <egret/abi.h>
 
+#include "../lib/alert.h"
 #include "../lib/cleanup.h"
 #include "../lib/error.h"
+#include "../lib/labels.h"
 #include "../lib/log.h"
+#include "guardrails.h"
 
 #define EG_CONFIG_FILE      "/etc/egret/egret.json"
 #define EG_CONFIG_ROOTS_MAX 64
@@ -31,6 +34,12 @@ struct eg_config_root {
 	bool unknown_given; /* for this root; else it follows eg_config.unknown */
 };
 
+/* A threshold for all apps, or those whose labels match. */
+struct eg_config_alert {
+	struct eg_alert alert;
+	struct eg_labels *labels; /* NULL: all */
+};
+
 /* Every string is owned and, unless it says otherwise, never NULL. */
 struct eg_config {
 	char *host; /* name in events */
@@ -41,6 +50,7 @@ struct eg_config {
 	char *log_dir;
 	char *resolv_conf; /* where the host's resolvers are */
 	char *helper_user; /* whom the look-up helper runs as */
+	char *ship_user; /* whom egret-ship runs as */
 
 	struct eg_config_root *roots; /* at least one */
 	size_t root_count;
@@ -59,6 +69,11 @@ struct eg_config {
 	char *group_viewer;
 
 	json_t *host_labels; /* object of strings, never NULL */
+	json_t *sinks; /* where events go to, as eg_sinks_config_parse takes it; an empty array: nowhere */
+
+	struct eg_guardrails *guardrails; /* NULL: none */
+	struct eg_config_alert *alerts;
+	size_t alert_count;
 
 	uint64_t event_quota_bytes; /* of all segments */
 	uint64_t event_segment_bytes;

@@ -60,6 +60,12 @@ int eg_config_read_labels(const struct eg_config_reader *reader, const struct eg
 int eg_config_unknown_of(const struct eg_config_reader *reader, const char *key, const json_t *value,
 			 enum eg_unknown *ret);
 
+/* ---- config_alerts.c ----------------------------------------------------------------------- */
+
+int eg_config_read_alerts(const struct eg_config_reader *reader, const struct eg_config_key *key,
+			  const json_t *value);
+void eg_config_free_alerts(struct eg_config *config);
+
 /* ---- config_key.c --------------------------------------------------------------------------- */
 
 /* Every key of the file, from the root object. */

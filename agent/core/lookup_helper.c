@@ -6,7 +6,8 @@
  * UDP socket of its own that is connected to one resolver, so that the kernel passes nothing from
  * anybody else; it is bound to a port that the kernel draws at random, and the query's id is drawn
  * here. A resolver that stays silent for SILENCE_MS, refuses, or can't be reached is followed by the
- * next one, twice around. There is no TCP: of an answer that was cut short, what it has is taken.
+ * next one, twice around. Of an answer that was cut short the same resolver is asked for the whole by
+ * TCP; if that fails, what the short one had is taken.
  *
  * While all places are taken no more questions are read. When the agent's end of the pair closes,
  * the helper ends. It never logs: each look-up is told with how it ended.
@@ -14,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -25,8 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../lib/addr.h"
 #include "lookup_impl.h"
+#include "lookup_socket.h"
 
 #define SILENCE_MS 2000
 #define ROUNDS     2
@@ -35,14 +35,15 @@
 struct place {
 	bool taken;
 	bool edns;
-	int fd; /* -1: none */
+	struct eg_lookup_socket socket;
+	const struct eg_addr *resolver; /* who is asked now */
 	unsigned tries;
 	uint64_t begun_ms;
 	uint64_t until_ms; /* of this try */
 	enum eg_lookup_end so_far; /* how it ends if nothing better comes */
 	struct eg_lookup_ask ask;
 	struct eg_dns_question question;
-	struct eg_dns_answer refusal; /* the last answer with a code that another resolver may not give */
+	struct eg_dns_answer fallback; /* so_far is ANSWERED: cut short, or with a code that another may not give */
 };
 
 static struct place places[EG_LOOKUP_AT_ONCE];
@@ -63,13 +64,6 @@ static uint64_t now_ms(void)
 
 /* ---- One look-up ------------------------------------------------------------------------------------ */
 
-static void hang_up(struct place *place)
-{
-	if (place->fd >= 0)
-		close(place->fd);
-	place->fd = -1;
-}
-
 static void tell(struct place *place, enum eg_lookup_end end, const struct eg_dns_answer *answer)
 {
 	struct eg_lookup_told told = {.id = place->ask.id, .end = end};
@@ -77,7 +71,7 @@ static void tell(struct place *place, enum eg_lookup_end end, const struct eg_dn
 
 	if (answer)
 		told.answer = *answer;
-	hang_up(place);
+	eg_lookup_hang_up(&place->socket);
 	place->taken = false;
 	while (send(EG_LOOKUP_FD, &told, sizeof(told), MSG_NOSIGNAL) < 0) {
 		if (errno != EAGAIN && errno != EINTR)
@@ -86,33 +80,18 @@ static void tell(struct place *place, enum eg_lookup_end end, const struct eg_dn
 	}
 }
 
-static int dial(struct place *place, const struct eg_addr *resolver)
-{
-	bool v4 = eg_addr_v4mapped(resolver);
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(53)};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(53)};
-	const void *to = v4 ? (const void *)&in : &in6;
-
-	memcpy(&in.sin_addr, &resolver->b[12], 4);
-	memcpy(&in6.sin6_addr, resolver->b, 16);
-	place->fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return place->fd < 0 || connect(place->fd, to, v4 ? sizeof(in) : sizeof(in6)) ? -errno : 0;
-}
-
-static int ask_resolver(struct place *place, const struct eg_addr *resolver)
+static int ask_resolver(struct place *place, bool stream)
 {
 	uint8_t query[EG_DNS_QUERY_MAX];
-	int len, r;
+	int len;
 
 	if (getrandom(&place->question.id, sizeof(place->question.id), 0) != sizeof(place->question.id))
 		give_up();
 	len = eg_dns_query(&place->question, place->edns, query);
 	if (len < 0)
 		give_up(); /* the agent asks for names of policies only */
-	r = dial(place, resolver);
-	if (r)
-		return r;
-	return send(place->fd, query, (size_t)len, MSG_NOSIGNAL) == len ? 0 : -EIO;
+	place->until_ms = now_ms() + SILENCE_MS;
+	return eg_lookup_dial(&place->socket, place->resolver, stream, query, (size_t)len);
 }
 
 static bool out_of_tries(const struct place *place)
@@ -124,24 +103,25 @@ static bool out_of_tries(const struct place *place)
 /* Goes on to the next resolver that a packet can be sent to, or ends. */
 static void try_next(struct place *place)
 {
-	hang_up(place);
+	eg_lookup_hang_up(&place->socket);
 	while (!out_of_tries(place)) {
-		const struct eg_addr *resolver = &place->ask.resolvers[place->tries++ % place->ask.resolver_count];
-
-		if (!ask_resolver(place, resolver)) {
-			place->until_ms = now_ms() + SILENCE_MS;
+		place->resolver = &place->ask.resolvers[place->tries++ % place->ask.resolver_count];
+		if (!ask_resolver(place, false))
 			return;
-		}
-		hang_up(place);
+		eg_lookup_hang_up(&place->socket);
 	}
-	tell(place, place->so_far, place->so_far == EG_LOOKUP_ANSWERED ? &place->refusal : NULL);
+	tell(place, place->so_far, place->so_far == EG_LOOKUP_ANSWERED ? &place->fallback : NULL);
 }
 
 static void begin(struct place *place, const struct eg_lookup_ask *ask)
 {
 	if (!ask->resolver_count || ask->resolver_count > EG_LOOKUP_RESOLVERS)
 		give_up();
-	*place = (struct place){.taken = true, .edns = true, .fd = -1, .so_far = EG_LOOKUP_UNREACHABLE, .ask = *ask};
+	place->taken = place->edns = true;
+	place->socket.fd = -1;
+	place->tries = 0;
+	place->so_far = EG_LOOKUP_UNREACHABLE;
+	place->ask = *ask;
 	place->begun_ms = now_ms();
 	memcpy(place->question.name, ask->name, sizeof(place->question.name));
 	place->question.name[sizeof(place->question.name) - 1] = '\0';
@@ -149,15 +129,29 @@ static void begin(struct place *place, const struct eg_lookup_ask *ask)
 	try_next(place);
 }
 
+/* The same resolver may tell the rest by TCP. */
+static void ask_for_the_whole(struct place *place, const struct eg_dns_answer *part)
+{
+	place->so_far = EG_LOOKUP_ANSWERED;
+	place->fallback = *part;
+	eg_lookup_hang_up(&place->socket);
+	if (ask_resolver(place, true))
+		tell(place, EG_LOOKUP_ANSWERED, part);
+}
+
 /* NOERROR and NXDOMAIN are answers; what else there is may be this resolver's own trouble. */
 static void take_answer(struct place *place, const struct eg_dns_answer *answer)
 {
+	if (answer->truncated && !place->socket.stream && !answer->rcode) {
+		ask_for_the_whole(place, answer);
+		return;
+	}
 	if (answer->rcode == 0 || answer->rcode == 3) {
 		tell(place, EG_LOOKUP_ANSWERED, answer);
 		return;
 	}
 	place->so_far = EG_LOOKUP_ANSWERED;
-	place->refusal = *answer;
+	place->fallback = *answer;
 	if (answer->rcode == 1 && place->edns) { /* FORMERR: it may not know EDNS */
 		place->edns = false;
 		place->tries--;
@@ -165,28 +159,38 @@ static void take_answer(struct place *place, const struct eg_dns_answer *answer)
 	try_next(place);
 }
 
+/* This resolver has no more to say. */
+static void give_up_on_it(struct place *place)
+{
+	if (place->socket.stream)
+		tell(place, EG_LOOKUP_ANSWERED, &place->fallback);
+	else
+		try_next(place);
+}
+
 static void read_answer(struct place *place)
 {
-	static uint8_t message[65536];
 	struct eg_dns_answer answer;
-	ssize_t n = recv(place->fd, message, sizeof(message), 0);
+	const uint8_t *message;
+	ssize_t n = eg_lookup_hear(&place->socket, &message);
 	int r;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN)
 		return;
-	if (n < 0) { /* an ICMP error: nobody is there */
-		try_next(place);
+	if (n < 0) { /* an ICMP error: nobody is there; or the stream's end */
+		give_up_on_it(place);
 		return;
 	}
 	r = eg_dns_answer_read(message, (size_t)n, &place->question, &answer);
-	if (r == -ENOMSG) /* somebody guesses: the right one may still come */
+	if (r == -ENOMSG && !place->socket.stream) /* somebody guesses: the right one may still come */
 		return;
-	if (r) {
-		place->so_far = EG_LOOKUP_BROKEN;
-		try_next(place);
+	if (!r) {
+		take_answer(place, &answer);
 		return;
 	}
-	take_answer(place, &answer);
+	if (!place->socket.stream)
+		place->so_far = EG_LOOKUP_BROKEN;
+	give_up_on_it(place);
 }
 
 /* ---- All of them ------------------------------------------------------------------------------------- */
@@ -221,7 +225,7 @@ static void pass_time(void)
 			continue;
 		if (place->so_far == EG_LOOKUP_UNREACHABLE)
 			place->so_far = EG_LOOKUP_SILENT;
-		try_next(place);
+		give_up_on_it(place);
 	}
 }
 
@@ -245,7 +249,8 @@ static void __attribute__((noreturn)) serve(void)
 		struct place *spare = find_free();
 
 		for (size_t i = 0; i < EG_LOOKUP_AT_ONCE; i++)
-			fds[i] = (struct pollfd){.fd = places[i].taken ? places[i].fd : -1, .events = POLLIN};
+			fds[i] = (struct pollfd){.fd = places[i].taken ? places[i].socket.fd : -1,
+						 .events = eg_lookup_awaits(&places[i].socket)};
 		/* The agent's end going away is told whatever is asked for. */
 		fds[EG_LOOKUP_AT_ONCE] = (struct pollfd){.fd = EG_LOOKUP_FD, .events = spare ? POLLIN : 0};
 		if (poll(fds, EG_LOOKUP_AT_ONCE + 1, time_left()) < 0 && errno != EINTR)

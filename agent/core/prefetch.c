@@ -84,7 +84,6 @@ static void gone(void *ctx, struct eg_prefetch_job *job)
 		if (p->out[i].job == job)
 			p->out[i].job = NULL; /* its answer is thrown away */
 	}
-	p->failing -= job->failures != 0;
 }
 
 static void go_round(struct eg_prefetch *p)
@@ -259,7 +258,7 @@ static void publish(struct eg_prefetch *p)
 {
 	pthread_mutex_lock(&p->lock);
 	p->stats.names = p->list.count;
-	p->stats.failing = p->failing;
+	p->stats.failing = p->list.failing;
 	p->stats.restarts = p->starts ? p->starts - 1 : 0;
 	p->stats.helper_pid = p->lookup.pid;
 	pthread_mutex_unlock(&p->lock);

@@ -45,16 +45,14 @@ static void blame(struct eg_prefetch_job *job, const char *format, ...)
 
 static void note(struct eg_prefetch *p, struct eg_prefetch_job *job, bool failed)
 {
-	bool were_failing = p->failing;
+	bool were_failing = p->list.failing;
 
-	p->failing += failed && !job->failures;
-	p->failing -= !failed && job->failures;
-	job->failures = failed ? job->failures + 1 : 0;
+	eg_prefetch_list_outcome(&p->list, job, failed);
 	if (failed)
 		eg_prefetch_complain(p, "%s: %s", job->name, job->error);
 	if (failed && !were_failing)
 		eg_log_warning("prefetch: %s: %s", job->name, job->error);
-	if (!p->failing && were_failing)
+	if (!p->list.failing && were_failing)
 		eg_log_notice("prefetch: all names can be looked up again");
 	pthread_mutex_lock(&p->lock);
 	p->stats.lookups++;

@@ -26,7 +26,6 @@ struct eg_prefetch {
 
 	/* the thread's own: */
 	struct eg_prefetch_list list;
-	size_t failing; /* jobs with failures */
 	struct eg_prefetch_out out[EG_LOOKUP_AT_ONCE];
 	uint64_t next_id;
 	struct eg_lookup lookup;

@@ -159,10 +159,10 @@ static int add_sub(struct eg_prefetch_job *job, const struct eg_prefetch_sub *su
 	return 0;
 }
 
-static void make_due(struct eg_prefetch_job *job)
+static void make_due(struct eg_prefetch_list *list, struct eg_prefetch_job *job)
 {
 	job->due_ms = 0;
-	job->failures = 0;
+	eg_prefetch_list_outcome(list, job, false);
 	job->again = job->busy;
 }
 
@@ -183,10 +183,10 @@ int eg_prefetch_list_want(struct eg_prefetch_list *list, const char *name, const
 	if (!known) {
 		if (add_sub(job, sub, &known))
 			return -ENOMEM;
-		make_due(job);
+		make_due(list, job);
 	} else if (known->uid != sub->uid) {
 		known->uid = sub->uid;
-		make_due(job);
+		make_due(list, job);
 	}
 	known->round = list->round;
 	return 0;
@@ -236,6 +236,7 @@ void eg_prefetch_list_end(struct eg_prefetch_list *list, void (*gone)(void *ctx,
 			}
 			*at = job->next_in_bucket;
 			list->count--;
+			list->failing -= job->failures != 0;
 			gone(ctx, job);
 			job_free(job);
 		}
@@ -284,6 +285,13 @@ struct eg_prefetch_job *eg_prefetch_list_pop(struct eg_prefetch_list *list)
 	job->ttl_s = UINT32_MAX;
 	job->error[0] = '\0';
 	return job;
+}
+
+void eg_prefetch_list_outcome(struct eg_prefetch_list *list, struct eg_prefetch_job *job, bool failed)
+{
+	list->failing += failed && !job->failures;
+	list->failing -= !failed && job->failures;
+	job->failures = failed ? job->failures + 1 : 0;
 }
 
 void eg_prefetch_list_done(struct eg_prefetch_job *job, uint64_t now_ms, uint64_t in_ms)

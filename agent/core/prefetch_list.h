@@ -46,6 +46,7 @@ struct eg_prefetch_list {
 	struct eg_prefetch_job **buckets;
 	size_t bucket_count; /* a power of two, or 0 */
 	size_t count;
+	size_t failing; /* jobs with failures */
 	uint32_t round;
 	struct eg_prefetch_job *queue; /* to be looked up now */
 	struct eg_prefetch_job **queue_end;
@@ -68,6 +69,8 @@ void eg_prefetch_list_end(struct eg_prefetch_list *list, void (*gone)(void *ctx,
 uint64_t eg_prefetch_list_ripen(struct eg_prefetch_list *list, uint64_t now_ms);
 /* The longest in the queue, taken out of it; or NULL. It stays busy. */
 struct eg_prefetch_job *eg_prefetch_list_pop(struct eg_prefetch_list *list);
+/* How its look-ups ended, for `failures` and `failing`. */
+void eg_prefetch_list_outcome(struct eg_prefetch_list *list, struct eg_prefetch_job *job, bool failed);
 /* Its look-ups are all back: it is due in so many ms, or at once if somebody new wants it. */
 void eg_prefetch_list_done(struct eg_prefetch_job *job, uint64_t now_ms, uint64_t in_ms);
 

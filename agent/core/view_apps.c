@@ -257,6 +257,7 @@ static void add_details(struct eg_agent *agent, const struct eg_entry *entry, js
 
 	json_object_update(app, more);
 	json_object_set_new(app, "dns", dns_json(entry->now));
+	json_object_set_new(app, "alerts", eg_alerts_json(agent->alerts, entry->slot, entry->gen));
 	if (entry->now && entry->now->origin)
 		json_object_set_new(app, "file", json_string(entry->now->origin));
 	json_decref(more);

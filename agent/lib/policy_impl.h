@@ -144,7 +144,7 @@ void eg_policy_lint_names(struct eg_policy_reader *reader);
 const json_t *eg_policy_rule_json(const struct eg_policy *policy, size_t number, struct eg_policy_at *ret_list,
 				  struct eg_policy_at *ret_rule);
 
-/* policy_later.c: what is checked but not yet evaluated. into is a bool that says it is there. */
+/* policy_alerts.c: of struct eg_policy. */
 void eg_policy_read_alerts(struct eg_policy_reader *reader, const struct eg_policy_at *at, const json_t *value,
 			   void *into);
 

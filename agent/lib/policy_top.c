@@ -184,7 +184,7 @@ void eg_policy_read(struct eg_policy_reader *reader, const json_t *root)
 		{"ingress", NULL, 0, 0},
 		{"dns", eg_policy_read_dns, FIELD(dns), 0},
 		{"limits", read_limits, FIELD(limits), 0},
-		{"alerts", eg_policy_read_alerts, FIELD(has_alerts), 0},
+		{"alerts", eg_policy_read_alerts, 0, 0},
 		{"self", eg_policy_read_bool, FIELD(self), 0},
 		{"raw_sockets", eg_policy_read_bool, FIELD(raw_sockets), 0},
 		{"allow_netns_admin", eg_policy_read_bool, FIELD(allow_netns_admin), 0},

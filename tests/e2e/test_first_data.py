@@ -9,7 +9,7 @@ import pytest
 from harness import ALLOWED, DENIED, OTHER, eventually, holds, policy, rule
 from harness.net import Network
 from harness.tls import (
-    ConnectProxy, Resolver, TlsClient, TlsServer, ask, hello, in_two_records, make_certificate, padded, with_ech,
+    ConnectProxy, TlsClient, TlsServer, hello, in_two_records, make_certificate, padded, with_ech,
 )
 
 RESOLVER = "10.77.1.1"
@@ -28,10 +28,8 @@ def server(host, tmp_path):
 
 @pytest.fixture
 def resolver(host):
-    made = Resolver(Network.path(host.network.server), RESOLVER,
-                    {NAME: ALLOWED, "b.example.com": ALLOWED, "plain.example.com": ALLOWED})
-    yield made
-    made.stop()
+    known = (NAME, "b.example.com", "plain.example.com")
+    host.server.dns_serve([RESOLVER], {name: {"A": [ALLOWED]} for name in known})
 
 
 def verified(app="web", names=(NAME,), **more):
@@ -41,11 +39,8 @@ def verified(app="web", names=(NAME,), **more):
 
 def learn(app, *names):
     """The app asks for the names, and is granted their addresses."""
-    app.open("dns", RESOLVER, "udp")
-    with app.lend("dns") as sock:
-        for name in names:
-            assert ask(sock, name, RESOLVER) == 0
-    app.close("dns")
+    for name in names:
+        assert app.dns_ask(RESOLVER, name)["addresses"] == [ALLOWED]
 
 
 @pytest.fixture

@@ -1,49 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """DNS names with real resolvers and sockets: what may be asked, what an answer opens, and for how long."""
-import itertools
-import json
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import eventually
-from harness.names import API, API6, MANY, PUBLIC, PUBLIC6, ZONE, asked, begin, named, resolv_conf
+from harness import dns, eventually
+from harness.names import API, API6, MANY, ZONE, asked, begin, grants, learned, named, opens, refused, resolv_conf
 from harness.net import ROUTER, ROUTER6, run
-
-SLOW_S = 15  # a client that waits for a resolver (20 s in resolv_conf) would take longer
-
-numbers = itertools.count()
-
 
 @pytest.fixture
 def names(host):
     """The host, with a resolver and a server."""
     begin(host)
     return host
-
-
-def refused(agent, app, name, count=1, reason="dns_name"):
-    """Counted, and told with the name."""
-    event = agent.event(type="dns", app=app, action="refused", name=name)
-    assert (event["reason"], event["verdict"], event["rule"]) == (reason, "deny", "dns")
-    assert agent.count(app, reason) == count
-    return event
-
-
-def learned(agent, app, name, **wanted):
-    return agent.event(type="dns", app=app, action="learned", name=name, **wanted)
-
-
-def grants(agent, app):
-    return {(one["name"], one["address"]): one for one in agent.get(f"/v1/apps/{app}?grants=1")["grants"]["list"]}
-
-
-def opens(app, address, port=443, proto="tcp"):
-    name = f"{address} {next(numbers)}"
-    app.connect(name, address, port, proto)
-    assert app.ask(name) == "ping"
-    return name
 
 
 # ---- Asking and connecting -----------------------------------------------------------------------------------
@@ -165,6 +134,23 @@ def test_several_queries_in_one_segment_and_on_one_connection(names, agent):
     assert agent.app("web")["denied"] == 0
 
 
+def test_answers_out_of_order(names, agent):
+    """On one TCP connection (RFC 7766, 6.2.1.1): each is matched by its id, and opens its own addresses."""
+    names.server.dns_zone({**ZONE, "late.example": {"A": ["198.51.100.8"], "late": True}})
+    app = names.app(named("web", ["api.example", "late.example"]))
+    app.connect("c", ROUTER, 53)
+    for number, name in ((1, "late.example"), (2, "api.example")):
+        message = dns.query(name, number=number)
+        app.put("c", (len(message).to_bytes(2, "big") + message).hex())
+    first, second = app.dns_hear("c", "tcp"), app.dns_hear("c", "tcp")
+    assert [(one["id"], one["addresses"]) for one in (first, second)] == [(2, [API]), (1, ["198.51.100.8"])]
+    opens(app, API)
+    opens(app, "198.51.100.8")
+    assert set(grants(agent, "web")) == {("api.example", API), ("late.example", "198.51.100.8")}
+    assert learned(agent, "web", "late.example")["addresses"] == ["198.51.100.8"]
+    assert agent.app("web")["denied"] == 0
+
+
 def test_upper_case_and_a_server_that_answers_in_lower(names, agent):
     app = names.app(named("web", ["api.example", "lower.example"]))
     assert app.dns_ask(ROUTER, "aPI.eXample")["addresses"] == [API]
@@ -172,124 +158,6 @@ def test_upper_case_and_a_server_that_answers_in_lower(names, agent):
     opens(app, API)
     assert agent.app("web")["denied"] == 0 and asked(names)[0] == ("aPI.eXample", "A")
     assert learned(agent, "web", "api.example")["addresses"] == [API]
-
-
-# ---- Clients as they are ----------------------------------------------------------------------------------------
-
-
-def test_getaddrinfo(names, agent):
-    app = names.app(named("web", ["api.example", "big.example"], dns={"ask_only": ["corp.example"]}),
-                    files=resolv_conf(names, search="corp.example"))
-    assert app.lookup("api.example")["addresses"] == sorted([API, API6])
-    opens(app, API)
-    opens(app, API6)
-    assert app.lookup("big.example", "AF_INET")["addresses"] == sorted(MANY)
-    assert agent.app("web")["denied"] == 0  # to sort addresses it connects UDP sockets, which the rules don't name
-    before = len(asked(names))
-    found = app.lookup("stolen.attacker.example")
-    assert found["error"] and found["seconds"] < SLOW_S
-    assert {name for name, _ in asked(names)[before:]} <= {"stolen.attacker.example.corp.example"}
-    refused(agent, "web", "stolen.attacker.example", agent.count("web", "dns_name"))
-
-
-FAR = {"search": "corp.test", "options": "timeout:20 attempts:1 ndots:5"}
-
-
-def test_a_search_list(names, agent):
-    """By ndots:5 the name is tried below corp.test first, which has to be allowed: glibc stops at what it can't ask."""
-    app = names.app(named("web", "api.example", dns={"ask_only": ["corp.test"]}), files=resolv_conf(names, **FAR))
-    assert app.lookup("api.example")["addresses"] == sorted([API, API6])
-    assert {name for name, _ in asked(names)} == {"api.example.corp.test", "api.example"}
-    opens(app, API)
-    assert agent.count("web", "dns_name") == 0
-    strict = names.app(named("strict", "api.example"), files=resolv_conf(names, **FAR))
-    before = len(asked(names))
-    found = strict.lookup("api.example")
-    assert found["error"] == "EAI_AGAIN" and found["seconds"] < SLOW_S
-    refused(agent, "strict", "api.example.corp.test", agent.count("strict", "dns_name"))
-    near = names.process(names.cgroup_of("strict"), files=resolv_conf(names, search="corp.test"))
-    assert near.lookup("api.example")["addresses"] == sorted([API, API6])
-    assert {name for name, _ in asked(names)[before:]} == {"api.example"}
-
-
-def test_dig(names, agent):
-    app = names.app(named("web", ["api.example", "alias.example"]))
-    for more in ([], ["+tcp"]):
-        assert app.command("dig", f"@{ROUTER}", "+short", "+time=5", "+tries=1", *more, "api.example").split() == [API]
-    assert app.command("dig", f"@{ROUTER6}", "+short", "alias.example", "AAAA").split()[-1] == "2001:db8::5"
-    opens(app, "2001:db8::5")
-    with pytest.raises(RuntimeError):
-        app.command("dig", f"@{ROUTER}", "+time=1", "+tries=1", "other.example")
-    refused(agent, "web", "other.example", agent.count("web", "dns_name"))
-    assert "other.example" not in dict(asked(names))
-
-
-CURL = ["curl", "-sS", "--http0.9", "--max-time", "10"]
-
-
-def test_curl(names, agent):
-    for address in ("0.0.0.0", "::"):
-        names.server.serve("tcp", address, 80, "source:5")
-    app = names.app(named("web", "api.example", 80), files=resolv_conf(names))
-    assert app.command(*CURL, "http://api.example/") == "sssss"
-    with pytest.raises(RuntimeError, match="resolve host"):
-        app.command(*CURL, "http://other.example/")
-    refused(agent, "web", "other.example", agent.count("web", "dns_name"))
-    assert agent.event(type="flow", app="web", phase="end", name="api.example")["dst"] in (API, API6)
-    assert "other.example" not in dict(asked(names))
-
-
-NODE = """
-const dns = require("dns"), net = require("net");
-const said = {}, begun = Date.now();
-dns.setServers(["%s"]);
-const note = (key, then) => (error, found) => { said[key] = error ? error.code : found; then(); };
-const connect = then => { const c = net.connect(443, "api.example", () => c.write("ping"));
-    c.on("data", data => { said.echo = String(data); c.destroy(); then(); });
-    c.on("error", error => { said.echo = error.code; then(); }); };
-dns.resolve4("api.example", note("a", () => dns.lookup("api.example", {family: 4}, note("lookup", () =>
-    connect(() => dns.resolve4("other.example", note("other", () => dns.lookup("other.example", note("lookup_other",
-        () => { said.seconds = (Date.now() - begun) / 1000; console.log(JSON.stringify(said)); })))))))));
-"""
-
-
-def test_node(names, agent):
-    """Its resolver (c-ares) and getaddrinfo."""
-    app = names.app(named("web", "api.example"), files=resolv_conf(names))
-    said = json.loads(app.command("node", "-e", NODE % ROUTER))
-    assert (said["a"], said["lookup"], said["echo"]) == ([API], API, "ping")
-    assert isinstance(said["other"], str) and isinstance(said["lookup_other"], str)
-    assert said["seconds"] < SLOW_S, said
-    refused(agent, "web", "other.example", agent.count("web", "dns_name"))
-    assert "other.example" not in dict(asked(names))
-
-
-def test_dnsmasq(host, agent):
-    """A resolver as people have it; getaddrinfo, A and AAAA at once."""
-    host.network.public(PUBLIC, PUBLIC6)
-    host.serve(["0.0.0.0", "::"], 443)
-    log = host.file("dnsmasq.log", "")
-    server = subprocess.Popen(
-        ["ip", "netns", "exec", host.network.server, "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts",
-         "--conf-file=/dev/null", "--user=root", "--group=root", "--pid-file=", f"--listen-address={ROUTER}",
-         "--bind-interfaces", "--log-queries", f"--log-facility={log}", "--host-record=api.example,%s,%s" % (API, API6),
-         "--cname=alias.example,api.example", "--address=/wild.example/198.51.100.2", "--local=/example/"])
-    try:
-        app = host.app(named("web", ["api.example", "alias.example", "*.wild.example"]), files=resolv_conf(host))
-        eventually(lambda: app.lookup("api.example")["addresses"] == sorted([API, API6]))
-        opens(app, API)
-        opens(app, API6)
-        assert app.lookup("alias.example")["addresses"] == sorted([API, API6])
-        assert app.lookup("any.wild.example", "AF_INET")["addresses"] == ["198.51.100.2"]
-        opens(app, "198.51.100.2")
-        assert app.lookup("tunnel.other.example")["error"]
-        refused(agent, "web", "tunnel.other.example", agent.count("web", "dns_name"))
-        with open(log, encoding="utf-8") as lines:
-            text = lines.read()
-        assert "any.wild.example" in text and "tunnel" not in text
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 # ---- How long -------------------------------------------------------------------------------------------------
@@ -477,7 +345,7 @@ class TestMany:
         return {"grant_floor": "1s"}
 
     def test_resolve_then_connect(self, host, agent):
-        """10,000 rounds at once, every answer with other addresses and a TTL of one second."""
+        """10,000 rounds at once, every answer with other addresses and a TTL of one second; the agent dies within."""
         addresses = [f"198.51.{100 + number // 256}.{number % 256}" for number in range(1024)]
         host.network.public("198.51.100.0/22")
         host.server.dns_serve([ROUTER], {"many.example": {"A": addresses, "rotate": 1, "ttl": 1}})
@@ -486,11 +354,19 @@ class TestMany:
         app = host.app(named("web", "many.example", 4000, "udp"))
         outsiders = host.app(named("other", "many.example", 4000, "udp"))
         clients = [app, *(host.process(host.cgroup_of("web")) for _ in range(CLIENTS - 1))]
+        deaths = 0
         with ThreadPoolExecutor(CLIENTS) as pool:
-            tallies = list(pool.map(lambda one: one.rounds(ROUTER, "many.example", ROUNDS, 4000), clients))
+            running = [pool.submit(one.rounds, ROUTER, "many.example", ROUNDS, 4000) for one in clients]
+            while not all(one.done() for one in running):
+                agent.kill9()
+                deaths += any(not one.done() for one in running)
+                agent.start()
+            tallies = [one.result() for one in running]
         assert tallies == [{"ok": ROUNDS}] * CLIENTS
+        assert deaths >= 2
         counted = agent.app("web")
         assert counted["denied"] == 0, counted["reasons"]
+        assert len(host.server.dns_asked()) == ROUNDS * CLIENTS
         assert outsiders.fails("sendto", "u", addresses[0], 4000) == "EPERM"
         assert agent.count("other", "no_grant") == 1
         assert agent.event(type="deny", app="other", reason="no_grant")["dst"] == addresses[0]

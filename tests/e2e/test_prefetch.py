@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names that the agent looks up itself: the app never asks, and connects by address."""
-import json
 import os
 import pwd
-import subprocess
-import sys
+import signal
 
 import pytest
 
@@ -12,7 +10,6 @@ from harness import ALLOWED, ALLOWED6, DENIED, OTHER, Host, eventually, holds, p
 from harness.net import batch
 
 RESOLVER = "127.0.0.9"
-PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness", "resolver.py")
 PRIVATE = ["10.77.1.0/24", "fd77:1::/64"]
 
 
@@ -28,38 +25,21 @@ def bare_host(config):
 
 
 class Resolver:
-    """resolver.py in the agent's network namespace."""
+    """In the agent's network namespace."""
 
     def __init__(self, host):
-        self.file = os.path.join(host.directory, "records.json")
-        self.log = os.path.join(host.directory, "queries")
-        self.say({})
         batch(host.network.host, [f"addr add {RESOLVER}/32 dev lo"])
-        with open(self.log, "wb") as out:
-            self.process = subprocess.Popen(
-                ["ip", "netns", "exec", host.network.host, sys.executable, "-I", "-S", PROGRAM, RESOLVER, self.file],
-                stdin=subprocess.DEVNULL, stdout=out)
-        eventually(lambda: "ready" in self.queries())
-
-    def say(self, records):
-        with open(self.file + ".new", "w", encoding="utf-8") as out:
-            json.dump(records, out)
-        os.rename(self.file + ".new", self.file)
+        self.worker = host.outsider(netns=host.network.host)
+        self.worker.dns_serve([RESOLVER], {})
+        self.say, self.stop = self.worker.dns_zone, self.worker.stop
 
     def queries(self):
-        with open(self.log, encoding="utf-8") as text:
-            return text.read().splitlines()
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait(10)
+        return [(one["name"], one["type"], one["proto"]) for one in self.worker.dns_asked()]
 
 
 @pytest.fixture
 def resolver(host):
-    made = Resolver(host)
-    yield made
-    made.stop()
+    return Resolver(host)
 
 
 def named(app="web", names=("api.example",), **more):
@@ -170,7 +150,7 @@ def test_names_are_looked_up_again_before_the_end(agent, resolver):
         return any(not one["expired"] for one in agent.get("/v1/apps/web?grants=1")["grants"]["list"])
 
     holds(good, 6, "a grant that is good all the time")
-    assert resolver.queries().count("api.example A") >= 4
+    assert resolver.queries().count(("api.example", "A", "udp")) >= 4
     resolver.say({"api.example": {"A": [OTHER], "ttl": 1}})
     eventually(lambda: ("api.example", OTHER) in grants(agent))
     agent.api("DELETE", "/v1/policies/web?take_over=1")
@@ -207,10 +187,34 @@ def test_the_next_resolver_is_asked(agent, resolver):
     assert status(agent)["failures"] == 0
 
 
+def test_a_short_answer_is_followed_by_tcp(agent, resolver):
+    many = [f"10.77.1.{number}" for number in range(100, 140)]
+    resolver.say({"big.example": {"A": many, "udp": "tc", "split": [1, 1, 10, 30]}})
+    agent.put(named(names=["big.example"]))
+    eventually(lambda: len(grants(agent)) == len(many))
+    assert ("big.example", "A", "tcp") in resolver.queries()
+    assert agent.event(type="dns", app="web", action="prefetched", name="big.example")["address_count"] == len(many)
+    assert status(agent)["failures"] == 0 and status(agent)["restarts"] == 0
+
+
+def test_a_hanging_helper_is_replaced(agent, resolver):
+    """It is stopped before it can say a word; the one after it does the work."""
+    resolver.say({"api.example": {"A": [ALLOWED]}, "two.example": {"A": [OTHER]}})
+    agent.put(named())
+    eventually(lambda: grants(agent))
+    before = status(agent)["helper_pid"]
+    os.kill(before, signal.SIGSTOP)
+    agent.put(named("second", ["two.example"]))
+    eventually(lambda: status(agent)["restarts"] == 1, 60, "another helper")
+    assert not os.path.exists(f"/proc/{before}") and "hangs" in status(agent)["last_error"]
+    eventually(lambda: grants(agent, "second") == {("two.example", OTHER)})
+    assert grants(agent) == {("api.example", ALLOWED)} and agent.status()["enforcement_ok"]
+
+
 @pytest.mark.parametrize("config", [{"helper_user": "root"}, {"helper_user": "no-such-user"}])
 def test_a_helper_that_would_be_root_is_not_started(agent, resolver):
     resolver.say({"api.example": {"A": [ALLOWED]}})
     agent.put(named())
     eventually(lambda: "can't be started as user" in (status(agent)["last_error"] or ""))
     holds(lambda: status(agent)["helper_pid"] == 0, 2)
-    assert resolver.queries() == ["ready"] and grants(agent) == set()
+    assert resolver.queries() == [] and grants(agent) == set()

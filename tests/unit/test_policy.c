@@ -82,7 +82,7 @@ static void test_defaults(void **state)
 	assert_int_equal(policy->mode, EG_MODE_ENFORCE);
 	assert_true(policy->self);
 	assert_false(policy->raw_sockets || policy->log_full || policy->allow_netns_admin || policy->ingress_set ||
-		     policy->dns.set || policy->has_alerts);
+		     policy->dns.set || policy->alert_count);
 	assert_int_equal(policy->dns.types, EG_POLICY_DNS_TYPES);
 	assert_int_equal(policy->dns.resolver_count + policy->dns.ask_only_count, 0);
 	assert_null(policy->owner);
@@ -125,7 +125,7 @@ static void test_every_key(void **state)
 	assert_string_equal(policy->cgroups[1], "b");
 	assert_false(policy->self);
 	assert_true(policy->raw_sockets && policy->allow_netns_admin && policy->log_full);
-	assert_true(policy->dns.set && policy->has_alerts);
+	assert_true(policy->dns.set && policy->alert_count);
 	assert_int_equal(policy->dns.resolver_count, 2);
 	assert_string_equal(eg_addr_to_text(&policy->dns.resolvers[0], address), "10.0.0.2");
 	assert_string_equal(eg_addr_to_text(&policy->dns.resolvers[1], address), "fd00::53");
@@ -149,15 +149,14 @@ static void test_every_key(void **state)
 	assert_int_equal(policy->limits.new_flows, 100);
 	assert_true(policy->limits.new_flows_per_ns == 60 * NS_PER_S);
 
-	/* said once, where it stands, and no error */
-	assert_int_equal(diags.count, 1);
-	assert_int_equal(diags.errors, 0);
-	assert_string_equal(diags.file, "a.json");
-	assert_string_equal(diags.items[0].path, "alerts");
-	assert_int_equal(diags.items[0].level, EG_DIAG_WARNING);
-	assert_int_equal(diags.items[0].line, 1);
-	assert_true(diags.items[0].column > 1);
-	assert_non_null(strstr(diags.items[0].message, "not yet evaluated by this version"));
+	assert_int_equal(policy->alert_count, 2);
+	assert_int_equal(policy->alerts[0].when, EG_ALERT_DENIED);
+	assert_int_equal(policy->alerts[0].over, 20);
+	assert_true(policy->alerts[0].per_ns == 60 * NS_PER_S && !policy->alerts[0].kill);
+	assert_int_equal(policy->alerts[1].when, EG_ALERT_INGRESS_BYTES);
+	assert_int_equal(policy->alerts[1].over, 100 << 20);
+	assert_true(policy->alerts[1].kill);
+	assert_int_equal(diags.count, 0);
 }
 
 /* The hash is of what the policy says, not of how it is written down. */

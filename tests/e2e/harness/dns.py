@@ -3,8 +3,8 @@
 
 A zone is {name: records}: "A", "AAAA" (lists), "CNAME", "TXT" (texts), "HTTPS" ({"v4": [...], "v6": [...]}), and
 how to answer: "ttl" (default 60), "rotate" (that many of the addresses, others each time), "udp": "tc" (cut short:
-ask again by TCP), "split" (TCP: sizes of the pieces), "delay" (seconds), "rcode", "case" (the question as it
-came, 0x20 and all, or "lower"), "faults" (forged answers that are sent before the true one; "only" among them
+ask again by TCP), "split" (TCP: sizes of the pieces), "late" (TCP: it is answered after the next query is),
+"delay" (seconds), "silent", "rcode", "case" (the question as it came, 0x20 and all, or "lower"), "faults" (forged answers that are sent before the true one; "only" among them
 leaves the true one out). "*" answers for every name that is not there.
 """
 import select
@@ -189,7 +189,7 @@ class DnsServer:
         asked, question, entry = self.take(message, "udp", sock.getsockname()[0])
         if not asked:
             return
-        faults = entry.get("faults", [])
+        faults = ["only"] if entry.get("silent") else entry.get("faults", [])
         for fault in faults:
             if fault != "only":
                 self.forge(sock, asked, question, peer, fault, entry.get("evil", "192.0.2.66"))
@@ -234,7 +234,7 @@ class DnsServer:
             threading.Thread(target=self.stream, args=(conn, sock.getsockname()[0]), daemon=True).start()
 
     def stream(self, conn, address):
-        buffer = b""
+        buffer, late = b"", []
         with conn:
             try:
                 while True:
@@ -245,13 +245,19 @@ class DnsServer:
                     buffer += more
                     while len(buffer) >= 2 and len(buffer) >= 2 + struct.unpack_from("!H", buffer)[0]:
                         size = 2 + struct.unpack_from("!H", buffer)[0]
-                        self.write(conn, *self.take(buffer[2:size], "tcp", address))
+                        taken = self.take(buffer[2:size], "tcp", address)
                         buffer = buffer[size:]
+                        if taken[0] and taken[2].get("late"):
+                            late.append(taken)
+                            continue
+                        self.write(conn, *taken)
+                        while late:
+                            self.write(conn, *late.pop())
             except OSError:
                 pass  # the client went away
 
     def write(self, conn, asked, question, entry):
-        if not asked:
+        if not asked or entry.get("silent"):
             return
         said = self.reply(asked, question, "tcp")
         data, at = struct.pack("!H", len(said)) + said, 0

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of names share: a zone whose addresses count as public, policies with names, resolv.conf."""
+import itertools
+
 from .net import ROUTER, ROUTER6
 from .policy import policy, rule
 
@@ -19,6 +21,8 @@ ZONE = {
     "big.example": {"A": MANY, "udp": "tc", "split": [1, 1, 10, 30]},
     "lower.example": {"A": [API], "case": "lower"},
 }
+
+numbers = itertools.count()
 
 
 def named(app, to, ports=443, proto="tcp", dns=None, more=None, **keys):
@@ -47,3 +51,29 @@ def begin(host, zone=None):
 
 def asked(host):
     return [(each["name"], each["type"]) for each in host.server.dns_asked()]
+
+
+# ---- What became of it: the counter, the event, the grant --------------------------------------------------
+
+
+def refused(agent, app, name, count=1, reason="dns_name"):
+    """Counted, and told with the name."""
+    event = agent.event(type="dns", app=app, action="refused", name=name)
+    assert (event["reason"], event["verdict"], event["rule"]) == (reason, "deny", "dns")
+    assert agent.count(app, reason) == count
+    return event
+
+
+def learned(agent, app, name, **wanted):
+    return agent.event(type="dns", app=app, action="learned", name=name, **wanted)
+
+
+def grants(agent, app):
+    return {(one["name"], one["address"]): one for one in agent.get(f"/v1/apps/{app}?grants=1")["grants"]["list"]}
+
+
+def opens(app, address, port=443, proto="tcp"):
+    name = f"{address} {next(numbers)}"
+    app.connect(name, address, port, proto)
+    assert app.ask(name) == "ping"
+    return name

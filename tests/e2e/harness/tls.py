@@ -171,51 +171,6 @@ class ConnectProxy(Server):
             pass  # either side has ended
 
 
-class Resolver:
-    """Answers over UDP with the A record that `hosts` has."""
-
-    def __init__(self, namespace, address, hosts):
-        self.namespace, self.hosts, self.sock, self.ready = namespace, hosts, None, threading.Event()
-        threading.Thread(target=self.run, args=(address,), daemon=True).start()
-        assert self.ready.wait(10) and self.sock, f"no resolver on {address}"
-
-    def run(self, address):
-        enter(self.namespace)
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((address, 53))
-        self.sock.settimeout(0.2)
-        self.ready.set()
-        while True:
-            try:
-                query, peer = self.sock.recvfrom(1 << 16)
-            except TimeoutError:
-                continue
-            except OSError:  # stop()
-                return
-            self.sock.sendto(self.answer(query), peer)
-
-    def answer(self, query):
-        at, labels = 12, []
-        while query[at]:
-            labels.append(query[at + 1 : at + 1 + query[at]].decode())
-            at += 1 + query[at]
-        found = self.hosts.get(".".join(labels).lower())
-        record = struct.pack("!HHHIH4s", 0xC00C, 1, 1, 60, 4, socket.inet_aton(found)) if found else b""
-        flags = 0x8180 if found else 0x8183
-        return query[:2] + struct.pack("!HHHHH", flags, 1, 1 if found else 0, 0, 0) + query[12 : at + 5] + record
-
-    def stop(self):
-        self.sock.close()
-
-
-def ask(sock, name, resolver):
-    """Asks for the name's address over a UDP socket; the answer's rcode."""
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    sock.settimeout(5)
-    sock.sendto(b"\x12\x34" + struct.pack("!HHHHH", 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1", (resolver, 53))
-    return sock.recv(1 << 16)[3] & 15
-
-
 # ---- First data ------------------------------------------------------------------------------------------
 
 
