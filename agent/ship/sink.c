@@ -45,7 +45,7 @@ uint64_t eg_ship_utc_ns(void)
 
 /* ---- What it reports ------------------------------------------------------------------------- */
 
-static uint64_t oldest_open_ns(const struct eg_batch *batch)
+static uint64_t oldest_open_ns(const struct eg_ship_batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
 		if (!batch->settled[i])
@@ -358,7 +358,7 @@ int eg_sink_start(const struct eg_sink_place *place, const struct eg_sink_config
 	sink->bytes_limit = config->batch_bytes;
 	pthread_mutex_init(&sink->lock, NULL);
 	pthread_cond_init(&sink->wake, NULL);
-	r = eg_batch_init(&sink->batch, config->batch_events);
+	r = eg_ship_batch_init(&sink->batch, config->batch_events);
 	if (!r)
 		r = -pthread_create(&sink->thread, NULL, run, sink);
 	if (r) {
@@ -399,7 +399,7 @@ void eg_sink_free(struct eg_sink *sink)
 		return;
 	eg_spool_reader_free(sink->reader);
 	eg_rollup_free(sink->rollup);
-	eg_batch_free(&sink->batch);
+	eg_ship_batch_free(&sink->batch);
 	pthread_mutex_destroy(&sink->lock);
 	pthread_cond_destroy(&sink->wake);
 	explicit_bzero(&sink->key, sizeof(sink->key));

@@ -8,7 +8,7 @@
 #include <pthread.h>
 
 #include "backoff.h"
-#include "batch.h"
+#include "ship_batch.h"
 #include "cursor.h"
 #include "render.h"
 #include "rollup.h"
@@ -28,7 +28,7 @@ struct eg_sink {
 	struct eg_cursor cursor; /* ahead of the stored one while a batch is on its way */
 	uint64_t lost_before; /* by the cursor as it was loaded */
 	uint64_t stored_ns; /* monotonic, of the last store */
-	struct eg_batch batch;
+	struct eg_ship_batch batch;
 	uint64_t window_gone; /* records of a window that were gone when it was read again */
 	bool rolling; /* the batch is of a roll-up: its records are among those held */
 	struct eg_hash_key key;

@@ -55,7 +55,7 @@ static int take_now(struct eg_sink *sink, const struct eg_spool_record *record, 
 		return r;
 	if (r == -EINVAL || !event)
 		item.ts_ns = 0;
-	eg_batch_add(&sink->batch, &item, 1, eg_ship_mono_ns());
+	eg_ship_batch_add(&sink->batch, &item, 1, eg_ship_mono_ns());
 	return 0;
 }
 

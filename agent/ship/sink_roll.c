@@ -96,7 +96,7 @@ static int add_item(struct eg_sink *sink, size_t group)
 		return r;
 	if (r)
 		item.ts_ns = 0;
-	eg_batch_add(&sink->batch, &item, eg_rollup_records(sink->rollup, group), eg_ship_mono_ns());
+	eg_ship_batch_add(&sink->batch, &item, eg_rollup_records(sink->rollup, group), eg_ship_mono_ns());
 	return 0;
 }
 

@@ -164,7 +164,7 @@ static enum attempt attempt(struct eg_sink *sink, const struct eg_range *range, 
 {
 	for (;;) {
 		size_t count;
-		const struct eg_item *items = eg_batch_parcel(&sink->batch, range->first, range->count, &count);
+		const struct eg_item *items = eg_ship_batch_parcel(&sink->batch, range->first, range->count, &count);
 
 		if (!count)
 			return SETTLED;
@@ -176,7 +176,7 @@ static enum attempt attempt(struct eg_sink *sink, const struct eg_range *range, 
 				return STOPPED;
 			if (result->outcome == EG_OUTCOME_DELIVERED || result->outcome == EG_OUTCOME_SPLIT)
 				result->outcome = EG_OUTCOME_RETRY; /* of what is left, if anything is */
-			eg_batch_parcel(&sink->batch, range->first, range->count, &count);
+			eg_ship_batch_parcel(&sink->batch, range->first, range->count, &count);
 			if (!count)
 				return SETTLED;
 		} else if (result->outcome == EG_OUTCOME_DELIVERED) {
@@ -239,7 +239,7 @@ bool eg_sink_deliver(struct eg_sink *sink)
 		}
 		eg_bisect_settled(&bisect);
 	}
-	eg_batch_clear(&sink->batch);
+	eg_ship_batch_clear(&sink->batch);
 	count_delivery(sink);
 	return true;
 }

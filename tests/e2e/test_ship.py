@@ -247,9 +247,16 @@ def test_a_test_says_what_came_back(bare_host, receiver):
     agent = begin(bare_host, webhook(receiver))
     answer = eventually(lambda: agent.api("POST", "/v1/sinks/hook/test"), what="an answer")
     assert answer["ok"] and answer["status"] == 202 and answer["sink"] == "hook", answer
-    (event,) = receiver.of(action="sink_test")
-    assert event["sink"] == "hook" and event["host"] == "test-host"
+    (sent,) = receiver.of(action="sink_test")
+    assert sent["sink"] == "hook" and sent["host"] == "test-host"
+    assert agent.cli("sinks", "test", "hook")[::2] == (0, "")
+    status, out, _ = agent.cli("sinks")
+    assert status == 0 and [word in out for word in ("SINK", "hook", "webhook", "ok")] == [True] * 4, out
+    assert json.loads(agent.cli("sinks", "-o", "json")[1])["sinks"][0]["name"] == "hook"
     receiver.token = "another"
+    status, out, _ = agent.cli("sinks", "test", "hook")
+    assert status == 1 and "401" in out, out
+    assert agent.cli("sinks", "test", "nobody")[0] == 5
     answer = agent.api("POST", "/v1/sinks/hook/test")
     assert not answer["ok"] and answer["status"] == 401 and "401" in answer["answer"], answer
     assert agent.refused("POST", "/v1/sinks/nobody/test").code == "no_sink"
