@@ -82,6 +82,28 @@ static int open_cgroupfs(struct eg_agent *agent, struct eg_error *err)
 	return 0;
 }
 
+static int check_btf(struct eg_error *err)
+{
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		return eg_error_set(err, 500, "no_btf",
+				    "this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF");
+	return 0;
+}
+
+/* One agent for each set of maps, whatever state directory it was given. */
+static int lock_bpffs(struct eg_agent *agent, struct eg_error *err)
+{
+	int r = eg_kern_prepare(agent->config->bpffs, err);
+
+	if (r < 0)
+		return r;
+	agent->bpffs_fd = open(agent->config->bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (agent->bpffs_fd < 0 || flock(agent->bpffs_fd, LOCK_EX | LOCK_NB))
+		return eg_error_set(err, 500, "already_running", "another egretd uses the maps in %s: stop it first",
+				    agent->config->bpffs);
+	return 0;
+}
+
 static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 {
 	const struct eg_config *config = agent->config;
@@ -94,27 +116,13 @@ static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 		.ring_bytes = config->ring_bytes,
 		.priority_ring_bytes = config->priority_ring_bytes,
 	};
-	int r;
+	int r = eg_kern_open(config->bpffs, &sizes, &agent->kern, &agent->adopted, err);
 
-	if (access("/sys/kernel/btf/vmlinux", R_OK))
-		return eg_error_set(err, 500, "no_btf",
-				    "this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF");
-	r = eg_kern_open(config->bpffs, &sizes, &agent->kern, &agent->adopted, err);
 	if (r < 0)
 		return r;
 	if (agent->adopted && eg_kern_slots(agent->kern) != config->max_apps + 1)
 		eg_log_notice("the pinned maps were made for %u apps: max_apps takes effect on fresh maps",
 			      eg_kern_slots(agent->kern) - 1);
-	return 0;
-}
-
-/* One agent for each set of maps, whatever state directory it was given. */
-static int lock_bpffs(struct eg_agent *agent, struct eg_error *err)
-{
-	agent->bpffs_fd = open(agent->config->bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (agent->bpffs_fd < 0 || flock(agent->bpffs_fd, LOCK_EX | LOCK_NB))
-		return eg_error_set(err, 500, "already_running", "another egretd uses the maps in %s: stop it first",
-				    agent->config->bpffs);
 	return 0;
 }
 
@@ -193,9 +201,11 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 	if (!r)
 		r = open_cgroupfs(agent, err);
 	if (!r)
-		r = open_kernel(agent, err);
+		r = check_btf(err);
 	if (!r)
 		r = lock_bpffs(agent, err);
+	if (!r)
+		r = open_kernel(agent, err);
 	if (r < 0)
 		return r;
 	if (!agent->adopted)
