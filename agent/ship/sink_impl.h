@@ -17,7 +17,7 @@
 #define EG_NS_PER_S	 1000000000ull
 #define EG_SINK_POLL_NS	 (EG_NS_PER_S / 10) /* how often the spool is looked at while nothing comes */
 #define EG_SINK_PAUSE_NS (60 * EG_NS_PER_S)
-#define EG_SINK_POISON_RUN 16 /* refused events in a row, after which each further one costs a pause */
+#define EG_SINK_POISON_RUN 16 /* refused events in a row, after which each further answer that refuses costs a pause */
 
 struct eg_sink {
 	const struct eg_sink_place *place;
