@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "client.h"
+#include "template.h"
 
 #define END            {.name = 0}
 #define TAKE_OVER      {"take-over", 0, 0, "also if the app's policy came from another source", 0}
@@ -32,6 +33,20 @@ static const struct eg_option apps_options[] = {
 static const struct eg_option check_options[] = {
 	{"max-lifetime", 0, "TIME", "how far ahead a policy may expire; default 90d", "30d 90d 365d"},
 	{"online", 0, 0, "ask the agent instead, which knows its host's limits", 0},
+	END,
+};
+
+static const struct eg_option new_options[] = {
+	{"template", 0, "NAME", "which template",
+	 "db-view-read-only deny-all llm-agent-sandbox one-service package-registry-build sheets-read-only slack-notify-only "
+	 "web-api-client"},
+	{"app", 0, "NAME", "the app's name", 0},
+	{"owner", 0, "TEXT", "who answers for the app", 0},
+	{"ticket", 0, "TEXT", "where it was approved", 0},
+	{"set", 0, "NAME=VALUE", "a parameter of the template; may be given often", 0},
+	{"expires", 0, "WHEN", "a time from now, or a moment; default 30d", "7d 30d 90d"},
+	{"list", 0, 0, "show the templates and their parameters", 0},
+	{"templates", 0, "DIR", "where templates are; default $EGRET_TEMPLATES, or " EG_TEMPLATES, EG_WORDS_DIR},
 	END,
 };
 
@@ -113,6 +128,9 @@ const struct eg_command eg_commands[] = {
 	 "Works without an agent. A directory stands for its *.json; \"-\" for standard input. Two policies for one app "
 	 "are an error. Exits 1 when anything is wrong; warnings don't count.",
 	 check_options, 1, MANY, {EG_WORDS_FILE, EG_WORDS_FILE}, eg_cmd_policy_check, false, false, false},
+	{"policy new", 0, "write a policy from a template",
+	 "Prints a policy that `policy check` accepts, for a file or for `policy apply -`. --list shows what there is.",
+	 new_options, 0, 0, {0}, eg_cmd_policy_new, false, false, false},
 	{"policy apply", "FILE...", "put policies in force",
 	 "The policy is written whole and then switched to at once. Of several files none is applied unless the agent "
 	 "finds all of them right.",
