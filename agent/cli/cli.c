@@ -220,7 +220,9 @@ size_t eg_cli_diagnostics(FILE *out, const json_t *diagnostics, const char *file
 	json_array_foreach(diagnostics, i, item) {
 		const char *theirs = eg_json_text(item, "file");
 		struct eg_diags of = {.file = (char *)(file ? file : theirs)};
+		const char *code = eg_json_text(item, "code");
 		struct eg_diag diag = {.level = level_of(eg_json_text(item, "level")),
+				       .code = code && strcmp(code, "invalid") != 0 ? code : NULL,
 				       .line = (unsigned)eg_json_u64(item, "line"),
 				       .column = (unsigned)eg_json_u64(item, "column")};
 		char text[1024];

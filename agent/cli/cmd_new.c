@@ -181,9 +181,10 @@ static int print_checked(struct eg_cli *cli, const json_t *policy)
 	checked = text ? eg_check_text("<policy>", text, strlen(text), eg_show_now_ns(), LIFETIME) : NULL;
 	if (!checked)
 		return eg_cli_no_memory(cli);
-	eg_cli_diagnostics(cli->err, json_object_get(checked, "diagnostics"), "<policy>");
-	if (!eg_json_true(checked, "ok"))
+	if (!eg_json_true(checked, "ok")) {
+		eg_cli_diagnostics(cli->err, json_object_get(checked, "diagnostics"), "<policy>");
 		return EG_EXIT_NO;
+	}
 	fprintf(cli->out, "%s\n", text);
 	return EG_EXIT_OK;
 }

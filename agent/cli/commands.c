@@ -32,6 +32,7 @@ static const struct eg_option apps_options[] = {
 
 static const struct eg_option check_options[] = {
 	{"max-lifetime", 0, "TIME", "how far ahead a policy may expire; default 90d", "30d 90d 365d"},
+	{"strict", 0, 0, "warnings fail, too: for pipelines", 0},
 	{"online", 0, 0, "ask the agent instead, which knows its host's limits", 0},
 	END,
 };
@@ -126,7 +127,7 @@ const struct eg_command eg_commands[] = {
 	 false, false, false},
 	{"policy check", "FILE...", "check policy files",
 	 "Works without an agent. A directory stands for its *.json; \"-\" for standard input. Two policies for one app "
-	 "are an error. Exits 1 when anything is wrong; warnings don't count.",
+	 "are an error. Exits 1 when anything is wrong; warnings count with --strict only.",
 	 check_options, 1, MANY, {EG_WORDS_FILE, EG_WORDS_FILE}, eg_cmd_policy_check, false, false, false},
 	{"policy new", 0, "write a policy from a template",
 	 "Prints a policy that `policy check` accepts, for a file or for `policy apply -`. --list shows what there is.",

@@ -67,9 +67,11 @@ static int draft_read(struct eg_agent *agent, const char *file, const char *text
 		r = eg_policy_check_lifetime(ret->policy, text, len, now, agent->config->max_lifetime_ns, &ret->diags);
 	if (!r)
 		r = compile(agent, at_start, ret);
-	if (!r)
-		eg_policy_lint(ret->policy, text, len, &ret->diags);
-	return r;
+	if (r)
+		return r;
+	eg_policy_lint(ret->policy, text, len, &ret->diags);
+	eg_policy_lint_lifetime(ret->policy, text, len, now, &ret->diags);
+	return ret->diags.errors && !at_start ? -EINVAL : 0;
 }
 
 int eg_agent_policy_check(struct eg_agent *agent, const char *text, size_t len, json_t **ret, struct eg_error *err)
@@ -252,7 +254,7 @@ int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *writ
 	if (!r)
 		r = apply(agent, write, &draft, &written, err);
 	if (!r) {
-		written.warnings = eg_diags_json(&draft.diags);
+		written.warnings = eg_diags_warnings_json(&draft.diags);
 		*ret = written;
 	}
 	draft_clear(&draft);

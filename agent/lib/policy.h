@@ -137,11 +137,13 @@ int eg_policy_check_lifetime(const struct eg_policy *policy, const char *text, s
 			     uint64_t max_lifetime_ns, struct eg_diags *diags);
 
 /*
- * What a careful reader would ask about: 0.0.0.0/0, metadata and loopback destinations, names
- * that anybody can register below, no cap, no owner or ticket, a rule that another shadows or
- * defeats. Adds warnings.
+ * What a careful reader would ask about: see lint.def. Errors among them are for who writes the policy
+ * (diags->errors says it): a policy that is in force already stays.
  */
 void eg_policy_lint(const struct eg_policy *policy, const char *text, size_t len, struct eg_diags *diags);
+/* The same, of what depends on the time. */
+void eg_policy_lint_lifetime(const struct eg_policy *policy, const char *text, size_t len, uint64_t now_utc_ns,
+			     struct eg_diags *diags);
 
 /* Whether it can be an app's name: [a-z0-9][a-z0-9._-]{0,62}. */
 bool eg_policy_app_name(const char *name);

@@ -83,7 +83,7 @@ def test_every_template_is_enforced(world, agent):
         named = {"resolvers": f"{ROUTER},{ROUTER6}"} if isinstance(where, str) else {}
         status, text, errors = new(agent, template, name, {**values, **named, "cgroups": world.glob_of(name)[0]})
         assert (status, errors) == (0, ""), template
-        assert agent.cli("policy", "check", "-", text=text)[0] == 0
+        assert agent.cli("policy", "check", "--strict", "-", text=text)[0] == 0
         status, _, errors = agent.cli("policy", "apply", "-", text=text)
         assert (status, errors) == (0, ""), template
         app = world.app(name=name)

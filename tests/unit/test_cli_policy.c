@@ -84,7 +84,7 @@ static void test_check_text(void **state)
 
 static void test_check_files(void **state)
 {
-	OUTCOME good, two, bad, json;
+	OUTCOME good, two, bad, json, strict, info;
 
 	(void)state;
 	put_file("a.json", "{\"version\":1,\n\"nope\":1}");
@@ -111,6 +111,17 @@ static void test_check_files(void **state)
 	assert_string_equal(body(&good, 0), "{\"app\":\"app-x\"}");
 	assert_has(good.out, "/a.json:3:4: warning: limits: No cap");
 	assert_has(good.out, "1 policy checked: 0 errors, 1 warning");
+	RUN_IN(&strict, "policy check --strict --online %s/a.json -o json",
+	       OK("{\"ok\":true,\"app\":\"app-x\",\"diagnostics\":[{\"level\":\"warning\",\"code\":\"no_cap\",\"file\":null,\"line\":3,"
+		  "\"column\":4,\"path\":\"limits\",\"message\":\"No cap\",\"fix\":\"\"}]}"));
+	assert_int_equal(strict.status, EG_EXIT_NO);
+	assert_has(strict.out, "\"ok\": false");
+	assert_has(strict.out, "\"code\": \"no_cap\"");
+	RUN_IN(&info, "policy check --strict --online %s/a.json",
+	       OK("{\"ok\":true,\"app\":\"app-x\",\"diagnostics\":[{\"level\":\"info\",\"code\":\"search_list\",\"file\":null,\"line\":3,"
+		  "\"column\":4,\"path\":\"dns\",\"message\":\"Hm\",\"fix\":\"\"}]}"));
+	assert_int_equal(info.status, EG_EXIT_OK);
+	assert_has(info.out, "/a.json:3:4: info: dns: Hm [search_list]");
 }
 
 static void test_check_faults(void **state)
