@@ -51,6 +51,20 @@ static const struct eg_option new_options[] = {
 	END,
 };
 
+static const struct eg_option seen_options[] = {LAST("events of the last TIME"), LIMIT, END};
+
+static const struct eg_option rollback_options[] = {
+	{"for", 0, "TIME", "it expires so long from now; default as it said", "7d 30d 90d"},
+	TAKE_OVER,
+	END,
+};
+
+static const struct eg_option renew_options[] = {
+	{"for", 0, "TIME", "it expires so long from now; required", "7d 30d 90d"},
+	TAKE_OVER,
+	END,
+};
+
 static const struct eg_option apply_options[] = {
 	TAKE_OVER,
 	{"if-match", 0, "REV", "only if this policy_rev is in force", 0},
@@ -139,6 +153,22 @@ const struct eg_command eg_commands[] = {
 	{"policy diff", "FILE", "what applying a file would change",
 	 "Compares with the policy in force, rule by rule. Exits 1 when they differ.", 0, 1, 1, {EG_WORDS_FILE},
 	 eg_cmd_policy_diff, false, false, false},
+	{"policy suggest", "APP", "write the smallest policy that explains what an app did",
+	 "From the log, best of an app in audit mode whose policy names resolvers: names before addresses, ports merged, "
+	 "nothing widened. The policy goes to standard output, what it stands on to standard error.",
+	 seen_options, 1, 1, {EG_WORDS_APP}, eg_cmd_policy_suggest, false, false, false},
+	{"policy plan", "FILE", "what a new policy would newly deny or allow of what was seen",
+	 "The loaded program is asked about each recorded destination, with the new policy's rules. Exits 1 when something "
+	 "that passed would be denied.",
+	 seen_options, 1, 1, {EG_WORDS_FILE}, eg_cmd_policy_plan, false, false, false},
+	{"policy history", "APP [REV]", "the revisions that were in force, or one of them", 0, 0, 1, 2, {EG_WORDS_APP},
+	 eg_cmd_policy_history, false, false, false},
+	{"policy rollback", "APP [REV]", "put an earlier revision in force again",
+	 "Without REV the last one with another text than what is in force. It is a new revision, belongs to somebody as any "
+	 "does, and lifts no kill.",
+	 rollback_options, 1, 2, {EG_WORDS_APP}, eg_cmd_policy_rollback, false, false, false},
+	{"policy renew", "APP --for TIME", "let the policy in force expire later, the same otherwise", 0, renew_options, 1, 1,
+	 {EG_WORDS_APP}, eg_cmd_policy_renew, false, false, false},
 	{"policy get", "APP", "print the policy in force", 0, 0, 1, 1, {EG_WORDS_APP}, eg_cmd_policy_get, false, false,
 	 false},
 	{"policy delete", "APP", "delete an app's policy: everything is denied to it",

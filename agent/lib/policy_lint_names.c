@@ -203,7 +203,7 @@ static void lint_nothing_to_ask(struct eg_policy_reader *reader)
 	for (size_t i = 0; i < policy->egress_count; i++)
 		if (policy->rules[i].name_count)
 			return;
-	if (policy->dns.set && !policy->dns.ask_only_count)
+	if (policy->dns.set && !policy->dns.ask_only_count && policy->mode != EG_MODE_AUDIT)
 		eg_policy_lint_add(reader, EG_LINT_DNS_UNUSED, &at, "Leave the key out, or name what may be asked in a rule or in \"ask_only\"",
 			       "No rule has names, so the resolvers may be asked for nothing");
 }
