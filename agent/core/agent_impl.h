@@ -134,6 +134,7 @@ struct eg_alerts;
 struct eg_polidir;
 struct eg_usage;
 struct eg_expired;
+struct eg_expiry;
 struct eg_api;
 
 /* Where sweep.c is in a table that may hold keys that nobody remembers. */
@@ -172,6 +173,7 @@ struct eg_agent {
 	struct eg_alerts *alerts;
 	struct eg_usage *usage;
 	struct eg_expired *expired;
+	struct eg_expiry *expiry;
 	struct eg_api *api;
 	int direct_errno; /* of the last merge of --direct kills */
 	struct eg_polidir *polidir; /* under apply */
@@ -382,6 +384,12 @@ void eg_expired_read(struct eg_expired *expired, const char *line);
 void eg_expired_print(struct eg_expired *expired, FILE *out);
 /* Every second: expiries and ends of relax that no packet has met. Under apply. */
 void eg_ends_check(struct eg_agent *agent);
+
+/* ---- expiry.c: ends of policies are told beforehand. Under apply ------------------------------------ */
+
+int eg_expiry_new(struct eg_agent *agent, struct eg_expiry **ret);
+void eg_expiry_check(struct eg_expiry *expiry); /* every second */
+void eg_expiry_free(struct eg_expiry *expiry);
 
 /* ---- notices.c: events and log lines of the agent's own -------------------------------------------- */
 

@@ -8,7 +8,7 @@ import pytest
 from harness import ALLOWED, APP, DENIED, OTHER, eventually, policy, rule
 from harness.names import API, begin
 from harness.net import ROUTER
-from harness.policy import in_days
+from harness.policy import in_days, in_seconds
 
 DNS = {"resolvers": [ROUTER]}
 
@@ -204,3 +204,36 @@ def test_renew(host, agent):
     assert agent.refused("POST", "/v1/policies/web/renew", {}).code == "bad_value"
     assert agent.refused("POST", "/v1/policies/nobody/renew", {"for": "1d"}).status == 404
     assert agent.cli("policy", "renew", "web")[0] == 2
+
+
+def warnings_of(agent, app):
+    return [event["days_left"] for event in agent.log(type="policy", app=app, action="expires_soon")]
+
+
+def test_an_end_is_told_beforehand(host, agent):
+    """Once each, also over a restart; not of what begins with less; anew after a renewal."""
+    for app, days in (("two-weeks", 14), ("three", 3), ("one", 1)):
+        agent.put(policy(app, expires=in_seconds(days * 86400 + 4)))
+    agent.put(policy("short", expires=in_days(2)))
+    agent.put(policy("down", expires=in_seconds(86400 + 9)))
+    for app, days in (("two-weeks", 14), ("three", 3), ("one", 1)):
+        event = agent.event(type="policy", app=app, action="expires_soon")
+        assert (event["days_left"], event["actor"]) == (days, "via=agent")
+        assert event["owner"] and event["ticket"] and event["policy_rev"] and event["expires"]
+    text = agent.get("/metrics")
+    assert '\negret_policies_expiring{days="14"} 5\negret_policies_expiring{days="3"} 4\n' in text
+    assert "\negret_app_expires_timestamp_seconds{app=\"two-weeks\"} 1" in text
+    agent.stop()
+    eventually(lambda: agent_gone_for(agent, 86400, "down"), 30, "the last day to begin")
+    agent.start()
+    assert agent.event(type="policy", app="down", action="expires_soon")["days_left"] == 1
+    assert [warnings_of(agent, app) for app in ("two-weeks", "three", "one", "short", "down")] == [[14], [3], [1], [], [1]]
+    agent.api("POST", "/v1/policies/one/renew", {"for": "86404s"})
+    eventually(lambda: warnings_of(agent, "one") == [1, 1], what="the warning of the renewed one")
+
+
+def agent_gone_for(agent, seconds, app):
+    """Whether the stored policy has less than that left: what an agent that is down can't see."""
+    with open(os.path.join(agent.state_dir, "policies", f"{app}.json"), encoding="utf-8") as file:
+        made = json.loads(file.read().split("\n", 1)[1])
+    return made["expires"] <= in_seconds(seconds)
