@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "help.h"
 #include "text.h"
+#include "which.h"
 
 /* ---- Saying what is wrong ------------------------------------------------------------- */
 
@@ -152,6 +153,16 @@ int eg_cli_app(struct eg_cli *cli, size_t index, const char **ret)
 		return eg_cli_usage(cli, "'%s' is not an app's name: 1 to 63 of a-z 0-9 . _ -, a letter or digit first",
 				    app);
 	*ret = app;
+	return EG_EXIT_OK;
+}
+
+int eg_cli_check_labels(struct eg_cli *cli, const char **ret)
+{
+	char message[240];
+
+	*ret = eg_cli_option(cli, "label");
+	if (*ret && eg_which_check_labels(*ret, message, sizeof(message)))
+		return eg_cli_usage(cli, "--label: %s", message);
 	return EG_EXIT_OK;
 }
 

@@ -107,7 +107,15 @@ static const struct eg_option relax_options[] = {
 	END,
 };
 
-static const struct eg_option flows_options[] = {FOLLOW, LAST("flows of the last TIME; default 10m"), LIMIT, END};
+static const struct eg_option flows_options[] = {
+	FOLLOW,
+	LAST("flows of the last TIME; default 10m"),
+	LIMIT,
+	SELECTOR("of apps with these labels"),
+	END,
+};
+
+static const struct eg_option usage_options[] = {SELECTOR("of apps with these labels"), END};
 
 static const struct eg_option events_options[] = {
 	FOLLOW,
@@ -115,6 +123,7 @@ static const struct eg_option events_options[] = {
 	 "flow deny dns cap rate kill restore expire policy relax tag alert agent lost suppressed"},
 	LAST("events of the last TIME"),
 	LIMIT,
+	SELECTOR("of apps with these labels"),
 	END,
 };
 
@@ -194,7 +203,7 @@ const struct eg_command eg_commands[] = {
 	{"flows", "[APP]", "connections, with their bytes and rules", 0, flows_options, 0, 1, {EG_WORDS_APP}, eg_cmd_flows,
 	 true, false, false},
 	{"events", "[APP]", "the event log", 0, events_options, 0, 1, {EG_WORDS_APP}, eg_cmd_events, true, false, false},
-	{"usage", "[APP]", "traffic and caps", 0, 0, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
+	{"usage", "[APP]", "traffic and caps", 0, usage_options, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
 	{"run", "--app NAME -- COMMAND [ARGUMENT...]", "run a command as an app",
 	 "Makes a cgroup below the managed root, tags it, and runs the command in it once enforcement is on. Needs root. "
 	 "Exits with the command's status, 128 + N if signal N ended it, 127 if it was not found, 126 if it can't be run, "

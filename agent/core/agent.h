@@ -114,8 +114,8 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 /* GET /v1/denied: app may be NULL (all); since_ns 0: everything kept */
 int eg_agent_denied(struct eg_agent *agent, const char *app, uint64_t since_ns, json_t **ret,
 		    struct eg_error *err);
-/* GET /v1/usage: app may be NULL */
-int eg_agent_usage(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err);
+/* GET /v1/usage: app and labels may be NULL */
+int eg_agent_usage(struct eg_agent *agent, const char *app, const char *labels, json_t **ret, struct eg_error *err);
 /* GET /metrics: Prometheus text exposition format 0.0.4; caller frees */
 int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err);
 

@@ -49,7 +49,7 @@ struct eg_api_ops {
 	int (*explain)(struct eg_agent *, const char *app, const char *dest, const char *proto, const char *dir,
 		       json_t **ret, struct eg_error *);
 	int (*denied)(struct eg_agent *, const char *app, uint64_t since_ns, json_t **ret, struct eg_error *);
-	int (*usage)(struct eg_agent *, const char *app, json_t **ret, struct eg_error *);
+	int (*usage)(struct eg_agent *, const char *app, const char *labels, json_t **ret, struct eg_error *);
 	int (*metrics)(struct eg_agent *, char **ret, struct eg_error *);
 };
 

@@ -25,8 +25,8 @@ static const struct eg_api_route routes[] = {
 	{"POST", "/v1/tags", EG_ROLE_ADMIN, eg_api_post_tags, NULL, EG_API_BODY_MAX},
 	{"GET", "/v1/explain", EG_ROLE_VIEWER, eg_api_get_explain, "app,dest,proto,direction", EG_API_BODY_MAX},
 	{"GET", "/v1/denied", EG_ROLE_VIEWER, eg_api_get_denied, "app,last", EG_API_BODY_MAX},
-	{"GET", "/v1/usage", EG_ROLE_VIEWER, eg_api_get_usage, "app", EG_API_BODY_MAX},
-	{"GET", "/v1/events", EG_ROLE_VIEWER, eg_api_get_events, "follow,app,type,last,limit", EG_API_BODY_MAX},
+	{"GET", "/v1/usage", EG_ROLE_VIEWER, eg_api_get_usage, "app,labels", EG_API_BODY_MAX},
+	{"GET", "/v1/events", EG_ROLE_VIEWER, eg_api_get_events, "follow,app,labels,type,last,limit", EG_API_BODY_MAX},
 	{"GET", "/metrics", EG_ROLE_VIEWER, eg_api_get_metrics, NULL, EG_API_BODY_MAX},
 };
 

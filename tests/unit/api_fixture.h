@@ -193,9 +193,9 @@ static inline int fake_denied(struct eg_agent *a, const char *app, uint64_t sinc
 						   (json_int_t)since_ns), ret, err);
 }
 
-static inline int fake_usage(struct eg_agent *a, const char *app, json_t **ret, struct eg_error *err)
+static inline int fake_usage(struct eg_agent *a, const char *app, const char *labels, json_t **ret, struct eg_error *err)
 {
-	return fake_answer(a, app, NULL, json_pack("{s:s, s:s?}", "op", "usage", "app", app), ret, err);
+	return fake_answer(a, app, NULL, json_pack("{s:s, s:s?, s:s?}", "op", "usage", "app", app, "labels", labels), ret, err);
 }
 
 static inline int fake_metrics(struct eg_agent *a, char **ret, struct eg_error *err)

@@ -54,7 +54,8 @@ static void test_routes(void **state)
 		 "{\"dest\":\"[fd00::1]:5\",\"proto\":\"udp\",\"direction\":\"ingress\"}"},
 		{"GET", "/v1/denied", "", "{\"op\":\"denied\",\"app\":null,\"since_ns\":0}"},
 		{"GET", "/v1/denied?app=hr&last=10m", "", "{\"app\":\"hr\",\"since_ns\":600000000000}"},
-		{"GET", "/v1/usage?app=hr", "", "{\"op\":\"usage\",\"app\":\"hr\"}"},
+		{"GET", "/v1/usage?app=hr", "", "{\"op\":\"usage\",\"app\":\"hr\",\"labels\":null}"},
+		{"GET", "/v1/usage?labels=a%3Db", "", "{\"app\":null,\"labels\":\"a=b\"}"},
 	};
 
 	(void)state;
