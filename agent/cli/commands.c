@@ -184,8 +184,8 @@ const struct eg_command eg_commands[] = {
 	 "The app's tag stays, so it is not an unknown cgroup: it is denied everything. Holds stay in force.",
 	 delete_options, 1, 1, {EG_WORDS_APP}, eg_cmd_policy_delete, false, false, false},
 	{"explain", "APP DEST", "whether the app may reach DEST, and which rule says so",
-	 "DEST is ADDRESS:PORT, [ADDRESS]:PORT, NAME:PORT or, for icmp, ADDRESS. The loaded program itself is asked. "
-	 "Exits 1 when it would be denied.",
+	 "DEST is ADDRESS:PORT, [ADDRESS]:PORT, NAME:PORT or, for icmp, ADDRESS; a prefix for an address tells which parts of "
+	 "it are allowed. The loaded program itself is asked. Exits 1 when any of it would be denied.",
 	 explain_options, 2, 2, {EG_WORDS_APP}, eg_cmd_explain, false, false, false},
 	{"denied", "[APP]", "what was denied lately, and what would allow it", 0, denied_options, 0, 1, {EG_WORDS_APP},
 	 eg_cmd_denied, false, false, false},

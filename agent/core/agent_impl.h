@@ -447,6 +447,18 @@ json_t *eg_grant_json(struct eg_agent *agent, const struct eg_grant_key *key); /
 /* Whether rules of the policy in force name DNS names. Under lock. */
 bool eg_entry_names(struct eg_agent *agent, const struct eg_entry *entry);
 
+/* view_prefix.c: of each part of a prefix, whether it is allowed; of ICMP, port is the type. */
+struct eg_prefix_query {
+	const char *dest; /* as it was asked */
+	struct eg_cidr cidr;
+	uint16_t port;
+	uint8_t proto;
+	enum eg_dir dir;
+	const char *proto_text;
+};
+int eg_explain_prefix(struct eg_agent *agent, const char *app, const struct eg_prefix_query *query, json_t **ret,
+		      struct eg_error *err);
+
 /* What a question or a denial is about. */
 struct eg_fix {
 	uint32_t reason;
