@@ -33,7 +33,8 @@ static __always_inline void eg_explain_name(const struct eg_question *q, const s
 }
 
 /* The ruleset in force; or that of a policy that is only planned, which nothing but its rules is asked about. */
-static __always_inline const struct eg_ruleset *eg_explain_ruleset(const struct eg_question *q, const struct eg_who *who,
+static __always_inline const struct eg_ruleset *eg_explain_ruleset(const struct eg_question *q,
+								   const struct eg_who *who,
 								   const struct eg_host_ctl *host, struct eg_app *app,
 								   const struct eg_clock *clock, __u8 *ret_reason)
 {

@@ -136,7 +136,8 @@ EG_LOCAL int eg_dns_learn(struct __sk_buff *skb, struct eg_scratch *s, const str
 		reason = s->harvest.shortage ? EG_REASON_DNS_SHORTAGE : EG_REASON_NONE;
 		if (s->harvest.private) /* it passes; the addresses stay shut */
 			eg_dns_tell(sock, ruleset, view, s, head.qtype, EG_REASON_DNS_PRIVATE, EG_DIR_INGRESS, true);
-		if (!s->harvest.uid && s->addr_count && ruleset->mode == EG_MODE_AUDIT) /* who asks for a rule needs the name */
+		if (!s->harvest.uid && s->addr_count &&
+		    ruleset->mode == EG_MODE_AUDIT) /* who asks for a rule needs the name */
 			eg_dns_tell(sock, ruleset, view, s, head.qtype, EG_REASON_DNS_NAME, EG_DIR_INGRESS, true);
 	}
 	if (reason != EG_REASON_NONE || (!head.bare && s->harvest.granted))

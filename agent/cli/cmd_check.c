@@ -59,9 +59,9 @@ static void check_app(struct check *check, const struct eg_file *file, json_t *r
 	}
 	snprintf(message, sizeof(message), "%s is also the app of %s: one app has one policy", app, other);
 	json_array_append_new(json_object_get(result, "diagnostics"),
-			      json_pack("{s:s,s:s,s:s,s:i,s:i,s:s,s:s,s:s}", "level", "error", "code", "two_policies", "file", file->name, "line", 0,
-					"column", 0, "path", "app", "message", message, "fix",
-					"Delete one of the two files, or give it another app"));
+			      json_pack("{s:s,s:s,s:s,s:i,s:i,s:s,s:s,s:s}", "level", "error", "code", "two_policies",
+					"file", file->name, "line", 0, "column", 0, "path", "app", "message", message,
+					"fix", "Delete one of the two files, or give it another app"));
 	json_object_set_new(result, "ok", json_false());
 }
 

@@ -77,8 +77,8 @@ static void say_back(struct eg_cli *cli, const char *app, const json_t *answer)
 	char text[64];
 
 	eg_cli_diagnostics(cli->err, json_object_get(answer, "warnings"), "<policy>");
-	eg_cli_say(cli, "%s: %s is in force%s%s, until %s", app, rev ? rev : "?", of ? ", which is what was " : "", of ? of : "",
-		   expires ? eg_text_moment(expires, 0, text, sizeof(text)) : "?");
+	eg_cli_say(cli, "%s: %s is in force%s%s, until %s", app, rev ? rev : "?", of ? ", which is what was " : "",
+		   of ? of : "", expires ? eg_text_moment(expires, 0, text, sizeof(text)) : "?");
 }
 
 static int back(struct eg_cli *cli, const char *verb, json_t *body)
@@ -104,8 +104,8 @@ static int back(struct eg_cli *cli, const char *verb, json_t *body)
 int eg_cmd_policy_rollback(struct eg_cli *cli)
 {
 	return back(cli, "rollback",
-		    json_pack("{s:s*,s:s*,s:b}", "rev", eg_cli_operand(cli, 1), "for", eg_cli_option(cli, "for"), "take_over",
-			      eg_cli_option(cli, "take-over") != NULL));
+		    json_pack("{s:s*,s:s*,s:b}", "rev", eg_cli_operand(cli, 1), "for", eg_cli_option(cli, "for"),
+			      "take_over", eg_cli_option(cli, "take-over") != NULL));
 }
 
 int eg_cmd_policy_renew(struct eg_cli *cli)
@@ -114,5 +114,6 @@ int eg_cmd_policy_renew(struct eg_cli *cli)
 
 	if (!span)
 		return eg_cli_usage(cli, "say for how long from now: --for 30d");
-	return back(cli, "renew", json_pack("{s:s,s:b}", "for", span, "take_over", eg_cli_option(cli, "take-over") != NULL));
+	return back(cli, "renew",
+		    json_pack("{s:s,s:b}", "for", span, "take_over", eg_cli_option(cli, "take-over") != NULL));
 }

@@ -59,7 +59,8 @@ static int is_template(const struct dirent *entry)
 	size_t len = strlen(entry->d_name);
 	char name[256];
 
-	if (len <= SUFFIX_LEN || len - SUFFIX_LEN >= sizeof(name) || strcmp(entry->d_name + len - SUFFIX_LEN, ".json") != 0)
+	if (len <= SUFFIX_LEN || len - SUFFIX_LEN >= sizeof(name) ||
+	    strcmp(entry->d_name + len - SUFFIX_LEN, ".json") != 0)
 		return 0;
 	memcpy(name, entry->d_name, len - SUFFIX_LEN);
 	name[len - SUFFIX_LEN] = '\0';
@@ -105,8 +106,8 @@ static int list(struct eg_cli *cli)
 		one = read_template(cli, entries[i]->d_name, &template);
 		if (!one)
 			json_object_set_new(all, entries[i]->d_name,
-					    json_pack("{s:O*,s:O*}", "about", json_object_get(template, "about"), "parameters",
-						      json_object_get(template, "parameters")));
+					    json_pack("{s:O*,s:O*}", "about", json_object_get(template, "about"),
+						      "parameters", json_object_get(template, "parameters")));
 		if (!one && cli->format == EG_FORMAT_TABLE)
 			list_one(cli, entries[i]->d_name, template);
 		r = r ? r : one;
@@ -150,7 +151,8 @@ static json_t *values_of(struct eg_cli *cli, int *ret)
 		}
 	}
 	if (!expiry(expires ? expires : EXPIRES, eg_show_now_ns(), moment, sizeof(moment))) {
-		eg_cli_usage(cli, "--expires is a time from now, such as 30d, or a moment, such as 2027-01-31T00:00:00Z");
+		eg_cli_usage(cli,
+			     "--expires is a time from now, such as 30d, or a moment, such as 2027-01-31T00:00:00Z");
 		return NULL;
 	}
 	json_object_set_new(values, "expires", json_string(moment));

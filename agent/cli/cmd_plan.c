@@ -55,7 +55,9 @@ static void print_plan(struct eg_cli *cli, const json_t *answer)
 
 	print_ones(cli, "Newly denied:", json_object_get(answer, "newly_denied"), "REASON", "reason");
 	print_ones(cli, "Newly allowed:", json_object_get(answer, "newly_allowed"), "RULE", "rule");
-	eg_cli_say(cli, "%s: of %" PRIu64 " events: newly denied %zu, newly allowed %zu, still allowed %" PRIu64 ", still denied %" PRIu64,
+	eg_cli_say(cli,
+		   "%s: of %" PRIu64 " events: newly denied %zu, newly allowed %zu, still allowed %" PRIu64
+		   ", still denied %" PRIu64,
 		   eg_json_text(answer, "app") ?: "?", eg_json_u64(answer, "events"),
 		   json_array_size(json_object_get(answer, "newly_denied")),
 		   json_array_size(json_object_get(answer, "newly_allowed")), eg_json_u64(answer, "still_allowed"),

@@ -27,8 +27,8 @@ static int on_line(void *ctx, const char *line, size_t len)
 static int read_events(struct eg_cli *cli, const char *app, struct eg_seen *ret)
 {
 	const char *last = eg_cli_option(cli, "last"), *limit = eg_cli_option(cli, "limit");
-	EG_FREE char *path = eg_client_path("/v1/events", "app", app, "type", "flow,deny,dns", "last", last ? last : LAST, "limit",
-					    limit ? limit : LIMIT, NULL);
+	EG_FREE char *path = eg_client_path("/v1/events", "app", app, "type", "flow,deny,dns", "last",
+					    last ? last : LAST, "limit", limit ? limit : LIMIT, NULL);
 	struct eg_error err = {0};
 	int r = path ? eg_client_stream(cli->client, path, on_line, ret, &err) : -ENOMEM;
 
@@ -52,7 +52,8 @@ static void print_evidence(struct eg_cli *cli, const json_t *evidence, const str
 		if (!table)
 			return;
 		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(one, "rule"));
-		eg_table_cellf(table, EG_STYLE_NONE, "%s%s%s", name ? name : "", name ? " " : "", eg_json_text(one, "peer"));
+		eg_table_cellf(table, EG_STYLE_NONE, "%s%s%s", name ? name : "", name ? " " : "",
+			       eg_json_text(one, "peer"));
 		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(one, "proto"));
 		eg_table_number(table, eg_json_u64(one, "port"));
 		eg_table_number(table, eg_json_u64(one, "flows"));
@@ -64,7 +65,8 @@ static void print_evidence(struct eg_cli *cli, const json_t *evidence, const str
 		eg_table_print(table, cli->err, false, "");
 	fprintf(cli->err, "%" PRIu64 " events were looked at.\n", seen->events);
 	if (seen->left_out)
-		eg_cli_warn(cli, "%" PRIu64 " events were left out: there are too many different peers", seen->left_out);
+		eg_cli_warn(cli, "%" PRIu64 " events were left out: there are too many different peers",
+			    seen->left_out);
 }
 
 int eg_cmd_policy_suggest(struct eg_cli *cli)
@@ -91,8 +93,8 @@ int eg_cmd_policy_suggest(struct eg_cli *cli)
 		return r;
 	policy = eg_suggest(json_object_get(current, "policy"), &seen, &evidence);
 	ordered = policy ? eg_diff_ordered(policy) : NULL;
-	answer = json_pack("{s:O,s:O,s:I,s:I}", "policy", ordered, "evidence", evidence, "events", (json_int_t)seen.events,
-			   "left_out", (json_int_t)seen.left_out);
+	answer = json_pack("{s:O,s:O,s:I,s:I}", "policy", ordered, "evidence", evidence, "events",
+			   (json_int_t)seen.events, "left_out", (json_int_t)seen.left_out);
 	if (!answer)
 		return eg_cli_no_memory(cli);
 	if (eg_cli_json(cli, answer))

@@ -93,9 +93,9 @@ static enum kind kind_of(const char *path)
 		const char *key;
 		enum kind kind;
 	} kinds[] = {
-		{"to", KIND_PEER}, {"from", KIND_PEER}, {"private", KIND_PEER}, {"resolvers", KIND_PEER}, {"ask_only", KIND_PEER},
-		{"bytes", KIND_BYTES}, {"per", KIND_SPAN}, {"expires", KIND_MOMENT}, {"rate", KIND_RATE},
-		{"new_flows", KIND_RATE}, {"egress_rate", KIND_BITS},
+		{"to", KIND_PEER},       {"from", KIND_PEER},      {"private", KIND_PEER},     {"resolvers", KIND_PEER},
+		{"ask_only", KIND_PEER}, {"bytes", KIND_BYTES},    {"per", KIND_SPAN},         {"expires", KIND_MOMENT},
+		{"rate", KIND_RATE},     {"new_flows", KIND_RATE}, {"egress_rate", KIND_BITS},
 	};
 	const char *dot = strrchr(path, '.'), *key = dot ? dot + 1 : path;
 
@@ -140,8 +140,9 @@ static json_t *meant(const char *text, enum kind kind)
 	case KIND_BITS:
 		return eg_units_bitrate(text, &number) ? NULL : json_integer((json_int_t)number);
 	case KIND_RATE:
-		return eg_units_count_rate(text, &number, &per) ? NULL :
-								  json_pack("[I,I]", (json_int_t)number, (json_int_t)per);
+		return eg_units_count_rate(text, &number, &per)
+			       ? NULL
+			       : json_pack("[I,I]", (json_int_t)number, (json_int_t)per);
 	case KIND_TEXT:
 		break;
 	}
@@ -264,7 +265,8 @@ static bool is_default(const char *path, const json_t *value)
 		return text && strcmp(text, "rollup") == 0;
 	if (strcmp(path, "self") == 0)
 		return json_is_true(value);
-	if (strcmp(path, "raw_sockets") == 0 || strcmp(path, "allow_netns_admin") == 0 || (dot && strcmp(dot, ".prefetch") == 0))
+	if (strcmp(path, "raw_sockets") == 0 || strcmp(path, "allow_netns_admin") == 0 ||
+	    (dot && strcmp(dot, ".prefetch") == 0))
 		return json_is_false(value);
 	return dot && strcmp(dot, ".action") == 0 && text && strcmp(text, "drop") == 0;
 }
@@ -303,7 +305,8 @@ static bool compare_caps(json_t *changes, const char *path, json_t *before, json
 {
 	json_t *list = json_is_array(before) ? before : after, *one = json_array_get(list, 0);
 
-	if (!json_is_array(list) || json_array_size(list) != 1 || !json_is_object(one) || !json_is_object(list == before ? after : before))
+	if (!json_is_array(list) || json_array_size(list) != 1 || !json_is_object(one) ||
+	    !json_is_object(list == before ? after : before))
 		return false;
 	compare_objects(changes, path, list == before ? one : before, list == before ? after : one);
 	return true;

@@ -72,8 +72,9 @@ static int add_port(struct dest *dest, unsigned port)
 /* Answers with such an address are granted only inside the rule's "private". */
 static bool is_private(const struct eg_addr *addr)
 {
-	static const char *const ranges[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8",
-					     "169.254.0.0/16", "fc00::/7", "fe80::/10", "::1"};
+	static const char *const ranges[] = {"10.0.0.0/8",    "172.16.0.0/12", "192.168.0.0/16",
+					     "100.64.0.0/10", "127.0.0.0/8",   "169.254.0.0/16",
+					     "fc00::/7",      "fe80::/10",     "::1"};
 	const struct eg_cidr inner = {.addr = *addr, .bits = 128};
 
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
@@ -156,8 +157,8 @@ static int describe(struct dests *dests)
 		EG_JSON json_t *ports = ports_json(dest);
 		EG_FREE char *text = ports ? json_dumps(ports, JSON_COMPACT) : strdup("");
 
-		if (!text || asprintf(&dest->service, "%d %d %s %d %d %s", dest->one->ingress, !dest->named, dest->one->proto,
-				      dest->verify, json_array_size(dest->privates) > 0, text) < 0) {
+		if (!text || asprintf(&dest->service, "%d %d %s %d %d %s", dest->one->ingress, !dest->named,
+				      dest->one->proto, dest->verify, json_array_size(dest->privates) > 0, text) < 0) {
 			dest->service = NULL;
 			return -ENOMEM;
 		}
@@ -187,8 +188,9 @@ static json_t *new_rule(const struct dest *dest, const char *id)
 {
 	json_t *ports = ports_json(dest);
 
-	return json_pack("{s:s,s:[],s:s,s:o*,s:s*}", "id", id, dest->one->ingress ? "from" : "to", "proto", dest->one->proto,
-			 is_icmp(dest) ? "types" : "ports", ports, "tls", dest->verify ? "verify-sni" : NULL);
+	return json_pack("{s:s,s:[],s:s,s:o*,s:s*}", "id", id, dest->one->ingress ? "from" : "to", "proto",
+			 dest->one->proto, is_icmp(dest) ? "types" : "ports", ports, "tls",
+			 dest->verify ? "verify-sni" : NULL);
 }
 
 static void add_to(json_t *rule, const struct dest *dest)
@@ -217,12 +219,13 @@ static void add_evidence(json_t *evidence, const char *id, const struct eg_seen 
 		const struct eg_seen_one *one = &seen->ones[i];
 
 		if (counts(one) && same_dest(dest->one, one))
-			json_array_append_new(evidence,
-					      json_pack("{s:s,s:s,s:s,s:s,s:i,s:s*,s:I,s:I,s:s,s:s}", "rule", id, "direction",
-							one->ingress ? "ingress" : "egress", "proto", one->proto, "peer",
-							one->peer_text, "port", (int)one->port, "name", one->name, "flows",
-							(json_int_t)(one->allowed + one->audited), "bytes",
-							(json_int_t)one->bytes, "first", one->first, "last", one->last));
+			json_array_append_new(evidence, json_pack("{s:s,s:s,s:s,s:s,s:i,s:s*,s:I,s:I,s:s,s:s}", "rule",
+								  id, "direction", one->ingress ? "ingress" : "egress",
+								  "proto", one->proto, "peer", one->peer_text, "port",
+								  (int)one->port, "name", one->name, "flows",
+								  (json_int_t)(one->allowed + one->audited), "bytes",
+								  (json_int_t)one->bytes, "first", one->first, "last",
+								  one->last));
 	}
 }
 

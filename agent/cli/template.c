@@ -230,10 +230,11 @@ static void check_values(struct filler *filler)
 	json_object_foreach((json_t *)filler->values, name, value)
 		if (!is_built_in(name) && !json_object_get(filler->parameters, name))
 			fault(filler, "this template has no parameter '%s'; it has %s", name, known);
-	json_object_foreach((json_t *)filler->parameters, name, value)
-		if (!default_of(filler, name) && empty(json_object_get(filler->values, name)) && used < sizeof(missing))
-			used += (size_t)snprintf(missing + used, sizeof(missing) - used, "%s%s=%s", used ? " --set " : "",
-						 name, json_string_value(json_object_get(value, "example")) ?: "VALUE");
+	json_object_foreach((json_t *)filler->parameters, name,
+			    value) if (!default_of(filler, name) && empty(json_object_get(filler->values, name)) &&
+				       used < sizeof(missing)) used +=
+		(size_t)snprintf(missing + used, sizeof(missing) - used, "%s%s=%s", used ? " --set " : "", name,
+				 json_string_value(json_object_get(value, "example")) ?: "VALUE");
 	if (used)
 		fault(filler, "this template also needs, for example, --set %s", missing);
 }

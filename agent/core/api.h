@@ -34,8 +34,8 @@ struct eg_api_ops {
 	int (*policy_check)(struct eg_agent *, const char *text, size_t len, json_t **ret, struct eg_error *);
 	int (*policy_plan)(struct eg_agent *, const struct eg_plan_request *, json_t **ret, struct eg_error *);
 	int (*policy_history)(struct eg_agent *, const char *app, const char *rev, json_t **ret, struct eg_error *);
-	int (*policy_rollback)(struct eg_agent *, const char *app, const struct eg_policy_back *, const struct eg_actor *,
-			       json_t **ret, struct eg_error *);
+	int (*policy_rollback)(struct eg_agent *, const char *app, const struct eg_policy_back *,
+			       const struct eg_actor *, json_t **ret, struct eg_error *);
 	int (*policy_renew)(struct eg_agent *, const char *app, const struct eg_policy_back *, const struct eg_actor *,
 			    json_t **ret, struct eg_error *);
 	int (*kill)(struct eg_agent *, const struct eg_kill_request *, const struct eg_actor *, json_t **ret,

@@ -110,7 +110,8 @@ static int read_back(struct eg_api_request *rq, const struct eg_api_key *keys, j
 
 int eg_api_post_rollback(struct eg_api_request *rq, struct eg_api_reply *reply)
 {
-	static const struct eg_api_key keys[] = {{"rev", 's'}, {"for", 's'}, {"if_match", 's'}, {"take_over", 'b'}, {NULL, 0}};
+	static const struct eg_api_key keys[] = {
+		{"rev", 's'}, {"for", 's'}, {"if_match", 's'}, {"take_over", 'b'}, {NULL, 0}};
 	struct eg_policy_back back;
 	json_t *body = NULL;
 	int r = read_back(rq, keys, &body, &back);

@@ -185,8 +185,9 @@ static void save(struct eg_expiry *expiry)
 	int r = write_file(expiry);
 
 	if (r < 0 && !expiry->failing)
-		eg_log_err("which ends of policies were told can't be written to %s (%s): they are told again after a restart",
-			   expiry->agent->config->state_dir, strerror(-r));
+		eg_log_err(
+			"which ends of policies were told can't be written to %s (%s): they are told again after a restart",
+			expiry->agent->config->state_dir, strerror(-r));
 	expiry->failing = r < 0;
 	expiry->dirty = r < 0;
 }

@@ -111,7 +111,8 @@ static int write_record(int dir_fd, const char *name, const json_t *record)
 /* ---- Writing ---------------------------------------------------------------------------------- */
 
 /* write NULL: it was in force before anything was recorded. */
-static json_t *record_json(const struct eg_applied *applied, const struct eg_policy_write *write, const char *rev_before)
+static json_t *record_json(const struct eg_applied *applied, const struct eg_policy_write *write,
+			   const char *rev_before)
 {
 	char actor[64] = "", hash[65];
 
@@ -119,16 +120,19 @@ static json_t *record_json(const struct eg_applied *applied, const struct eg_pol
 		eg_actor_text(write->actor, actor, sizeof(actor));
 	for (size_t i = 0; i < sizeof(applied->hash); i++)
 		snprintf(hash + 2 * i, 3, "%02x", applied->hash[i]);
-	return json_pack("{s:s,s:s,s:o,s:s,s:s*,s:s*,s:s,s:s*,s:s*,s:o,s:o}", "policy_rev", applied->rev, "sha256", hash,
-			 "time", eg_time_json(eg_clock_utc_ns()), "source", eg_source_name(applied->source), "file",
-			 applied->origin, "actor", write ? actor : NULL, "action",
-			 !write ? "found" : write->action ? write->action : "apply", "of", write ? write->of_rev : NULL,
-			 "previous_rev", rev_before, "expires", eg_time_json(applied->expires_utc_ns), "policy",
+	return json_pack("{s:s,s:s,s:o,s:s,s:s*,s:s*,s:s,s:s*,s:s*,s:o,s:o}", "policy_rev", applied->rev, "sha256",
+			 hash, "time", eg_time_json(eg_clock_utc_ns()), "source", eg_source_name(applied->source),
+			 "file", applied->origin, "actor", write ? actor : NULL, "action",
+			 !write          ? "found"
+			 : write->action ? write->action
+					 : "apply",
+			 "of", write ? write->of_rev : NULL, "previous_rev", rev_before, "expires",
+			 eg_time_json(applied->expires_utc_ns), "policy",
 			 json_loadb(applied->text, applied->text_len, 0, NULL));
 }
 
-static int add_record(int dir_fd, uint64_t utc_ns, const struct eg_applied *applied, const struct eg_policy_write *write,
-		      const char *rev_before)
+static int add_record(int dir_fd, uint64_t utc_ns, const struct eg_applied *applied,
+		      const struct eg_policy_write *write, const char *rev_before)
 {
 	char name[TIME_DIGITS + EG_REV_LEN + 16];
 	json_t *json = record_json(applied, write, rev_before);

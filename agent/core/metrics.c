@@ -143,11 +143,12 @@ static void print_apps(FILE *out, const struct rows *rows)
 	for (size_t i = 0; i < rows->count; i++)
 		fprintf(out, "egret_app_audited_total{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name,
 			rows->items[i].audited);
-	head(out, "egret_app_expires_timestamp_seconds", "gauge", "When an app's policy expires; of several the first.");
+	head(out, "egret_app_expires_timestamp_seconds", "gauge",
+	     "When an app's policy expires; of several the first.");
 	for (size_t i = 0; i < rows->count; i++)
 		if (rows->items[i].expires_s)
-			fprintf(out, "egret_app_expires_timestamp_seconds{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name,
-				rows->items[i].expires_s);
+			fprintf(out, "egret_app_expires_timestamp_seconds{app=\"%s\"} %" PRIu64 "\n",
+				rows->items[i].name, rows->items[i].expires_s);
 	head(out, "egret_app_sockets", "gauge", "Live sockets of an app.");
 	for (size_t i = 0; i < rows->count; i++)
 		fprintf(out, "egret_app_sockets{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name, rows->items[i].sockets);
@@ -164,7 +165,8 @@ static void print_expiring(FILE *out, const struct rows *rows)
 		uint64_t count = 0;
 
 		for (size_t j = 0; j < rows->count; j++)
-			count += rows->items[j].expires_s > now_s && rows->items[j].expires_s - now_s <= days[i] * 86400ull;
+			count += rows->items[j].expires_s > now_s &&
+				 rows->items[j].expires_s - now_s <= days[i] * 86400ull;
 		fprintf(out, "egret_policies_expiring{days=\"%u\"} %" PRIu64 "\n", days[i], count);
 	}
 }

@@ -68,8 +68,8 @@ static int read_log(struct eg_events_query *query, struct eg_seen *seen)
 	return r < 0 ? r : 0;
 }
 
-static int look_back(struct eg_agent *agent, const char *app, const struct eg_plan_request *request, struct eg_seen *ret,
-		     struct eg_error *err)
+static int look_back(struct eg_agent *agent, const char *app, const struct eg_plan_request *request,
+		     struct eg_seen *ret, struct eg_error *err)
 {
 	const struct eg_events_filter filter = {
 		.app = app, .types = "flow,deny,dns", .last_ns = request->last_ns, .limit = request->limit,
@@ -161,10 +161,11 @@ struct answer {
 
 static json_t *one_json(const struct eg_seen_one *one, const struct eg_policy *policy, uint32_t reason, uint32_t rule)
 {
-	json_t *made = json_pack("{s:s,s:s,s:s*,s:I,s:I,s:I,s:I,s:s,s:s}", "direction", one->ingress ? "ingress" : "egress",
-				 "proto", one->proto, "name", one->name, "allowed", (json_int_t)one->allowed, "audited",
-				 (json_int_t)one->audited, "denied", (json_int_t)one->denied, "bytes", (json_int_t)one->bytes,
-				 "first", one->first, "last", one->last);
+	json_t *made =
+		json_pack("{s:s,s:s,s:s*,s:I,s:I,s:I,s:I,s:s,s:s}", "direction", one->ingress ? "ingress" : "egress",
+			  "proto", one->proto, "name", one->name, "allowed", (json_int_t)one->allowed, "audited",
+			  (json_int_t)one->audited, "denied", (json_int_t)one->denied, "bytes", (json_int_t)one->bytes,
+			  "first", one->first, "last", one->last);
 
 	if (!one->dns) {
 		json_object_set_new(made, "peer", json_string(one->peer_text));
@@ -184,8 +185,8 @@ static json_t *one_json(const struct eg_seen_one *one, const struct eg_policy *p
  * What passed, by a rule or by audit, and would not any more; what was refused, or passed by audit
  * alone, and would be allowed.
  */
-static void sort_in(struct answer *answer, const struct eg_seen_one *one, const struct eg_policy *policy, uint32_t reason,
-		    uint32_t rule)
+static void sort_in(struct answer *answer, const struct eg_seen_one *one, const struct eg_policy *policy,
+		    uint32_t reason, uint32_t rule)
 {
 	bool passes = reason == EG_REASON_NONE;
 
@@ -249,14 +250,15 @@ static int answer_plan(struct eg_agent *agent, const struct eg_draft *draft, con
 				 draft->policy->mode == EG_MODE_AUDIT ? "audit" : "enforce", "events",
 				 (json_int_t)seen.events, "left_out", (json_int_t)seen.left_out, "newly_denied",
 				 answer.denied, "newly_allowed", answer.allowed, "still_allowed",
-				 (json_int_t)answer.same_allowed, "still_denied", (json_int_t)answer.same_denied, "warnings",
-				 eg_diags_warnings_json(&draft->diags));
+				 (json_int_t)answer.same_allowed, "still_denied", (json_int_t)answer.same_denied,
+				 "warnings", eg_diags_warnings_json(&draft->diags));
 	json_decref(answer.denied);
 	json_decref(answer.allowed);
 	return r;
 }
 
-int eg_agent_policy_plan(struct eg_agent *agent, const struct eg_plan_request *request, json_t **ret, struct eg_error *err)
+int eg_agent_policy_plan(struct eg_agent *agent, const struct eg_plan_request *request, json_t **ret,
+			 struct eg_error *err)
 {
 	struct eg_draft draft = {0};
 	int r = eg_draft_read(agent, NULL, request->text, request->len, false, &draft);

@@ -168,8 +168,9 @@ static void tell_write(struct eg_agent *agent, const struct eg_entry *entry, con
 	eg_actor_text(write->actor, actor, sizeof(actor));
 	eg_units_moment_text(entry->now->expires_utc_ns, until, sizeof(until));
 	eg_notice(agent, "policy", entry, NULL,
-		  json_pack("{s:s,s:s,s:s,s:s*,s:s*,s:s*,s:s*,s:s,s:s,s:i,s:i}", "action", write->action ? write->action : "apply", "actor", actor,
-			    "policy_rev", written->rev, "previous_rev", rev_before, "of_rev", write->of_rev, "source",
+		  json_pack("{s:s,s:s,s:s,s:s*,s:s*,s:s*,s:s*,s:s,s:s,s:i,s:i}", "action",
+			    write->action ? write->action : "apply", "actor", actor, "policy_rev", written->rev,
+			    "previous_rev", rev_before, "of_rev", write->of_rev, "source",
 			    eg_source_name(write->from.source), "file", write->from.origin, "expires", until, "mode",
 			    entry->now->mode == EG_MODE_AUDIT ? "audit" : "enforce", "rules", (int)written->rules,
 			    "reset_sockets", (int)written->reset_sockets));

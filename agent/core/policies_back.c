@@ -33,7 +33,8 @@ static int write_again(struct eg_agent *agent, const char *app, json_t *policy, 
 	if (back->for_ns) {
 		uint64_t until = (eg_clock_utc_ns() + back->for_ns) / SECOND_NS * SECOND_NS;
 
-		json_object_set_new(policy, "expires", json_string(eg_units_moment_text(until, moment, sizeof(moment))));
+		json_object_set_new(policy, "expires",
+				    json_string(eg_units_moment_text(until, moment, sizeof(moment))));
 	}
 	text = json_dumps(policy, JSON_COMPACT | JSON_SORT_KEYS);
 	if (!text)
@@ -49,10 +50,10 @@ static int write_again(struct eg_agent *agent, const char *app, json_t *policy, 
 	r = eg_policies_write(agent, write, &written, err);
 	if (r < 0)
 		return r;
-	*ret = json_pack("{s:s,s:s,s:s*,s:s*,s:b,s:o,s:o,s:i}", "app", written.app, "policy_rev", written.rev, "previous_rev",
-			 rev[0] ? rev : NULL, "of", write->of_rev, "changed", written.changed, "expires",
-			 json_deep_copy(json_object_get(policy, "expires")), "warnings", written.warnings, "reset_sockets",
-			 (int)written.reset_sockets);
+	*ret = json_pack("{s:s,s:s,s:s*,s:s*,s:b,s:o,s:o,s:i}", "app", written.app, "policy_rev", written.rev,
+			 "previous_rev", rev[0] ? rev : NULL, "of", write->of_rev, "changed", written.changed,
+			 "expires", json_deep_copy(json_object_get(policy, "expires")), "warnings", written.warnings,
+			 "reset_sockets", (int)written.reset_sockets);
 	return 0;
 }
 
@@ -123,7 +124,8 @@ int eg_agent_policy_renew(struct eg_agent *agent, const char *app, const struct 
 
 /* ---- History ------------------------------------------------------------------------------------- */
 
-int eg_agent_policy_history(struct eg_agent *agent, const char *app, const char *rev, json_t **ret, struct eg_error *err)
+int eg_agent_policy_history(struct eg_agent *agent, const char *app, const char *rev, json_t **ret,
+			    struct eg_error *err)
 {
 	json_t *list = NULL;
 	int r;

@@ -52,9 +52,11 @@ static json_t *cap_json(struct eg_agent *agent, const struct eg_entry *entry, co
 
 	if (conf->kind != EG_METER_BYTES || eg_usage_of(agent, entry->slot, conf, &window, &used) < 0)
 		return NULL;
-	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:s}", "direction", conf->dir == EG_DIR_EGRESS ? "egress" : "ingress",
-			 "scope", metered->scope ? metered->scope : "app", "limit", (json_int_t)conf->limit, "used",
-			 (json_int_t)used, "rest", (json_int_t)(used < conf->limit ? conf->limit - used : 0), "per_s", (json_int_t)(conf->per_ns / EG_NS_PER_S), "window_end",
+	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:s}", "direction",
+			 conf->dir == EG_DIR_EGRESS ? "egress" : "ingress", "scope",
+			 metered->scope ? metered->scope : "app", "limit", (json_int_t)conf->limit, "used",
+			 (json_int_t)used, "rest", (json_int_t)(used < conf->limit ? conf->limit - used : 0), "per_s",
+			 (json_int_t)(conf->per_ns / EG_NS_PER_S), "window_end",
 			 eg_time_json((window + 1) * conf->per_ns), "action", action_names[conf->action]);
 }
 

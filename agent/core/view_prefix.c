@@ -210,15 +210,17 @@ static json_t *answer_json(struct eg_agent *agent, const struct eg_entry *entry,
 	const struct eg_applied *now = entry->now;
 	size_t kinds = (size_t)parts->some[0] + parts->some[1] + parts->some[2];
 	const char *verdict = kinds > 1 ? "mixed" : parts->some[0] ? "allow" : parts->some[1] ? "audit" : "deny";
-	const char *how = kinds > 1 ? "part of it is allowed" : parts->some[0] ? "all of it is allowed" : "none of it is allowed";
+	const char *how = kinds > 1        ? "part of it is allowed"
+			  : parts->some[0] ? "all of it is allowed"
+					   : "none of it is allowed";
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:O,s:I,s:o,s:o,s:[s]}", "app", entry->name, "dest", query->dest,
-			 "proto", query->proto_text, "direction", query->dir == EG_DIR_EGRESS ? "egress" : "ingress",
-			 "verdict", verdict, "sentence", json_sprintf("%s over %s: %s", query->dest, query->proto_text, how),
-			 "state", eg_registry_state(agent, entry), "parts", parts->list, "left_out",
-			 (json_int_t)parts->left_out, "caps", eg_caps_json(agent, entry), "expires",
-			 now ? eg_time_json(now->expires_utc_ns) : json_null(), "notes",
-			 "addresses that the app learned from DNS are allowed beside these: ask for one, or for the name");
+	return json_pack(
+		"{s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:O,s:I,s:o,s:o,s:[s]}", "app", entry->name, "dest", query->dest, "proto",
+		query->proto_text, "direction", query->dir == EG_DIR_EGRESS ? "egress" : "ingress", "verdict", verdict,
+		"sentence", json_sprintf("%s over %s: %s", query->dest, query->proto_text, how), "state",
+		eg_registry_state(agent, entry), "parts", parts->list, "left_out", (json_int_t)parts->left_out, "caps",
+		eg_caps_json(agent, entry), "expires", now ? eg_time_json(now->expires_utc_ns) : json_null(), "notes",
+		"addresses that the app learned from DNS are allowed beside these: ask for one, or for the name");
 }
 
 int eg_explain_prefix(struct eg_agent *agent, const char *app, const struct eg_prefix_query *query, json_t **ret,

@@ -79,11 +79,14 @@ static int query_parse(const char *dest, const char *proto, const char *dir, str
 		return eg_error_set(err, 400, "bad_query", "direction is egress or ingress, not \"%s\".", dir);
 	ret->dir = dir && strcmp(dir, "ingress") == 0 ? EG_DIR_INGRESS : EG_DIR_EGRESS;
 	ret->by_prefix = dest && strchr(dest, '/');
-	if (ret->by_prefix ? !parse_prefix(dest, &ret->cidr, &ret->port) :
-			     !dest || (eg_addr_port_from_text(dest, &ret->addr, &ret->port) < 0 && !parse_name(dest, ret)))
-		return eg_error_set(err, 400, "bad_query",
-				    "dest is ADDRESS:PORT, [ADDRESS]:PORT, PREFIX:PORT, [PREFIX]:PORT, NAME:PORT or (for icmp) "
-				    "ADDRESS, PREFIX or NAME, not \"%s\".", dest ? dest : "");
+	if (ret->by_prefix
+		    ? !parse_prefix(dest, &ret->cidr, &ret->port)
+		    : !dest || (eg_addr_port_from_text(dest, &ret->addr, &ret->port) < 0 && !parse_name(dest, ret)))
+		return eg_error_set(
+			err, 400, "bad_query",
+			"dest is ADDRESS:PORT, [ADDRESS]:PORT, PREFIX:PORT, [PREFIX]:PORT, NAME:PORT or (for icmp) "
+			"ADDRESS, PREFIX or NAME, not \"%s\".",
+			dest ? dest : "");
 	if (ret->by_name && ret->dir == EG_DIR_INGRESS)
 		return eg_error_set(err, 400, "bad_query",
 				    "Who reaches the app is known by address, not by name: \"%s\".", dest);
@@ -325,9 +328,10 @@ static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry
 			 query->dir == EG_DIR_EGRESS ? "egress" : "ingress", "verdict", verdict, "reason",
 			 eg_reason_name(reason), "sentence", text, "rule", rule, "state",
 			 eg_registry_state(agent, entry), "fix", eg_fix_json(&fix), "caps",
-			 caps_json(agent, entry, rule), "expires", now ? eg_time_json(now->expires_utc_ns) : json_null(),
-			 "nearest", reason == EG_REASON_NONE ? json_array() : nearest_json(now, query, reason),
-			 "verify", verify_name(answer->flags), "notes", notes_json(answer), "grant",
+			 caps_json(agent, entry, rule), "expires",
+			 now ? eg_time_json(now->expires_utc_ns) : json_null(), "nearest",
+			 reason == EG_REASON_NONE ? json_array() : nearest_json(now, query, reason), "verify",
+			 verify_name(answer->flags), "notes", notes_json(answer), "grant",
 			 way_json(agent, entry, query, answer));
 }
 
@@ -380,7 +384,8 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 	if (r < 0)
 		return r;
 	if (query.by_prefix) {
-		const struct eg_prefix_query prefix = {dest, query.cidr, query.port, query.proto, query.dir, query.proto_text};
+		const struct eg_prefix_query prefix = {dest,        query.cidr, query.port,
+						       query.proto, query.dir,  query.proto_text};
 
 		return eg_explain_prefix(agent, app, &prefix, ret, err);
 	}

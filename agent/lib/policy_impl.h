@@ -48,8 +48,8 @@ void eg_policy_error(struct eg_policy_reader *reader, const struct eg_policy_at 
 void eg_policy_error_key(struct eg_policy_reader *reader, const struct eg_policy_at *at, const char *fix,
 			 const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* A lint, with its level and code. */
-void eg_policy_lint_add(struct eg_policy_reader *reader, enum eg_lint lint, const struct eg_policy_at *at, const char *fix,
-			const char *format, ...) __attribute__((format(printf, 5, 6)));
+void eg_policy_lint_add(struct eg_policy_reader *reader, enum eg_lint lint, const struct eg_policy_at *at,
+			const char *fix, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void eg_policy_no_memory(struct eg_policy_reader *reader);
 /* Whether to stop: as many findings as are shown, or no memory. */
 bool eg_policy_full(const struct eg_policy_reader *reader);

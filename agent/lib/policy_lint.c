@@ -12,7 +12,22 @@
 
 /* ---- Destinations ----------------------------------------------------------------------------------------- */
 
-enum { ALL4, ALL6, METADATA4, METADATA6, LOOPBACK4, LOOPBACK6, LINK4, LINK6, PRIVATE1, PRIVATE2, PRIVATE3, PRIVATE4, PRIVATE6, SPECIAL_COUNT };
+enum {
+	ALL4,
+	ALL6,
+	METADATA4,
+	METADATA6,
+	LOOPBACK4,
+	LOOPBACK6,
+	LINK4,
+	LINK6,
+	PRIVATE1,
+	PRIVATE2,
+	PRIVATE3,
+	PRIVATE4,
+	PRIVATE6,
+	SPECIAL_COUNT
+};
 
 struct special {
 	struct eg_cidr cidr;
@@ -263,12 +278,15 @@ static void lint_missing(struct eg_policy_reader *reader)
 	const struct eg_policy *policy = reader->policy;
 
 	if (!policy->owner)
-		eg_policy_lint_add(reader, EG_LINT_NO_OWNER, NULL, "Add \"owner\"", "No owner is named: nobody to ask when it is cut off");
+		eg_policy_lint_add(reader, EG_LINT_NO_OWNER, NULL, "Add \"owner\"",
+				   "No owner is named: nobody to ask when it is cut off");
 	if (!policy->ticket)
-		eg_policy_lint_add(reader, EG_LINT_NO_TICKET, NULL, "Add \"ticket\"", "No ticket is named: nobody sees who approved this");
+		eg_policy_lint_add(reader, EG_LINT_NO_TICKET, NULL, "Add \"ticket\"",
+				   "No ticket is named: nobody sees who approved this");
 	if (!policy->cgroup_count)
-		eg_policy_lint_add(reader, EG_LINT_NO_CGROUPS, NULL, "Add \"cgroups\", or tag the app's cgroup when it starts",
-			       "No cgroups are named: the policy takes hold of nothing by itself");
+		eg_policy_lint_add(reader, EG_LINT_NO_CGROUPS, NULL,
+				   "Add \"cgroups\", or tag the app's cgroup when it starts",
+				   "No cgroups are named: the policy takes hold of nothing by itself");
 	if (policy->egress_count && !capped(policy))
 		eg_policy_lint_add(reader, EG_LINT_NO_CAP, NULL,
 			       "Add \"limits\": {\"egress\": {\"bytes\": \"50MiB\", \"per\": \"1h\", \"action\": \"drop\"}}",

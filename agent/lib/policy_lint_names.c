@@ -16,18 +16,104 @@
  * those where clouds and hosters put their customers, and country codes with a second level.
  */
 static const char *const shared_suffixes[] = {
-	"ac.jp", "ac.nz", "ac.uk", "ac.za", "co.id", "co.il", "co.in", "co.jp", "co.ke", "co.kr", "co.nz", "co.th", "co.uk",
-	"co.za", "com.ar", "com.au", "com.bd", "com.br", "com.cn", "com.co", "com.eg", "com.hk", "com.mx", "com.my",
-	"com.ng", "com.pe", "com.ph", "com.pk", "com.pl", "com.sa", "com.sg", "com.tr", "com.tw", "com.ua", "com.vn",
-	"edu.au", "edu.cn", "go.jp", "go.kr", "gob.mx", "gov.au", "gov.br", "gov.in", "gov.uk", "ltd.uk", "me.uk", "ne.jp",
-	"net.au", "net.br", "net.cn", "net.in", "net.uk", "nhs.uk", "or.jp", "or.kr", "org.au", "org.br", "org.cn",
-	"org.in", "org.nz", "org.uk", "org.za", "plc.uk", "sch.uk",
-	"akamaized.net", "amazonaws.com",
-	"appspot.com", "azureedge.net", "azurefd.net", "azurewebsites.net", "blob.core.windows.net", "blogspot.com",
-	"cloudapp.net", "cloudfront.net", "cloudfunctions.net", "core.windows.net", "digitaloceanspaces.com",
-	"edgekey.net", "fastly.net", "firebaseapp.com", "fly.dev", "github.io", "githubusercontent.com", "gitlab.io",
-	"herokuapp.com", "netlify.app", "ngrok.io", "onrender.com", "pages.dev", "r2.dev", "run.app", "s3.amazonaws.com",
-	"storage.googleapis.com", "trafficmanager.net", "vercel.app", "web.app", "windows.net", "workers.dev",
+	"ac.jp",
+	"ac.nz",
+	"ac.uk",
+	"ac.za",
+	"co.id",
+	"co.il",
+	"co.in",
+	"co.jp",
+	"co.ke",
+	"co.kr",
+	"co.nz",
+	"co.th",
+	"co.uk",
+	"co.za",
+	"com.ar",
+	"com.au",
+	"com.bd",
+	"com.br",
+	"com.cn",
+	"com.co",
+	"com.eg",
+	"com.hk",
+	"com.mx",
+	"com.my",
+	"com.ng",
+	"com.pe",
+	"com.ph",
+	"com.pk",
+	"com.pl",
+	"com.sa",
+	"com.sg",
+	"com.tr",
+	"com.tw",
+	"com.ua",
+	"com.vn",
+	"edu.au",
+	"edu.cn",
+	"go.jp",
+	"go.kr",
+	"gob.mx",
+	"gov.au",
+	"gov.br",
+	"gov.in",
+	"gov.uk",
+	"ltd.uk",
+	"me.uk",
+	"ne.jp",
+	"net.au",
+	"net.br",
+	"net.cn",
+	"net.in",
+	"net.uk",
+	"nhs.uk",
+	"or.jp",
+	"or.kr",
+	"org.au",
+	"org.br",
+	"org.cn",
+	"org.in",
+	"org.nz",
+	"org.uk",
+	"org.za",
+	"plc.uk",
+	"sch.uk",
+	"akamaized.net",
+	"amazonaws.com",
+	"appspot.com",
+	"azureedge.net",
+	"azurefd.net",
+	"azurewebsites.net",
+	"blob.core.windows.net",
+	"blogspot.com",
+	"cloudapp.net",
+	"cloudfront.net",
+	"cloudfunctions.net",
+	"core.windows.net",
+	"digitaloceanspaces.com",
+	"edgekey.net",
+	"fastly.net",
+	"firebaseapp.com",
+	"fly.dev",
+	"github.io",
+	"githubusercontent.com",
+	"gitlab.io",
+	"herokuapp.com",
+	"netlify.app",
+	"ngrok.io",
+	"onrender.com",
+	"pages.dev",
+	"r2.dev",
+	"run.app",
+	"s3.amazonaws.com",
+	"storage.googleapis.com",
+	"trafficmanager.net",
+	"vercel.app",
+	"web.app",
+	"windows.net",
+	"workers.dev",
 };
 
 static bool is_shared(const char *suffix)
@@ -93,9 +179,10 @@ static void lint_privates(struct eg_policy_reader *reader, size_t number)
 		       (eg_cidr_from_text(metadata[j], &cidr) || !eg_cidr_covers(&rule->privates[i], &cidr)))
 			j++;
 		if (j < EG_POLICY_COUNT(metadata))
-			eg_policy_lint_add(reader, EG_LINT_PRIVATE_METADATA, &at, "Leave it out, or name the networks without it",
-				       "%s holds %s, a cloud's metadata service, which is never granted to a name",
-				       eg_cidr_to_text(&rule->privates[i], text), metadata[j]);
+			eg_policy_lint_add(reader, EG_LINT_PRIVATE_METADATA, &at,
+					   "Leave it out, or name the networks without it",
+					   "%s holds %s, a cloud's metadata service, which is never granted to a name",
+					   eg_cidr_to_text(&rule->privates[i], text), metadata[j]);
 	}
 }
 
@@ -162,12 +249,14 @@ static void lint_defeated(struct eg_policy_reader *reader, size_t number, size_t
 		if (sure)
 			eg_policy_lint_add(reader, EG_LINT_SNI_DEFEATED, &at,
 					   "Name other ports or names, or the networks that the app needs",
-					   "Rule %s allows %s, so what %s says about \"verify-sni\" is never asked", open->id,
-					   all ? "every address" : "the same name", rule->id);
+					   "Rule %s allows %s, so what %s says about \"verify-sni\" is never asked",
+					   open->id, all ? "every address" : "the same name", rule->id);
 		else
-			eg_policy_lint_add(reader, EG_LINT_SNI_OPEN, &at, "Name other ports, or addresses beside those of the names",
-					   "Rule %s allows addresses that %s may have: there \"verify-sni\" is not asked",
-					   open->id, rule->id);
+			eg_policy_lint_add(
+				reader, EG_LINT_SNI_OPEN, &at,
+				"Name other ports, or addresses beside those of the names",
+				"Rule %s allows addresses that %s may have: there \"verify-sni\" is not asked",
+				open->id, rule->id);
 		return;
 	}
 }
@@ -188,10 +277,12 @@ static void lint_resolving(struct eg_policy_reader *reader)
 	if (!has_names(policy))
 		return;
 	if (!policy->dns.resolver_count)
-		eg_policy_lint_add(reader, EG_LINT_DNS_HOST_RESOLVER, at, "Add \"dns\": {\"resolvers\": [...]} to be sure whom",
-				   "There are names and no resolvers: the host's own are asked, and without any it is an error");
+		eg_policy_lint_add(
+			reader, EG_LINT_DNS_HOST_RESOLVER, at, "Add \"dns\": {\"resolvers\": [...]} to be sure whom",
+			"There are names and no resolvers: the host's own are asked, and without any it is an error");
 	if (!policy->dns.ask_only_count)
-		eg_policy_lint_add(reader, EG_LINT_SEARCH_LIST, at, "Add \"ask_only\" to \"dns\", with the suffixes of that list",
+		eg_policy_lint_add(reader, EG_LINT_SEARCH_LIST, at,
+				   "Add \"ask_only\" to \"dns\", with the suffixes of that list",
 				   "Where resolv.conf has a search list, a look-up may end at a name that is refused");
 }
 
@@ -204,8 +295,9 @@ static void lint_nothing_to_ask(struct eg_policy_reader *reader)
 		if (policy->rules[i].name_count)
 			return;
 	if (policy->dns.set && !policy->dns.ask_only_count && policy->mode != EG_MODE_AUDIT)
-		eg_policy_lint_add(reader, EG_LINT_DNS_UNUSED, &at, "Leave the key out, or name what may be asked in a rule or in \"ask_only\"",
-			       "No rule has names, so the resolvers may be asked for nothing");
+		eg_policy_lint_add(reader, EG_LINT_DNS_UNUSED, &at,
+				   "Leave the key out, or name what may be asked in a rule or in \"ask_only\"",
+				   "No rule has names, so the resolvers may be asked for nothing");
 }
 
 void eg_policy_lint_names(struct eg_policy_reader *reader)

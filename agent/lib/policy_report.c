@@ -208,8 +208,8 @@ static const struct {
 #undef EG_LINT
 };
 
-void eg_policy_lint_add(struct eg_policy_reader *reader, enum eg_lint lint, const struct eg_policy_at *at, const char *fix,
-			const char *format, ...)
+void eg_policy_lint_add(struct eg_policy_reader *reader, enum eg_lint lint, const struct eg_policy_at *at,
+			const char *fix, const char *format, ...)
 {
 	va_list args;
 

@@ -61,7 +61,8 @@ static int add_one(struct eg_seen *seen, const struct eg_seen_one *like, const c
 	one = &seen->ones[seen->count];
 	*one = *like;
 	one->name = like->name ? strdup(like->name) : NULL;
-	if ((like->name && !one->name) || json_object_set_new(seen->index, key, json_integer((json_int_t)seen->count))) {
+	if ((like->name && !one->name) ||
+	    json_object_set_new(seen->index, key, json_integer((json_int_t)seen->count))) {
 		free(one->name);
 		return -ENOMEM;
 	}
@@ -76,8 +77,8 @@ static int find(struct eg_seen *seen, const struct eg_seen_one *like, struct eg_
 	char key[512];
 	const json_t *place;
 
-	snprintf(key, sizeof(key), "%d%d%d %s %s %u %s", like->ingress, like->dns, like->own, like->proto, like->peer_text,
-		 like->port, like->name ? like->name : "");
+	snprintf(key, sizeof(key), "%d%d%d %s %s %u %s", like->ingress, like->dns, like->own, like->proto,
+		 like->peer_text, like->port, like->name ? like->name : "");
 	place = json_object_get(seen->index, key);
 	*ret = NULL;
 	if (place) {
@@ -131,7 +132,8 @@ static bool describe(const struct eg_seen *seen, const json_t *event, struct eg_
 	snprintf(ret->proto, sizeof(ret->proto), "%s", icmp ? "icmp" : text(event, "proto"));
 	snprintf(ret->peer_text, sizeof(ret->peer_text), "%s", peer);
 	ret->port = (unsigned)number(event, icmp ? "icmp_type" : ret->ingress && !in ? "src_port" : "dst_port");
-	ret->own = is(event, "rule", "self") || is(event, "rule", "dns") || json_is_true(json_object_get(event, "loopback"));
+	ret->own = is(event, "rule", "self") || is(event, "rule", "dns") ||
+		   json_is_true(json_object_get(event, "loopback"));
 	if (!*name && !ret->ingress)
 		name = text(seen->names, peer);
 	ret->name = *name ? (char *)name : NULL;
