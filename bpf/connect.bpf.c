@@ -155,7 +155,7 @@ static __always_inline int eg_attempt(struct bpf_sock_addr *ctx, struct eg_attem
 	eg_verdict_rules(ruleset, &ask, &verdict);
 	relaxed = eg_relaxed(app, ruleset, &clock);
 	if (verdict.reason != EG_REASON_NONE) {
-		if (relaxed)
+		if (eg_lets_through(verdict.reason, relaxed))
 			return 1; /* told by the packet, which is what is let through */
 		/* getaddrinfo() does so with every address of a name, to sort them (RFC 6724), and sends nothing */
 		if (verdict.flags & EG_VERDICT_GRANTED && a->view.proto == IPPROTO_UDP && a->hook == EG_HOOK_CONNECT)

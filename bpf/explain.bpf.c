@@ -90,7 +90,7 @@ int eg_explain(struct __sk_buff *skb)
 	q->flags = verdict.flags;
 	q->way = verdict.way;
 	q->prefix_seen = verdict.prefix_seen;
-	q->audited = verdict.reason != EG_REASON_NONE && eg_relaxed(app, ruleset, &clock);
+	q->audited = verdict.reason != EG_REASON_NONE && eg_lets_through(verdict.reason, eg_relaxed(app, ruleset, &clock));
 	return 0;
 }
 

@@ -68,9 +68,12 @@ static __always_inline enum eg_scope eg_scope_of(const struct eg_addr *a)
 /* s->key holds the name. */
 static __always_inline const struct eg_name_rules *eg_name_rules_of(struct eg_scratch *s, __u32 uid)
 {
+	const struct eg_name_rules *named;
+
 	s->key.prefixlen = 8 * (sizeof(s->key.table_be) + sizeof(s->key.text));
 	s->key.table_be = bpf_htonl(uid);
-	return bpf_map_lookup_elem(&names, &s->key);
+	named = bpf_map_lookup_elem(&names, &s->key);
+	return named && named->span.count != EG_NAME_REFUSED ? named : NULL;
 }
 
 /* The intervals of rules whose `private` list holds the address of s->grant_key. */

@@ -184,7 +184,7 @@ static __always_inline int eg_guard_against(const struct eg_guard_case *c, const
 	__u64 now = c->clock.boot_ns;
 	bool quiet;
 
-	if (!eg_relaxed(c->app, c->ruleset, &c->clock))
+	if (!eg_lets_through(reason, eg_relaxed(c->app, c->ruleset, &c->clock)))
 		return eg_guard_refuse(c, view, denial.reason, rule, dir, false);
 	quiet = now < *(volatile __u64 *)&c->guard->told_ns + EG_GUARD_TELL_NS;
 	if (!quiet)

@@ -139,7 +139,7 @@ static __always_inline int eg_packet_cached(struct __sk_buff *skb, const struct 
 	__u32 meters = dir == EG_DIR_EGRESS ? flow->meters_out : flow->meters_in;
 
 	if (flow->reason != EG_REASON_NONE) {
-		if (!relaxed)
+		if (!eg_lets_through(flow->reason, relaxed))
 			return eg_refuse_flow(skb, c, flow, view, flow->reason, dir, false);
 		if (!(flow->flags & EG_FLOW_AUDITED)) {
 			flow->flags |= EG_FLOW_AUDITED;
@@ -200,7 +200,7 @@ static __always_inline int eg_packet_by(struct __sk_buff *skb, const struct eg_c
 	if (reason == EG_REASON_NONE && verdict->flags & EG_MATCH_VERIFY && !(flow->flags & EG_FLOW_VERIFIED))
 		reason = EG_REASON_HELLO_HELD; /* it comes again, when the flow has its verdict */
 	if (reason != EG_REASON_NONE) {
-		if (!relaxed)
+		if (!eg_lets_through(reason, relaxed))
 			return eg_refuse(&c->sock->who, view, reason, verdict->rule, verdict->uid, dir, false);
 		eg_audit(&c->sock->who, view, reason, verdict->rule, verdict->uid, dir, false);
 	}
@@ -237,7 +237,8 @@ static __always_inline int eg_packet_rejudged(struct __sk_buff *skb, const struc
 	struct eg_verdict verdict;
 
 	eg_judge(skb, c, view, dir, flow->origin, &verdict);
-	if (verdict.reason != EG_REASON_NONE && flow->flags & EG_FLOW_NAMED && flow == &c->sock->flow)
+	if (verdict.reason != EG_REASON_NONE && verdict.reason != EG_REASON_GUARDRAIL && flow->flags & EG_FLOW_NAMED &&
+	    flow == &c->sock->flow)
 		eg_judge_named(skb, c, flow, &verdict);
 	if (seen == EG_UID_CLAIMED || __sync_val_compare_and_swap(&flow->uid, seen, EG_UID_CLAIMED) != seen)
 		return eg_packet_by(skb, c, flow, view, dir, &verdict);

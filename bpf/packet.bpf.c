@@ -99,7 +99,8 @@ static __always_inline int eg_packet_tcp_new(struct __sk_buff *skb, const struct
 			origin = !origin;
 		}
 	}
-	if (verdict.reason != EG_REASON_NONE && !eg_relaxed(c->app, c->ruleset, &c->clock))
+	if (verdict.reason != EG_REASON_NONE &&
+	    !eg_lets_through(verdict.reason, eg_relaxed(c->app, c->ruleset, &c->clock)))
 		return eg_refuse(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
 	if (!admitted && syn_out) {
 		reason = eg_new_flow(c, view, &verdict, dir);
@@ -171,7 +172,8 @@ static __always_inline int eg_packet_new_peer(struct __sk_buff *skb, const struc
 	int result;
 
 	eg_judge(skb, c, view, dir, dir, &verdict);
-	if (verdict.reason != EG_REASON_NONE && !eg_relaxed(c->app, c->ruleset, &c->clock))
+	if (verdict.reason != EG_REASON_NONE &&
+	    !eg_lets_through(verdict.reason, eg_relaxed(c->app, c->ruleset, &c->clock)))
 		return eg_refuse(&c->sock->who, view, verdict.reason, verdict.rule, verdict.uid, dir, false);
 	reason = eg_new_flow(c, view, &verdict, dir);
 	if (reason != EG_REASON_NONE)

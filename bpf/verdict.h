@@ -72,8 +72,11 @@ EG_GLOBAL int eg_verdict_addresses(const struct eg_ruleset *ruleset, const struc
 		ret->meters_in = 0;
 		ret->meters_flows = 0;
 	}
-	if (found.allowed)
+	if (found.allowed) {
+		if (found.rule == EG_RULE_GUARDRAIL)
+			ret->reason = EG_REASON_GUARDRAIL;
 		return 0;
+	}
 	if (ask->self && ruleset->flags & EG_RULESET_SELF) {
 		ret->rule = EG_RULE_SELF;
 		return 0;
@@ -170,7 +173,7 @@ static __always_inline void eg_verdict_rules(const struct eg_ruleset *ruleset, c
 {
 	eg_verdict_addresses(ruleset, ask, ret);
 	if (ruleset->flags & EG_RULESET_NAMES && ask->origin == EG_DIR_EGRESS &&
-	    (ret->reason != EG_REASON_NONE || ret->flags & EG_MATCH_VERIFY))
+	    ret->reason != EG_REASON_GUARDRAIL && (ret->reason != EG_REASON_NONE || ret->flags & EG_MATCH_VERIFY))
 		eg_verdict_grants(ruleset, ask, ret);
 }
 
@@ -241,6 +244,12 @@ static __always_inline bool eg_relaxed(const struct eg_app *app, const struct eg
 				       const struct eg_clock *clock)
 {
 	return ruleset->mode == EG_MODE_AUDIT || app->ctl.relax_until_boot_ns > clock->boot_ns;
+}
+
+/* Whether what is refused for this reason is let through all the same: never what the host forbids. */
+static __always_inline bool eg_lets_through(__u8 reason, bool relaxed)
+{
+	return relaxed && reason != EG_REASON_GUARDRAIL;
 }
 
 #endif

@@ -101,6 +101,8 @@ static const struct eg_option restore_options[] = {
 	END,
 };
 
+static const struct eg_option snapshot_options[] = {REASON("why; in the file"), END};
+
 static const struct eg_option relax_options[] = {
 	{"for", 0, "TIME", "1m to 24h; 0 ends it now", "15m 1h 0"},
 	REASON("why; required, in the record and in events"),
@@ -131,6 +133,13 @@ static const struct eg_option run_options[] = {
 	{"app", 0, "NAME", "the app that the command belongs to; required", EG_WORDS_APP},
 	{"policy", 0, "FILE", "apply this policy first", EG_WORDS_FILE},
 	{"root", 0, "PATH", "managed root to make the cgroup in; default the agent's first", EG_WORDS_DIR},
+	END,
+};
+
+static const struct eg_option oci_hook_options[] = {
+	{"annotation", 0, "KEY", "the annotation, or Docker's label, that names the app; default egret.app", 0},
+	{"require", 0, 0, "a container that names no app does not start", 0},
+	{"docker-root", 0, "DIR", "where Docker keeps its containers; default /var/lib/docker", EG_WORDS_DIR},
 	END,
 };
 
@@ -196,6 +205,9 @@ const struct eg_command eg_commands[] = {
 	{"restore", "[APP]", "lift a kill",
 	 "A responder can lift an own kill for 15 minutes; an admin any but the control plane's.",
 	 restore_options, 0, 1, {EG_WORDS_APP}, eg_cmd_restore, false, false, false},
+	{"snapshot", "APP", "keep all that is known of an app in one file",
+	 "Policy, counters, grants, sockets, processes and recent events, on the agent's host. A kill takes one by itself.",
+	 snapshot_options, 1, 1, {EG_WORDS_APP}, eg_cmd_snapshot, false, false, false},
 	{"relax", "APP --for TIME --reason TEXT",
 	 "break glass: let an app pass for a time, and log what would have been denied",
 	 "Turns the app's policy to audit; the kernel turns it back by itself. Kills and expiry still hold.",
@@ -204,6 +216,10 @@ const struct eg_command eg_commands[] = {
 	 true, false, false},
 	{"events", "[APP]", "the event log", 0, events_options, 0, 1, {EG_WORDS_APP}, eg_cmd_events, true, false, false},
 	{"usage", "[APP]", "traffic and caps", 0, usage_options, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
+	{"sinks", "[test NAME]", "where events go to: state, lag, last error",
+	 "With test, sends one event to the sink and says what came back; exits 1 if it was not taken, or, without, when "
+	 "egret-ship does not run.",
+	 0, 0, 2, {"test"}, eg_cmd_sinks, false, false, false},
 	{"run", "--app NAME -- COMMAND [ARGUMENT...]", "run a command as an app",
 	 "Makes a cgroup below the managed root, tags it, and runs the command in it once enforcement is on. Needs root. "
 	 "Exits with the command's status, 128 + N if signal N ended it, 127 if it was not found, 126 if it can't be run, "
@@ -212,6 +228,9 @@ const struct eg_command eg_commands[] = {
 	{"tag", "CGROUP APP", "say that a cgroup belongs to an app",
 	 "When it returns, the app's policy is in force for all that is in the cgroup and below.", 0, 2, 2,
 	 {EG_WORDS_DIR, EG_WORDS_APP}, eg_cmd_tag, false, false, false},
+	{"oci-hook", 0, "tag a container's cgroup, as its runtime's createRuntime hook",
+	 "Reads the container's state on standard input. When it fails, so does the container's start.", oci_hook_options, 0,
+	 0, {0}, eg_cmd_oci_hook, false, false, false},
 	{"doctor", 0, "look for what is wrong, and say what to do", "Exits 1 when something failed; warnings don't count.",
 	 doctor_options, 0, 0, {0}, eg_cmd_doctor, false, false, false},
 	{"completion", "SHELL", "print completion for bash, zsh or fish",

@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "guards.h"
 #include "netns.h"
+#include "shipper.h"
 
 /* ---- Ground -------------------------------------------------------------------------------- */
 
@@ -311,6 +312,10 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 	if (!r)
 		r = eg_prefetch_start(agent, &agent->prefetch);
 	if (!r)
+		r = eg_shipper_start(agent, &agent->shipper);
+	if (!r)
+		r = eg_snapshots_start(agent, &agent->snapshots);
+	if (!r)
 		r = eg_alerts_start(agent, &agent->alerts);
 	if (r < 0)
 		return eg_error_set(err, 500, "no_thread", "a thread can't be started: %s", strerror(-r));
@@ -392,9 +397,11 @@ void eg_agent_stop(struct eg_agent *agent)
 	eg_api_stop(agent->api);
 	eg_alerts_stop(EG_TAKE_PTR(agent->alerts));
 	eg_prefetch_stop(EG_TAKE_PTR(agent->prefetch));
+	eg_shipper_stop(EG_TAKE_PTR(agent->shipper)); /* it posts events; what it has no time to send, the next one sends */
 	eg_nsadmin_stop(agent->nsadmin);
 	eg_guards_free(agent->guards);
 	eg_reaper_stop(agent->reaper);
+	eg_snapshots_stop(EG_TAKE_PTR(agent->snapshots));
 	if (agent->kern && agent->garbage)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));

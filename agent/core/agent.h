@@ -102,8 +102,14 @@ int eg_agent_restore(struct eg_agent *agent, const char *app, const char *reason
 /* POST /v1/apps/APP/relax: audit for for_ns, 1 min .. 24 h; 0 ends it */
 int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, const char *reason,
 		   const struct eg_actor *actor, json_t **ret, struct eg_error *err);
-/* POST /v1/tags: path below the cgroup2 mount, or absolute. When it returns, enforcement is on */
-int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, const struct eg_actor *actor,
+/* POST /v1/apps/APP/snapshot: everything known of the app, also kept in a file ("file") */
+int eg_agent_snapshot(struct eg_agent *agent, const char *app, const char *reason, const struct eg_actor *actor,
+		      json_t **ret, struct eg_error *err);
+/*
+ * POST /v1/tags: path below the cgroup2 mount, or absolute. When it returns, enforcement is on. init: 0, or
+ * the process in there that is a container runtime's until it becomes the app's first
+ */
+int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, pid_t init, const struct eg_actor *actor,
 		 json_t **ret, struct eg_error *err);
 /*
  * GET /v1/explain: dest is ADDR, ADDR:PORT, [ADDR]:PORT, NAME, NAME:PORT; proto "tcp" "udp" "icmp";
@@ -116,6 +122,10 @@ int eg_agent_denied(struct eg_agent *agent, const char *app, uint64_t since_ns, 
 		    struct eg_error *err);
 /* GET /v1/usage: app and labels may be NULL */
 int eg_agent_usage(struct eg_agent *agent, const char *app, const char *labels, json_t **ret, struct eg_error *err);
+/* GET /v1/sinks */
+int eg_agent_sinks(struct eg_agent *agent, json_t **ret, struct eg_error *err);
+/* POST /v1/sinks/NAME/test: waits for what comes back, as long as the sink's time-out is */
+int eg_agent_sink_test(struct eg_agent *agent, const char *sink, json_t **ret, struct eg_error *err);
 /* GET /metrics: Prometheus text exposition format 0.0.4; caller frees */
 int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err);
 

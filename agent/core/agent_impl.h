@@ -68,6 +68,9 @@ struct eg_applied {
 	char *owner; /* these may be NULL */
 	char *ticket;
 	char *purpose;
+	char *catalog_id;
+	char *request_id;
+	bool log_full;
 	json_t *labels;
 	char *labels_json;
 	char **rule_ids;
@@ -130,7 +133,9 @@ struct eg_resets;
 struct eg_nsadmin;
 struct eg_guards;
 struct eg_prefetch;
+struct eg_shipper;
 struct eg_alerts;
+struct eg_snapshots;
 struct eg_polidir;
 struct eg_usage;
 struct eg_expired;
@@ -170,7 +175,9 @@ struct eg_agent {
 	struct eg_nsadmin *nsadmin;
 	struct eg_guards *guards; /* nsadmin's */
 	struct eg_prefetch *prefetch;
+	struct eg_shipper *shipper;
 	struct eg_alerts *alerts;
+	struct eg_snapshots *snapshots;
 	struct eg_usage *usage;
 	struct eg_expired *expired;
 	struct eg_expiry *expiry;
@@ -244,10 +251,13 @@ struct eg_app_state *eg_entry_state(struct eg_agent *agent, const struct eg_entr
 /* ---- cut.c: resets sockets; none to be called with lock held -------------------------------- */
 
 struct eg_cut;
+struct eg_socket_notes;
 /* All of the app's sockets, or only TCP. */
 void eg_cut_app(struct eg_agent *agent, const char *name, bool tcp_only, struct eg_cut *ret);
-/* All sockets below the managed roots. */
-void eg_cut_all(struct eg_agent *agent, struct eg_cut *ret);
+/* The same of all of them, noted as they are found. */
+void eg_cut_app_noting(struct eg_agent *agent, const char *name, struct eg_socket_notes *notes, struct eg_cut *ret);
+/* All sockets below the managed roots. notes may be NULL. */
+void eg_cut_all(struct eg_agent *agent, struct eg_socket_notes *notes, struct eg_cut *ret);
 /* The live TCP, not the listeners: they go on in the next window. Returns how many were reset. */
 uint32_t eg_cut_live(struct eg_agent *agent, const char *name);
 /* The live TCP that the policy in force denies; none with connect_verdict off. Returns how many were reset. */
@@ -324,6 +334,8 @@ int eg_nsadmin_start(struct eg_agent *agent, struct eg_nsadmin **ret);
 void eg_nsadmin_stop(struct eg_nsadmin *ns);
 /* Guards or refuses the app as it is now, before this returns. NULL is fine. */
 void eg_nsadmin_look_at(struct eg_nsadmin *ns, const char *app);
+/* The process is a container runtime's until it executes something else. 0 or -errno. NULL is fine. */
+int eg_nsadmin_starting(struct eg_nsadmin *ns, pid_t pid);
 
 /* ---- prefetch.c: names of rules with `prefetch`, on a thread of its own ------------------------- */
 
@@ -354,6 +366,15 @@ void eg_alerts_stop(struct eg_alerts *alerts);
 uint64_t eg_alerts_total(struct eg_alerts *alerts);
 /* Those of one app, with where they stand. Under lock, or not. NULL is fine: none. */
 json_t *eg_alerts_json(struct eg_alerts *alerts, uint32_t slot, uint32_t gen);
+
+/* ---- snapshots.c: behind kills, on a thread of its own ------------------------------------------------ */
+
+int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret);
+/* Takes those that are wanted yet. NULL is fine. */
+void eg_snapshots_stop(struct eg_snapshots *snapshots);
+/* Never waits. Takes what notes holds. NULL is fine. */
+void eg_snapshots_want(struct eg_snapshots *snapshots, const char *app, const char *why, const char *actor,
+		       struct eg_socket_notes *notes);
 
 /* ---- usage.c: caps across a reboot ------------------------------------------------------------ */
 

@@ -14,6 +14,7 @@
 #include "agent_run.h"
 #include "clock.h"
 #include "sdnotify.h"
+#include "shipper.h"
 
 enum source { ON_SIGNAL, ON_TICK, ON_CLOCK, ON_CGROUPS, ON_POLICIES, ON_DIRECT, SOURCES };
 
@@ -97,6 +98,7 @@ static const char *needs_restart(const struct eg_config *a, const struct eg_conf
 		{"state_dir", same(a->state_dir, b->state_dir)},
 		{"log_dir", same(a->log_dir, b->log_dir)},
 		{"host", same(a->host, b->host)},
+		{"ship_user", same(a->ship_user, b->ship_user)},
 		{"metrics_listen", same(a->metrics_listen, b->metrics_listen)},
 		{"cgroup_root", a->root_count == b->root_count},
 		{"event_quota", a->event_quota_bytes == b->event_quota_bytes},
@@ -114,6 +116,29 @@ static const char *needs_restart(const struct eg_config *a, const struct eg_conf
 	return NULL;
 }
 
+static bool same_guardrails(const struct eg_guardrails *a, const struct eg_guardrails *b)
+{
+	return a == b || (a && b && memcmp(a->hash, b->hash, sizeof(a->hash)) == 0);
+}
+
+/* Every policy has them in it. One that can't have the new ones keeps those it had. */
+static void put_guardrails(struct eg_agent *agent)
+{
+	size_t done = 0, failed = 0;
+
+	for (size_t i = 0; i < agent->count; i++) {
+		const struct eg_entry *entry = agent->by_name[i];
+
+		if (!entry->now || entry->deleted)
+			continue;
+		if (eg_policies_write_again(agent, entry))
+			failed++;
+		else
+			done++;
+	}
+	eg_log_notice("the guardrails have changed: %zu policies were compiled again, %zu could not be", done, failed);
+}
+
 static void reload_config(struct loop *loop)
 {
 	struct eg_agent *agent = loop->agent;
@@ -121,6 +146,7 @@ static void reload_config(struct loop *loop)
 	struct eg_api_config api;
 	struct eg_error err = {0};
 	const char *key;
+	bool others;
 
 	if (!config)
 		return;
@@ -130,7 +156,10 @@ static void reload_config(struct loop *loop)
 			   key);
 		return;
 	}
+	others = !same_guardrails(agent->config->guardrails, config->guardrails);
 	__atomic_store_n(&agent->config, config, __ATOMIC_RELEASE);
+	if (others)
+		put_guardrails(agent);
 	eg_log_set_level(config->log_level);
 	eg_agent_set_host(agent);
 	eg_roots_reconfigure(agent);
@@ -138,6 +167,7 @@ static void reload_config(struct loop *loop)
 	if (eg_api_reload(agent->api, &api, &err) < 0)
 		eg_log_err("%s", err.message);
 	eg_error_clear(&err);
+	eg_shipper_reload(agent->shipper);
 	eg_log_notice("the configuration was read again");
 }
 

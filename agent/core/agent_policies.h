@@ -115,6 +115,8 @@ int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *writ
 /* Everything is denied from now on; the tag and the holds stay. */
 int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struct eg_actor *actor,
 		     const char *why, uint32_t *ret_reset, struct eg_error *err);
+/* Compiles it again, under its own revision: the host's part in it is another. 0 or -errno, which was said. */
+int eg_policies_write_again(struct eg_agent *agent, const struct eg_entry *entry);
 /* history.c: records what was just put in force. */
 void eg_history_note(struct eg_agent *agent, const struct eg_entry *entry, const struct eg_policy_write *write,
 		     const char *rev_before);

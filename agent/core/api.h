@@ -44,12 +44,16 @@ struct eg_api_ops {
 		       struct eg_error *);
 	int (*relax)(struct eg_agent *, const char *app, uint64_t for_ns, const char *reason, const struct eg_actor *,
 		     json_t **ret, struct eg_error *);
-	int (*tag)(struct eg_agent *, const char *cgroup, const char *app, const struct eg_actor *, json_t **ret,
+	int (*snapshot)(struct eg_agent *, const char *app, const char *reason, const struct eg_actor *, json_t **ret,
+			struct eg_error *);
+	int (*tag)(struct eg_agent *, const char *cgroup, const char *app, pid_t init, const struct eg_actor *, json_t **ret,
 		   struct eg_error *);
 	int (*explain)(struct eg_agent *, const char *app, const char *dest, const char *proto, const char *dir,
 		       json_t **ret, struct eg_error *);
 	int (*denied)(struct eg_agent *, const char *app, uint64_t since_ns, json_t **ret, struct eg_error *);
 	int (*usage)(struct eg_agent *, const char *app, const char *labels, json_t **ret, struct eg_error *);
+	int (*sinks)(struct eg_agent *, json_t **ret, struct eg_error *);
+	int (*sink_test)(struct eg_agent *, const char *sink, json_t **ret, struct eg_error *);
 	int (*metrics)(struct eg_agent *, char **ret, struct eg_error *);
 };
 

@@ -68,6 +68,11 @@ int eg_api_get_usage(struct eg_api_request *rq, struct eg_api_reply *reply)
 	return rq->api->ops->usage(rq->api->agent, app, eg_api_query(rq, "labels"), &reply->json, &rq->err);
 }
 
+int eg_api_get_sinks(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	return rq->api->ops->sinks(rq->api->agent, &reply->json, &rq->err);
+}
+
 int eg_api_get_metrics(struct eg_api_request *rq, struct eg_api_reply *reply)
 {
 	return rq->api->ops->metrics(rq->api->agent, &reply->text, &rq->err);

@@ -16,9 +16,12 @@ const struct eg_api_ops eg_api_ops_agent = {
 	.kill = eg_agent_kill,
 	.restore = eg_agent_restore,
 	.relax = eg_agent_relax,
+	.snapshot = eg_agent_snapshot,
 	.tag = eg_agent_tag,
 	.explain = eg_agent_explain,
 	.denied = eg_agent_denied,
 	.usage = eg_agent_usage,
+	.sinks = eg_agent_sinks,
+	.sink_test = eg_agent_sink_test,
 	.metrics = eg_agent_metrics,
 };

@@ -83,6 +83,16 @@ int eg_api_post_restore(struct eg_api_request *rq, struct eg_api_reply *reply)
 				     &reply->json, &rq->err);
 }
 
+int eg_api_post_snapshot(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	static const struct eg_api_key keys[] = {{"reason", 's'}, {NULL, 0}};
+	EG_CLEANUP(decref) json_t *body = NULL;
+
+	if (eg_api_body(rq, keys, &body) < 0 || check_words(rq, body) < 0)
+		return -EINVAL;
+	return rq->api->ops->snapshot(rq->api->agent, rq->app, text(body, "reason"), &rq->actor, &reply->json, &rq->err);
+}
+
 int eg_api_post_relax(struct eg_api_request *rq, struct eg_api_reply *reply)
 {
 	static const struct eg_api_key keys[] = {{"for", 's'}, {"reason", 's'}, {NULL, 0}};
@@ -103,17 +113,32 @@ int eg_api_post_relax(struct eg_api_request *rq, struct eg_api_reply *reply)
 
 int eg_api_post_tags(struct eg_api_request *rq, struct eg_api_reply *reply)
 {
-	static const struct eg_api_key keys[] = {{"cgroup", 's'}, {"app", 's'}, {NULL, 0}};
+	static const struct eg_api_key keys[] = {{"cgroup", 's'}, {"app", 's'}, {"init", 'i'}, {NULL, 0}};
 	EG_CLEANUP(decref) json_t *body = NULL;
 	const char *cgroup, *app;
+	json_int_t init;
 
 	if (eg_api_body(rq, keys, &body) < 0)
 		return -EINVAL;
 	cgroup = text(body, "cgroup");
 	app = text(body, "app");
+	init = json_integer_value(json_object_get(body, "init"));
+	if (init < 0 || init > INT32_MAX)
+		return bad_value(rq, "\"init\" must be the number of a process.");
 	if (!cgroup || !*cgroup || !app)
 		return bad_value(rq, "\"cgroup\" and \"app\" are required.");
 	if (eg_api_name_check(rq, app) < 0)
 		return -EINVAL;
-	return rq->api->ops->tag(rq->api->agent, cgroup, app, &rq->actor, &reply->json, &rq->err);
+	return rq->api->ops->tag(rq->api->agent, cgroup, app, (pid_t)init, &rq->actor, &reply->json, &rq->err);
+}
+
+/* The name in the path has the form of an app's, which has room for that of any sink. */
+int eg_api_post_sink_test(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	static const struct eg_api_key none[] = {{NULL, 0}};
+	EG_CLEANUP(decref) json_t *body = NULL;
+
+	if (eg_api_body(rq, none, &body) < 0)
+		return -EINVAL;
+	return rq->api->ops->sink_test(rq->api->agent, rq->app, &reply->json, &rq->err);
 }

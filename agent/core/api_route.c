@@ -12,6 +12,7 @@ static const struct eg_api_route routes[] = {
 	{"POST", "/v1/apps/{app}/kill", EG_ROLE_RESPONDER, eg_api_post_kill, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/apps/{app}/restore", EG_ROLE_RESPONDER, eg_api_post_restore, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/apps/{app}/relax", EG_ROLE_ADMIN, eg_api_post_relax, NULL, EG_API_BODY_MAX},
+	{"POST", "/v1/apps/{app}/snapshot", EG_ROLE_RESPONDER, eg_api_post_snapshot, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/kill", EG_ROLE_RESPONDER, eg_api_post_kill, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/restore", EG_ROLE_RESPONDER, eg_api_post_restore, NULL, EG_API_BODY_MAX},
 	{"GET", "/v1/policies/{app}", EG_ROLE_VIEWER, eg_api_get_policy, NULL, EG_API_BODY_MAX},
@@ -27,6 +28,8 @@ static const struct eg_api_route routes[] = {
 	{"GET", "/v1/denied", EG_ROLE_VIEWER, eg_api_get_denied, "app,last", EG_API_BODY_MAX},
 	{"GET", "/v1/usage", EG_ROLE_VIEWER, eg_api_get_usage, "app,labels", EG_API_BODY_MAX},
 	{"GET", "/v1/events", EG_ROLE_VIEWER, eg_api_get_events, "follow,app,labels,type,last,limit", EG_API_BODY_MAX},
+	{"GET", "/v1/sinks", EG_ROLE_VIEWER, eg_api_get_sinks, NULL, EG_API_BODY_MAX},
+	{"POST", "/v1/sinks/{app}/test", EG_ROLE_ADMIN, eg_api_post_sink_test, NULL, EG_API_BODY_MAX},
 	{"GET", "/metrics", EG_ROLE_VIEWER, eg_api_get_metrics, NULL, EG_API_BODY_MAX},
 };
 

@@ -67,16 +67,15 @@ static int refuse_without_resolver(const struct eg_policy *policy, struct eg_dia
 				 "No resolver is known: the policy names none, and the host has none");
 }
 
-/* Two policies with the same text and other resolvers are not the same. */
-static void hash_resolvers(struct eg_compiled *compiled)
+/* Two policies with the same text and other resolvers, or guardrails, are not the same. */
+static void add_to_hash(struct eg_ruleset *ruleset, const void *data, size_t len)
 {
 	struct sha256_ctx sha;
 
 	sha256_init(&sha);
-	sha256_update(&sha, sizeof(compiled->ruleset.policy_hash), compiled->ruleset.policy_hash);
-	sha256_update(&sha, compiled->resolver_count * sizeof(*compiled->resolvers),
-		      (const uint8_t *)compiled->resolvers);
-	sha256_digest(&sha, sizeof(compiled->ruleset.policy_hash), compiled->ruleset.policy_hash);
+	sha256_update(&sha, sizeof(ruleset->policy_hash), ruleset->policy_hash);
+	sha256_update(&sha, len, data);
+	sha256_digest(&sha, sizeof(ruleset->policy_hash), ruleset->policy_hash);
 }
 
 static int fill_resolvers(const struct eg_policy *policy, const struct eg_resolvers *host, struct eg_compiled *compiled,
@@ -102,7 +101,7 @@ static int fill_resolvers(const struct eg_policy *policy, const struct eg_resolv
 	compiled->resolver_count = count;
 	compiled->ruleset.dns_types = policy->dns.types;
 	if (compiled->resolvers_of_host)
-		hash_resolvers(compiled);
+		add_to_hash(&compiled->ruleset, compiled->resolvers, count * sizeof(*addr));
 	return 0;
 }
 
@@ -133,6 +132,8 @@ static void fill_ruleset(const struct eg_policy *policy, struct eg_ruleset *ret)
 		if (policy->rules[i].self)
 			ret->flags |= EG_RULESET_SELF;
 	memcpy(ret->policy_hash, policy->hash, sizeof(ret->policy_hash));
+	if (policy->guard)
+		add_to_hash(ret, policy->guard->hash, sizeof(policy->guard->hash));
 }
 
 /* The TCP ports that some ingress rule admits somebody to: what the app may listen on. */

@@ -66,7 +66,7 @@ bool eg_compile_needs_resolvers(const struct eg_policy *policy);
  * host may be NULL where it is not needed. 0; -EINVAL with errors in diags (more meters or
  * intervals than a ruleset can carry, or no resolver known); -ENOMEM.
  *
- * ruleset.policy_hash is that of the policy, or where the host's resolvers are in it, of both:
+ * ruleset.policy_hash is that of the policy, and of the host's resolvers and guardrails where they are in it:
  * what has the same hash has the same tables.
  */
 int eg_compile(const struct eg_policy *policy, const struct eg_resolvers *host, struct eg_compiled **ret,

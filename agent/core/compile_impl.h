@@ -56,8 +56,8 @@ struct eg_spans {
 int eg_spans_init(struct eg_spans *spans, const struct eg_rule_mark *marks);
 void eg_spans_clear(struct eg_spans *spans);
 /*
- * The span of these segments (which it sorts): disjoint, each stretch owned by EG_RULE_DNS if
- * that is among them, then by a rule that verifies nothing (any allow wins), then by one that
+ * The span of these segments (which it sorts): disjoint, each stretch owned by EG_RULE_GUARDRAIL if
+ * that is among them, then by EG_RULE_DNS, then by a rule that verifies nothing (any allow wins), then by one that
  * verifies the server's name, and among equals by the lowest. *ret is an index into items. -E2BIG: more intervals than one prefix can carry;
  * -ENOSPC: more than a policy can; -ENOMEM.
  */
@@ -70,6 +70,8 @@ int eg_spans_intern(struct eg_spans *spans, struct eg_segments *segments, uint32
 
 /* What the rule says of protocol, ports and types; for ICMP, of these families. 0 or -ENOMEM. */
 int eg_services_add(struct eg_segments *segments, const struct eg_policy_rule *rule, unsigned families, uint32_t owner);
+/* Everything, which the host forbids. */
+int eg_services_add_guardrail(struct eg_segments *segments);
 /* What belongs to a resolver at its address. */
 int eg_services_add_dns(struct eg_segments *segments, bool loopback);
 

@@ -7,6 +7,8 @@
  * wildcard is a prefix of what it stands for, and of nothing else (it does not stand for
  * example.com). Sorted, a name comes behind the wildcards around it; a stack holds those.
  *
+ * A name that the host forbids is an entry that refuses, and so is every one that it covers.
+ *
  * A name has two sets of services: of all rules, and of those that take private answers.
  */
 #include <errno.h>
@@ -21,7 +23,7 @@
 struct entry {
 	const char *text; /* backwards */
 	uint8_t len; /* of its NUL too, where it has one */
-	uint32_t rule; /* EG_RULE_NONE: it may be asked, no more */
+	uint32_t rule; /* EG_RULE_NONE: it may be asked, no more; EG_RULE_GUARDRAIL: never */
 };
 
 enum set { ALL, PRIVATE, SETS };
@@ -29,6 +31,7 @@ enum set { ALL, PRIVATE, SETS };
 struct level { /* a wildcard around the current name */
 	const struct entry *entry;
 	uint32_t node[SETS];
+	bool refused;
 };
 
 struct names_pass {
@@ -55,6 +58,8 @@ static size_t measure(const struct eg_policy *policy, size_t *ret_bytes)
 	}
 	for (size_t i = 0; i < policy->dns.ask_only_count; i++)
 		bytes += 2 * (strlen(policy->dns.ask_only[i]) + 2);
+	for (size_t i = 0; policy->guard && i < policy->guard->name_count; i++, count++)
+		bytes += strlen(policy->guard->names[i]) + 2;
 	*ret_bytes = bytes;
 	return count + 2 * policy->dns.ask_only_count;
 }
@@ -70,18 +75,23 @@ static struct entry turn(char **at, const char *name, char end, uint32_t rule)
 	return entry;
 }
 
+static struct entry turn_pattern(char **at, const char *name, uint32_t rule)
+{
+	bool wildcard = !strncmp(name, "*.", 2);
+
+	return turn(at, wildcard ? name + 2 : name, wildcard ? '.' : '\0', rule);
+}
+
 static size_t collect(const struct eg_policy *policy, char *texts, struct entry *ret)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < policy->rule_count; i++) {
-		for (size_t j = 0; j < policy->rules[i].name_count; j++) {
-			const char *name = policy->rules[i].names[j];
-			bool wildcard = !strncmp(name, "*.", 2);
-
-			ret[count++] = turn(&texts, wildcard ? name + 2 : name, wildcard ? '.' : '\0', (uint32_t)i);
-		}
+		for (size_t j = 0; j < policy->rules[i].name_count; j++)
+			ret[count++] = turn_pattern(&texts, policy->rules[i].names[j], (uint32_t)i);
 	}
+	for (size_t i = 0; policy->guard && i < policy->guard->name_count; i++)
+		ret[count++] = turn_pattern(&texts, policy->guard->names[i], EG_RULE_GUARDRAIL);
 	for (size_t i = 0; i < policy->dns.ask_only_count; i++) {
 		ret[count++] = turn(&texts, policy->dns.ask_only[i], '\0', EG_RULE_NONE);
 		ret[count++] = turn(&texts, policy->dns.ask_only[i], '.', EG_RULE_NONE);
@@ -170,13 +180,22 @@ static int go_down(struct names_pass *pass, const struct entry *entries, size_t 
 static int add_name(struct names_pass *pass, const struct entry *entries, size_t count)
 {
 	struct level level = {.entry = &entries[0], .node = {EG_RULE_TREE_ROOT, EG_RULE_TREE_ROOT}};
-	struct eg_rule_span spans[SETS];
+	struct eg_rule_span spans[SETS] = {[ALL] = {.count = EG_NAME_REFUSED}};
 	int r;
 
 	while (pass->depth && !covers(pass->stack[pass->depth - 1].entry, &entries[0]))
 		pass->depth--;
-	if (pass->depth)
-		memcpy(level.node, pass->stack[pass->depth - 1].node, sizeof(level.node));
+	if (pass->depth) {
+		level = pass->stack[pass->depth - 1];
+		level.entry = &entries[0];
+	}
+	for (size_t i = 0; i < count; i++)
+		level.refused |= entries[i].rule == EG_RULE_GUARDRAIL;
+	if (level.refused) {
+		emit(pass, &entries[0], spans);
+		pass->stack[pass->depth++] = level;
+		return 0;
+	}
 	r = go_down(pass, entries, count, level.node);
 	for (enum set set = ALL; !r && set < SETS; set++)
 		r = eg_rule_tree_span(&pass->trees[set], level.node[set], &spans[set]);

@@ -9,6 +9,9 @@
  * IPv4 and IPv6 are two passes: no IPv6 prefix covers IPv4, though the trie, where IPv4 is
  * ::ffff:0:0/96, would think so. Where one is that short, a hole is put at ::ffff:0:0/96.
  *
+ * What the host forbids is a rule like any other that beats them all (compile_span.c), so that it holds
+ * for the longer prefixes in it.
+ *
  * The table of private answers is made the same way from the rules' `private` lists; what it
  * carries are the numbers of the rules.
  */
@@ -57,6 +60,8 @@ static int add_rule(const void *ctx, uint32_t rule, struct eg_segments *segments
 {
 	const struct pass *pass = ctx;
 
+	if (rule == EG_RULE_GUARDRAIL)
+		return eg_services_add_guardrail(segments);
 	if (rule == EG_RULE_DNS || rule == RULE_DNS_LOOPBACK)
 		return eg_services_add_dns(segments, rule == RULE_DNS_LOOPBACK);
 	if (pass->table == EG_TABLE_PRIVATE) /* without an owner, so that neighbours are one interval */
@@ -165,6 +170,7 @@ static bool is_loopback(const struct eg_addr *addr)
 /* The pass's addresses, sorted; returns how many. */
 static size_t collect(const struct pass *pass, struct entry *ret)
 {
+	const struct eg_policy_guard *guard = pass->policy->guard;
 	const struct eg_compiled *compiled = pass->compiled;
 	size_t count = 0, cidr_count;
 
@@ -180,6 +186,10 @@ static size_t collect(const struct pass *pass, struct entry *ret)
 
 		if (is_v4(&cidr) == (pass->family == V4))
 			ret[count++] = (struct entry){cidr, is_loopback(&cidr.addr) ? RULE_DNS_LOOPBACK : EG_RULE_DNS};
+	}
+	for (size_t i = 0; guard && pass->table != EG_TABLE_PRIVATE && i < guard->cidr_count; i++) {
+		if (is_v4(&guard->cidrs[i]) == (pass->family == V4))
+			ret[count++] = (struct entry){guard->cidrs[i], EG_RULE_GUARDRAIL};
 	}
 	qsort(ret, count, sizeof(*ret), entry_compare);
 	return count;
@@ -239,7 +249,7 @@ int eg_compile_prefixes(const struct eg_policy *policy, struct eg_spans *spans, 
 {
 	const struct pass pass = {.policy = policy, .spans = spans, .compiled = compiled, .diags = diags};
 	EG_FREE struct entry *scratch = NULL;
-	size_t count = compiled->resolver_count;
+	size_t count = compiled->resolver_count + (policy->guard ? 2 * policy->guard->cidr_count : 0);
 	int r = 0;
 
 	for (size_t i = 0; i < policy->rule_count; i++)

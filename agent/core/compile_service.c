@@ -51,3 +51,8 @@ int eg_services_add_dns(struct eg_segments *segments, bool loopback)
 		r = eg_segments_add(segments, EG_SERVICE(IPPROTO_TCP, lo), EG_SERVICE(IPPROTO_TCP, hi), EG_RULE_DNS);
 	return r;
 }
+
+int eg_services_add_guardrail(struct eg_segments *segments)
+{
+	return eg_segments_add(segments, 0, EG_SERVICE(IPPROTO_RAW, 65535), EG_RULE_GUARDRAIL);
+}

@@ -81,9 +81,11 @@ static uint32_t rank(const struct eg_spans *spans, uint32_t rule)
 {
 	uint32_t flags = is_of_a_rule(rule) ? spans->marks[rule].flags : 0;
 
-	if (rule == EG_RULE_DNS)
+	if (rule == EG_RULE_GUARDRAIL)
 		return 0;
-	return 1 + rule + (flags & EG_MATCH_CONNECT ? 2u << 16 : flags & EG_MATCH_SNI ? 1u << 16 : 0);
+	if (rule == EG_RULE_DNS)
+		return 1;
+	return 2 + rule + (flags & EG_MATCH_CONNECT ? 2u << 16 : flags & EG_MATCH_SNI ? 1u << 16 : 0);
 }
 
 static int heap_push(struct eg_spans *spans, const struct eg_segment *segment)
@@ -136,7 +138,8 @@ static int emit(struct eg_spans *spans, size_t first, uint32_t lo, uint32_t hi, 
 	if (spans->match_count > first) {
 		struct eg_match *last = &spans->matches[spans->match_count - 1];
 
-		if (last->rule == rule && last->hi + 1 == lo && PROTO_OF(last->hi) == PROTO_OF(lo)) {
+		if (last->rule == rule && last->hi + 1 == lo &&
+		    (PROTO_OF(last->hi) == PROTO_OF(lo) || rule == EG_RULE_GUARDRAIL)) {
 			last->hi = hi;
 			return 0;
 		}

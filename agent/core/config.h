@@ -21,6 +21,7 @@
 #include "../lib/error.h"
 #include "../lib/labels.h"
 #include "../lib/log.h"
+#include "guardrails.h"
 
 #define EG_CONFIG_FILE      "/etc/egret/egret.json"
 #define EG_CONFIG_ROOTS_MAX 64
@@ -49,6 +50,7 @@ struct eg_config {
 	char *log_dir;
 	char *resolv_conf; /* where the host's resolvers are */
 	char *helper_user; /* whom the look-up helper runs as */
+	char *ship_user; /* whom egret-ship runs as */
 
 	struct eg_config_root *roots; /* at least one */
 	size_t root_count;
@@ -67,7 +69,9 @@ struct eg_config {
 	char *group_viewer;
 
 	json_t *host_labels; /* object of strings, never NULL */
+	json_t *sinks; /* where events go to, as eg_sinks_config_parse takes it; an empty array: nowhere */
 
+	struct eg_guardrails *guardrails; /* NULL: none */
 	struct eg_config_alert *alerts;
 	size_t alert_count;
 

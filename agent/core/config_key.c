@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "../lib/sink_config.h"
 #include "../lib/units.h"
 #include "config_impl.h"
 
@@ -196,11 +197,38 @@ static int read_groups(const struct eg_config_reader *reader, const struct eg_co
 	return read_section(reader, key, "groups.", group_keys, COUNT(group_keys), value);
 }
 
+static int read_guardrails(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
+{
+	char why[400];
+	int r = eg_guardrails_parse(value, &reader->config->guardrails, why, sizeof(why));
+
+	return r == -EINVAL ? eg_config_complain(reader, key->name, "can't be used: %s", why) : r;
+}
+
 /* A later version's: to pass over it would be to lose events, or commands, in silence. */
 static int read_later(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
 {
 	(void)value;
 	return eg_config_complain(reader, key->name, "is not supported by this version; leave it out");
+}
+
+/* Read whole here, so that a mistake is found before anything starts; egret-ship reads the same text again. */
+static int read_sinks(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
+{
+	struct eg_sinks_config sinks;
+	json_t *copy;
+	int r = eg_sinks_config_parse(reader->place, value, &sinks, reader->err);
+
+	(void)key;
+	if (r)
+		return r;
+	eg_sinks_config_free(&sinks);
+	copy = json_deep_copy(value);
+	if (!copy)
+		return -ENOMEM;
+	json_decref(reader->config->sinks);
+	reader->config->sinks = copy;
+	return 0;
 }
 
 /* ---- The root object ------------------------------------------------------------------------------------ */
@@ -215,6 +243,7 @@ static const struct eg_config_key root_keys[] = {
 	{"log_dir", eg_config_read_text, FIELD(log_dir), 0, PATH_MAX - 1},
 	{"resolv_conf", eg_config_read_text, FIELD(resolv_conf), 0, PATH_MAX - 1},
 	{"helper_user", eg_config_read_text, FIELD(helper_user), 0, 255},
+	{"ship_user", eg_config_read_text, FIELD(ship_user), 0, 255},
 	{"max_apps", eg_config_read_u32, FIELD(max_apps), 1, 100000},
 	{"max_rules", eg_config_read_u32, FIELD(max_rules), 1, 4000000},
 	{"max_names", eg_config_read_u32, FIELD(max_names), 1, 1000000},
@@ -223,6 +252,7 @@ static const struct eg_config_key root_keys[] = {
 	{"metrics_token_file", eg_config_read_text, FIELD(metrics_token_file), 0, PATH_MAX - 1},
 	{.name = "groups", .read = read_groups},
 	{.name = "host_labels", .read = eg_config_read_labels, .offset = FIELD(host_labels)},
+	{.name = "guardrails", .read = read_guardrails},
 	{.name = "alerts", .read = eg_config_read_alerts},
 	{"host", eg_config_read_host, FIELD(host), 0, 253},
 	{"event_quota", eg_config_read_size, FIELD(event_quota_bytes), 1u << 20, 1ull << 47},
@@ -236,7 +266,7 @@ static const struct eg_config_key root_keys[] = {
 	{"so_mark", eg_config_read_mark, FIELD(so_mark), 0, UINT32_MAX},
 	{.name = "connect_verdict", .read = eg_config_read_off, .offset = FIELD(late)},
 	{.name = "log_level", .read = eg_config_read_level, .offset = FIELD(log_level)},
-	{.name = "sinks", .read = read_later},
+	{.name = "sinks", .read = read_sinks},
 	{.name = "control", .read = read_later},
 };
 

@@ -8,7 +8,7 @@
 
 #include "../lib/log.h"
 #include "agent_impl.h"
-#include "sockdiag.h"
+#include "snapshot.h"
 
 /* The app's cgroups; also those that died lately, whose sockets may live on. Caller frees. */
 static size_t ids_of(struct eg_agent *agent, const char *name, uint64_t **ret_ids, uint32_t *ret_slot)
@@ -51,10 +51,22 @@ void eg_cut_app(struct eg_agent *agent, const char *name, bool tcp_only, struct 
 	cut(agent, &request, name, ret);
 }
 
-void eg_cut_all(struct eg_agent *agent, struct eg_cut *ret)
+void eg_cut_app_noting(struct eg_agent *agent, const char *name, struct eg_socket_notes *notes, struct eg_cut *ret)
+{
+	EG_FREE uint64_t *ids = NULL;
+	uint32_t slot = 0;
+	struct eg_cut_request request = {.filter = eg_socket_note, .filter_ctx = notes};
+
+	request.cgroup_count = ids_of(agent, name, &ids, &slot);
+	request.cgroup_ids = ids;
+	cut(agent, &request, name, ret);
+}
+
+void eg_cut_all(struct eg_agent *agent, struct eg_socket_notes *notes, struct eg_cut *ret)
 {
 	uint64_t ids[EG_CONFIG_ROOTS_MAX];
-	struct eg_cut_request request = {.cgroup_ids = ids};
+	struct eg_cut_request request = {
+		.cgroup_ids = ids, .filter = notes ? eg_socket_note : NULL, .filter_ctx = notes};
 
 	pthread_mutex_lock(&agent->lock);
 	request.cgroup_count = eg_roots_ids(agent, ids);

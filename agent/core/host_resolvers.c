@@ -26,38 +26,6 @@ static bool is_outdated(const struct eg_entry *entry, const struct eg_resolvers 
 		memcmp(now->resolvers, host->addr, host->count * sizeof(*host->addr)) != 0);
 }
 
-static int write_again(struct eg_agent *agent, const struct eg_entry *entry)
-{
-	static const struct eg_actor agent_itself = {.role = EG_ROLE_ADMIN, .via = "agent"};
-	const struct eg_applied *now = entry->now;
-	EG_FREE char *origin = now->origin ? strdup(now->origin) : NULL;
-	EG_FREE char *text = strdup(now->text);
-	const struct eg_policy_write write = {
-		.file = origin,
-		.text = text,
-		.len = now->text_len,
-		.expect_app = entry->name,
-		.take_over = true,
-		.at_start = true,
-		.persisted = true,
-		.from = {.source = now->source, .origin = origin, .number = now->number},
-		.actor = &agent_itself,
-	};
-	struct eg_policy_written written;
-	struct eg_error err = {0};
-	int r;
-
-	if (!text || (now->origin && !origin))
-		return -1;
-	r = eg_policies_write(agent, &write, &written, &err);
-	if (!r)
-		json_decref(written.warnings);
-	else
-		eg_log_err("app %s: the host's new resolvers can't be put in force: %s", entry->name, err.message);
-	eg_error_clear(&err);
-	return r;
-}
-
 void eg_host_resolvers_check(struct eg_agent *agent)
 {
 	struct eg_resolvers host;
@@ -73,7 +41,7 @@ void eg_host_resolvers_check(struct eg_agent *agent)
 		if (!is_outdated(agent->by_name[i], &host))
 			continue;
 		outdated++;
-		done += !write_again(agent, agent->by_name[i]);
+		done += !eg_policies_write_again(agent, agent->by_name[i]);
 	}
 	if (outdated)
 		eg_log_notice("the host's resolvers have changed: %zu of %zu policies that use them were compiled again", done,

@@ -14,7 +14,7 @@
 #include "../lib/policy.h"
 #include "agent_impl.h"
 #include "clock.h"
-#include "sockdiag.h"
+#include "snapshot.h"
 
 #define DURABLE_WAIT_MS 100
 
@@ -167,18 +167,19 @@ static int record(struct eg_agent *agent, const struct targets *targets, const s
 }
 
 /* One dump for all of them, whatever their number. */
-static void cut_targets(struct eg_agent *agent, const struct targets *targets, bool all, struct eg_cut *ret)
+static void cut_targets(struct eg_agent *agent, const struct targets *targets, bool all, struct eg_socket_notes *notes,
+			struct eg_cut *ret)
 {
 	EG_FREE uint64_t *ids = NULL;
-	struct eg_cut_request request = {0};
+	struct eg_cut_request request = {.filter = eg_socket_note, .filter_ctx = notes};
 
 	*ret = (struct eg_cut){0};
 	if (all) {
-		eg_cut_all(agent, ret);
+		eg_cut_all(agent, notes, ret);
 		return;
 	}
 	if (targets->count == 1) {
-		eg_cut_app(agent, targets->items[0].name, false, ret);
+		eg_cut_app_noting(agent, targets->items[0].name, notes, ret);
 		return;
 	}
 	pthread_mutex_lock(&agent->lock);
@@ -244,9 +245,27 @@ static json_t *kill_json(const struct targets *targets, const struct eg_kill_req
 			 result->cut.sockets, "flows", result->cut.flows, "missed", result->cut.missed);
 }
 
+/* Of each app that was there. Those of a kill of many share the notes, so each gets a copy. */
+static void want_snapshots(struct eg_agent *agent, const struct targets *targets, const struct eg_hold *hold,
+			   struct eg_socket_notes *notes)
+{
+	for (size_t i = 0; i < targets->count; i++) {
+		struct eg_socket_notes own = {.of_many = targets->count > 1};
+
+		if (!targets->items[i].seen)
+			continue;
+		for (size_t j = 0; j < notes->count; j++)
+			eg_socket_note(&own, &notes->items[j]);
+		own.left_out += notes->left_out;
+		eg_snapshots_want(agent->snapshots, targets->items[i].name, hold->reason, hold->actor, &own);
+		eg_socket_notes_clear(&own);
+	}
+}
+
 static void do_kill(struct eg_agent *agent, const struct targets *targets, const struct eg_kill_request *req,
 		    const struct eg_actor *actor, struct kill_result *result)
 {
+	EG_CLEANUP(eg_socket_notes_clear) struct eg_socket_notes notes = {0};
 	uint64_t start = eg_clock_mono_ns(), ticket;
 	struct eg_hold hold;
 	int r;
@@ -255,7 +274,7 @@ static void do_kill(struct eg_agent *agent, const struct targets *targets, const
 	result->stored_us = (eg_clock_mono_ns() - start) / 1000;
 	r = record(agent, targets, req, actor, &ticket);
 	store_words(agent, targets, req->which.all); /* a restore between the two lowered it again */
-	cut_targets(agent, targets, req->which.all, &result->cut);
+	cut_targets(agent, targets, req->which.all, &notes, &result->cut);
 	result->durable = eg_holds_wait_durable(agent->holds, ticket,
 						eg_clock_ms_left(start, eg_clock_mono_ns(), DURABLE_WAIT_MS)) &&
 			  r == 0;
@@ -268,6 +287,7 @@ static void do_kill(struct eg_agent *agent, const struct targets *targets, const
 		eg_kill_hold(&hold, name, EG_HOLD_LOCAL, actor, req->reason, req->ticket);
 		tell_kill(agent, name, &hold, result);
 	}
+	want_snapshots(agent, targets, &hold, &notes);
 }
 
 int eg_agent_kill(struct eg_agent *agent, const struct eg_kill_request *req, const struct eg_actor *actor, json_t **ret,
@@ -294,23 +314,25 @@ int eg_agent_kill(struct eg_agent *agent, const struct eg_kill_request *req, con
 /* A hold that has its record already: in force, sockets reset, told. */
 void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold)
 {
+	EG_CLEANUP(eg_socket_notes_clear) struct eg_socket_notes notes = {0};
 	struct kill_result result = {.durable = true};
 	uint64_t start = eg_clock_mono_ns();
 	const struct eg_entry *entry;
 
 	if (strcmp(hold->app, EG_HOLD_ALL_APPS) == 0) {
 		raise_all(agent, hold->layer);
-		eg_cut_all(agent, &result.cut);
+		eg_cut_all(agent, NULL, &result.cut);
 	} else {
 		pthread_mutex_lock(&agent->lock);
 		entry = eg_registry_find(agent, hold->app);
 		if (entry)
 			eg_registry_raise(agent, entry, hold->layer);
 		pthread_mutex_unlock(&agent->lock);
-		eg_cut_app(agent, hold->app, false, &result.cut);
+		eg_cut_app_noting(agent, hold->app, &notes, &result.cut);
 	}
 	result.took_us = (eg_clock_mono_ns() - start) / 1000;
 	tell_kill(agent, hold->app, hold, &result);
+	eg_snapshots_want(agent->snapshots, hold->app, hold->reason, hold->actor, &notes);
 }
 
 static const struct eg_actor the_agent = {.role = EG_ROLE_ADMIN, .via = "agent"};

@@ -13,6 +13,7 @@
 #include "agent_impl.h"
 #include "clock.h"
 #include "guards.h"
+#include "shipper.h"
 
 #define METRICS_APPS 100
 
@@ -240,6 +241,14 @@ static void print_events(struct eg_agent *agent, FILE *out)
 	    stats.lost + stats.posts_dropped);
 	one(out, "egret_events_suppressed_total", "counter", "Events over an app's budget.", stats.suppressed);
 	one(out, "egret_events_evicted_total", "counter", "Events deleted to keep the disk quota.", stats.dropped_by_quota);
+	one(out, "egret_events_evicted_vital_total", "counter", "Of them, those that should stay longest.",
+	    stats.dropped_vital);
+	one(out, "egret_event_log_sync_errors_total", "counter", "Times the disk failed to take events, which were written again.",
+	    stats.sync_errors);
+	one(out, "egret_event_log_damaged_bytes_total", "counter", "Bytes found in the log that were no events.",
+	    stats.damaged_bytes);
+	one(out, "egret_event_log_unsynced_bytes", "gauge", "Bytes of events that the disk may not have yet.",
+	    stats.unsynced_bytes);
 	one(out, "egret_event_log_bytes", "gauge", "Bytes in all event segments.", stats.log_bytes);
 	one(out, "egret_event_queue", "gauge", "Events waiting to be written.", stats.queue);
 	one(out, "egret_event_log_failing", "gauge", "1 while events can't be written.", stats.failing);
@@ -298,6 +307,7 @@ int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err)
 	print_apps(out, &rows);
 	print_names(out, &rows);
 	print_prefetch(agent, out);
+	eg_shipper_metrics(agent->shipper, out);
 	free(rows.items);
 	if (fclose(out) || rows.failed) {
 		free(text);

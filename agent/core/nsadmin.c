@@ -28,6 +28,7 @@
 #include "guards.h"
 #include "netns.h"
 #include "sockdiag.h"
+#include "starting.h"
 
 #define PROCS_AT_ONCE 2048
 
@@ -35,6 +36,7 @@ struct eg_nsadmin {
 	struct eg_agent *agent;
 	uint32_t next; /* slot to look at */
 	uint64_t here; /* inode of our own namespace */
+	struct eg_starting starting; /* under work */
 	pthread_mutex_t work; /* one look at a time: the thread's, or a tag request's; agent->lock comes after */
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -133,13 +135,13 @@ static void refuse_names(struct sight *sight, pid_t pid)
 		 "the policy can't be trusted", (int)pid);
 }
 
-static void find_admins(const struct eg_nsadmin *ns, bool names, struct sight *sight)
+static void find_admins(struct eg_nsadmin *ns, bool names, struct sight *sight)
 {
 	for (size_t i = 0; i < sight->pid_count && !sight->refused; i++) {
 		bool admin = false;
 		ssize_t bare;
 
-		if (eg_netns_is_admin(sight->pids[i], &admin) < 0 || !admin)
+		if (eg_netns_is_admin(sight->pids[i], &admin) < 0 || !admin || eg_starting_has(&ns->starting, sight->pids[i]))
 			continue;
 		sight->admin = true;
 		bare = find_uncovered(ns, sight, sight->pids[i]);
@@ -253,6 +255,18 @@ static void look(struct eg_nsadmin *ns)
 	}
 	if (budget)
 		ns->next = 1;
+}
+
+int eg_nsadmin_starting(struct eg_nsadmin *ns, pid_t pid)
+{
+	int r;
+
+	if (!ns)
+		return 0;
+	pthread_mutex_lock(&ns->work);
+	r = eg_starting_add(&ns->starting, pid);
+	pthread_mutex_unlock(&ns->work);
+	return r;
 }
 
 void eg_nsadmin_look_at(struct eg_nsadmin *ns, const char *app)

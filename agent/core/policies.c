@@ -48,6 +48,17 @@ static int compile(struct eg_agent *agent, bool at_start, struct eg_draft *draft
 	return eg_compile(draft->policy, &host, &draft->compiled, &draft->diags);
 }
 
+/* What is in force already stays so when a ceiling comes down on it: said in the log, and by `policy check`. */
+static int within_ceilings(struct eg_agent *agent, bool at_start, uint64_t now, struct eg_draft *draft)
+{
+	EG_CLEANUP(eg_diags_clear) struct eg_diags beyond = {0};
+	int r = eg_guardrails_check(agent->config->guardrails, draft->policy, now, at_start ? &beyond : &draft->diags);
+
+	for (size_t i = 0; i < beyond.count; i++)
+		eg_log_warning("app %s is beyond the host's guardrails: %s", draft->policy->app, beyond.items[i].message);
+	return at_start ? 0 : r;
+}
+
 int eg_draft_read(struct eg_agent *agent, const char *file, const char *text, size_t len, bool at_start,
 		  struct eg_draft *ret)
 {
@@ -59,12 +70,15 @@ int eg_draft_read(struct eg_agent *agent, const char *file, const char *text, si
 	if (!at_start || ret->policy->expires_utc_ns > now)
 		r = eg_policy_check_lifetime(ret->policy, text, len, now, agent->config->max_lifetime_ns, &ret->diags);
 	if (!r)
-		r = compile(agent, at_start, ret);
+		r = within_ceilings(agent, at_start, now, ret);
 	if (r)
 		return r;
 	eg_policy_lint(ret->policy, text, len, &ret->diags);
 	eg_policy_lint_lifetime(ret->policy, text, len, now, &ret->diags);
-	return ret->diags.errors && !at_start ? -EINVAL : 0;
+	if (ret->diags.errors && !at_start)
+		return -EINVAL;
+	r = eg_guardrails_apply(agent->config->guardrails, ret->policy);
+	return r ? r : compile(agent, at_start, ret);
 }
 
 int eg_agent_policy_check(struct eg_agent *agent, const char *text, size_t len, json_t **ret, struct eg_error *err)
@@ -394,4 +408,36 @@ static void load_stored(void *ctx, const char *app, uint64_t number, const char 
 int eg_policies_load_stored(struct eg_agent *agent)
 {
 	return eg_store_each(agent->config->state_dir, load_stored, agent);
+}
+
+int eg_policies_write_again(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	static const struct eg_actor agent_itself = {.role = EG_ROLE_ADMIN, .via = "agent"};
+	const struct eg_applied *now = entry->now;
+	EG_FREE char *origin = now->origin ? strdup(now->origin) : NULL;
+	EG_FREE char *text = strdup(now->text);
+	const struct eg_policy_write write = {
+		.file = origin,
+		.text = text,
+		.len = now->text_len,
+		.expect_app = entry->name,
+		.take_over = true,
+		.at_start = true,
+		.persisted = true,
+		.from = {.source = now->source, .origin = origin, .number = now->number},
+		.actor = &agent_itself,
+	};
+	struct eg_policy_written written;
+	struct eg_error err = {0};
+	int r;
+
+	if (!text || (now->origin && !origin))
+		return -1;
+	r = eg_policies_write(agent, &write, &written, &err);
+	if (!r)
+		json_decref(written.warnings);
+	else
+		eg_log_err("app %s: its policy can't be put in force as the host has it now: %s", entry->name, err.message);
+	eg_error_clear(&err);
+	return r;
 }

@@ -252,7 +252,7 @@ void eg_kill_cut_held(struct eg_agent *agent)
 	size_t count = 0;
 
 	if (eg_kern_host(agent->kern)->kill_all)
-		eg_cut_all(agent, &done);
+		eg_cut_all(agent, NULL, &done);
 	if (eg_holds_list(agent->holds, &infos, &count) < 0)
 		return;
 	for (size_t i = 0; i < count; i++) {

@@ -43,8 +43,22 @@ static int tag_locked(struct eg_agent *agent, const char *path, uint64_t id, con
 	return 0;
 }
 
-int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, const struct eg_actor *actor, json_t **ret,
-		 struct eg_error *err)
+/* It has to be in that cgroup, or below. */
+static int note_init(struct eg_agent *agent, const char *path, pid_t init, struct eg_error *err)
+{
+	size_t len = strlen(path);
+	char at[PATH_MAX];
+	int r = eg_cgroupfs_of_pid(init, at);
+
+	if (!r && (strncmp(at, path, len) != 0 || (at[len] && at[len] != '/')))
+		return eg_error_set(err, 400, "bad_init", "Process %d is not in the cgroup %.200s.", (int)init, path);
+	if (!r)
+		r = eg_nsadmin_starting(agent->nsadmin, init);
+	return r ? eg_error_set(err, 400, "bad_init", "Process %d can't be looked at: %s.", (int)init, strerror(-r)) : 0;
+}
+
+int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, pid_t init, const struct eg_actor *actor,
+		 json_t **ret, struct eg_error *err)
 {
 	char path[PATH_MAX], state[16], text[64];
 	struct eg_entry *entry;
@@ -56,6 +70,8 @@ int eg_agent_tag(struct eg_agent *agent, const char *cgroup, const char *app, co
 		return eg_error_set(err, 400, "bad_name", "An app's name is [a-z0-9][a-z0-9._-]{0,62}.");
 	pthread_mutex_lock(&agent->apply);
 	r = find_cgroup(agent, cgroup, path, &id, err);
+	if (!r && init)
+		r = note_init(agent, path, init, err);
 	if (!r)
 		r = tag_locked(agent, path, id, app, &entry, err);
 	if (!r) {

@@ -23,19 +23,21 @@ static void free_texts(char **texts, size_t count)
 	free(texts);
 }
 
+static void rule_clear(struct eg_policy_rule *rule)
+{
+	free(rule->id);
+	free(rule->cidrs);
+	free(rule->privates);
+	free(rule->ports);
+	free_texts(rule->names, rule->name_count);
+}
+
 void eg_policy_free(struct eg_policy *policy)
 {
 	if (!policy)
 		return;
-	for (size_t i = 0; i < policy->rule_count; i++) {
-		struct eg_policy_rule *rule = &policy->rules[i];
-
-		free(rule->id);
-		free(rule->cidrs);
-		free(rule->privates);
-		free(rule->ports);
-		free_texts(rule->names, rule->name_count);
-	}
+	for (size_t i = 0; i < policy->rule_count; i++)
+		rule_clear(&policy->rules[i]);
 	free(policy->rules);
 	free_texts(policy->cgroups, policy->cgroup_count);
 	free_texts(policy->dns.ask_only, policy->dns.ask_only_count);
@@ -49,6 +51,56 @@ void eg_policy_free(struct eg_policy *policy)
 	json_decref(policy->labels);
 	json_decref(policy->json);
 	free(policy);
+}
+
+static void *duplicate(const void *items, size_t count, size_t size)
+{
+	void *copy = calloc(count + 1, size);
+
+	if (copy && count)
+		memcpy(copy, items, count * size);
+	return copy;
+}
+
+static int rule_copy(const struct eg_policy_rule *from, struct eg_policy_rule *ret)
+{
+	struct eg_policy_rule rule = *from;
+
+	rule.id = strdup(from->id);
+	rule.cidrs = duplicate(from->cidrs, from->cidr_count, sizeof(*from->cidrs));
+	rule.privates = duplicate(from->privates, from->private_count, sizeof(*from->privates));
+	rule.ports = duplicate(from->ports, from->port_count, sizeof(*from->ports));
+	rule.names = calloc(from->name_count + 1, sizeof(*rule.names));
+	rule.name_count = 0;
+	while (rule.names && rule.name_count < from->name_count) {
+		rule.names[rule.name_count] = strdup(from->names[rule.name_count]);
+		if (!rule.names[rule.name_count])
+			break;
+		rule.name_count++;
+	}
+	if (!rule.id || !rule.cidrs || !rule.privates || !rule.ports || !rule.names ||
+	    rule.name_count < from->name_count) {
+		rule_clear(&rule);
+		return -ENOMEM;
+	}
+	*ret = rule;
+	return 0;
+}
+
+int eg_policy_add_rules(struct eg_policy *policy, const struct eg_policy *from)
+{
+	size_t room = policy->rule_count + from->rule_count + 1;
+	struct eg_policy_rule *rules = reallocarray(policy->rules, room, sizeof(*rules));
+
+	if (!rules)
+		return -ENOMEM;
+	policy->rules = rules;
+	for (size_t i = 0; i < from->rule_count; i++) {
+		if (rule_copy(&from->rules[i], &rules[policy->rule_count]))
+			return -ENOMEM;
+		policy->rule_count++;
+	}
+	return 0;
 }
 
 bool eg_policy_app_name(const char *name)
@@ -65,6 +117,8 @@ const char *eg_policy_rule_id(const struct eg_policy *policy, uint32_t rule)
 		return "self";
 	if (rule == EG_RULE_DNS)
 		return "dns";
+	if (rule == EG_RULE_GUARDRAIL)
+		return "guardrail";
 	return rule < policy->rule_count ? policy->rules[rule].id : NULL;
 }
 

@@ -93,6 +93,15 @@ struct eg_policy_dns {
 	uint32_t types; /* 1 << enum eg_dns_type_bit */
 };
 
+/* What the host forbids to every app. Names as in rules. */
+struct eg_policy_guard {
+	const struct eg_cidr *cidrs;
+	size_t cidr_count;
+	char *const *names;
+	size_t name_count;
+	uint8_t hash[32]; /* of all that the host says, that another policy is compiled when it changes */
+};
+
 struct eg_policy {
 	char app[EG_APP_NAME_LEN];
 	char *owner; /* these may be NULL */
@@ -117,6 +126,7 @@ struct eg_policy {
 	size_t alert_count;
 	struct eg_policy_dns dns;
 	struct eg_policy_limits limits;
+	const struct eg_policy_guard *guard; /* borrowed; NULL: none */
 	json_t *json; /* the whole document */
 	uint8_t hash[32]; /* SHA-256 of the canonical JSON: sorted keys, no white space */
 };
@@ -145,10 +155,13 @@ void eg_policy_lint(const struct eg_policy *policy, const char *text, size_t len
 void eg_policy_lint_lifetime(const struct eg_policy *policy, const char *text, size_t len, uint64_t now_utc_ns,
 			     struct eg_diags *diags);
 
+/* Adds copies of all rules of another policy behind those it has. 0 or -ENOMEM. */
+int eg_policy_add_rules(struct eg_policy *policy, const struct eg_policy *from);
+
 /* Whether it can be an app's name: [a-z0-9][a-z0-9._-]{0,62}. */
 bool eg_policy_app_name(const char *name);
 
-/* Name of a rule's number in events: its id, "self" for EG_RULE_SELF, "dns" for EG_RULE_DNS, or NULL. */
+/* Name of a rule's number in events: its id, "self" for EG_RULE_SELF, "dns", "guardrail", or NULL. */
 const char *eg_policy_rule_id(const struct eg_policy *policy, uint32_t rule);
 
 #endif

@@ -95,9 +95,11 @@ struct eg_name_key {
 
 /* What the rules that name it allow; a longer name carries what shorter wildcards around it allow. */
 struct eg_name_rules {
-	struct eg_rule_span span; /* count 0: may be asked, is never granted (`ask_only`) */
+	struct eg_rule_span span; /* count 0: may be asked, is never granted (`ask_only`); or EG_NAME_REFUSED */
 	struct eg_rule_span private_span; /* the same of the rules that have a `private` list */
 };
+
+#define EG_NAME_REFUSED 0xffffffffu /* as a count: as if it were not there, whatever wildcard is around it */
 
 #define EG_MATCHES_MAX   4096 /* intervals one prefix can carry; bounds the search */
 #define EG_MATCH_STEPS   13   /* ceil(log2(EG_MATCHES_MAX)) + 1 */
@@ -142,6 +144,7 @@ struct eg_meter_conf {
 
 #define EG_RULE_NONE 0xffffu /* no rule of the policy: the state or a built-in decided */
 #define EG_RULE_SELF 0xfffeu /* the app's own loopback ("self") */
+#define EG_RULE_GUARDRAIL 0xfffcu /* what the host's configuration never allows: what it covers is refused */
 #define EG_RULE_DNS  0xfffdu /* one of the policy's resolvers: what is asked and answered is looked at */
 
 enum eg_mode { EG_MODE_ENFORCE, EG_MODE_AUDIT };

@@ -174,10 +174,18 @@ static inline int fake_relax(struct eg_agent *a, const char *app, uint64_t for_n
 						    (json_int_t)for_ns, "reason", reason), ret, err);
 }
 
-static inline int fake_tag(struct eg_agent *a, const char *cgroup, const char *app, const struct eg_actor *actor,
+static inline int fake_snapshot(struct eg_agent *a, const char *app, const char *reason, const struct eg_actor *actor,
+				json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, app, actor, json_pack("{s:s, s:s, s:s?}", "op", "snapshot", "app", app, "reason", reason), ret,
+			   err);
+}
+
+static inline int fake_tag(struct eg_agent *a, const char *cgroup, const char *app, pid_t init, const struct eg_actor *actor,
 			   json_t **ret, struct eg_error *err)
 {
-	return fake_answer(a, app, actor, json_pack("{s:s, s:s, s:s}", "op", "tag", "cgroup", cgroup, "app", app), ret, err);
+	return fake_answer(a, app, actor, json_pack("{s:s, s:s, s:s, s:i}", "op", "tag", "cgroup", cgroup, "app", app,
+						    "init", (int)init), ret, err);
 }
 
 static inline int fake_explain(struct eg_agent *a, const char *app, const char *dest, const char *proto, const char *dir,
@@ -191,6 +199,16 @@ static inline int fake_denied(struct eg_agent *a, const char *app, uint64_t sinc
 {
 	return fake_answer(a, app, NULL, json_pack("{s:s, s:s?, s:I}", "op", "denied", "app", app, "since_ns",
 						   (json_int_t)since_ns), ret, err);
+}
+
+static inline int fake_sinks(struct eg_agent *a, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, NULL, NULL, json_pack("{s:s}", "op", "sinks"), ret, err);
+}
+
+static inline int fake_sink_test(struct eg_agent *a, const char *sink, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, sink, NULL, json_pack("{s:s, s:s}", "op", "sink_test", "sink", sink), ret, err);
 }
 
 static inline int fake_usage(struct eg_agent *a, const char *app, const char *labels, json_t **ret, struct eg_error *err)
@@ -207,9 +225,10 @@ static inline int fake_metrics(struct eg_agent *a, char **ret, struct eg_error *
 }
 
 static const struct eg_api_ops fake_ops = {
-	fake_status,  fake_apps, fake_app, fake_policy_get, fake_policy_put, fake_policy_delete, fake_policy_check, fake_policy_plan,
-	fake_policy_history, fake_policy_rollback, fake_policy_rollback, fake_kill,
-	fake_restore, fake_relax, fake_tag, fake_explain,   fake_denied,     fake_usage,         fake_metrics,
+	fake_status,  fake_apps, fake_app, fake_policy_get, fake_policy_put, fake_policy_delete, fake_policy_check,
+	fake_policy_plan, fake_policy_history, fake_policy_rollback, fake_policy_rollback, fake_kill,
+	fake_restore, fake_relax, fake_snapshot, fake_tag, fake_explain, fake_denied, fake_usage, fake_sinks, fake_sink_test,
+	fake_metrics,
 };
 
 /* ---- Its event log ----------------------------------------------------------------------------- */

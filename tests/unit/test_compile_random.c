@@ -114,10 +114,10 @@ static bool oracle_rule_serves(const struct eg_policy_rule *rule, bool v4, uint8
 	return false;
 }
 
-static bool oracle_rule_names(const struct eg_policy_rule *rule, const struct eg_addr *addr)
+static bool oracle_holds(const struct eg_cidr *cidrs, size_t count, const struct eg_addr *addr)
 {
-	for (size_t i = 0; i < rule->cidr_count; i++) {
-		const struct eg_cidr *cidr = &rule->cidrs[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct eg_cidr *cidr = &cidrs[i];
 		bool cidr_v4 = cidr->bits >= 96 && is_v4(&cidr->addr);
 
 		if (cidr_v4 == is_v4(addr) && fixture_same_bits(&cidr->addr, addr, cidr->bits))
@@ -126,17 +126,19 @@ static bool oracle_rule_names(const struct eg_policy_rule *rule, const struct eg
 	return false;
 }
 
-/* The first rule in file order that allows it; *ret_named: some rule names the address. */
+/* The host's guardrail, or the first rule in file order that allows it; *ret_named: one names the address. */
 static unsigned oracle(const struct eg_policy *policy, enum eg_dir dir, const struct eg_addr *addr, uint8_t proto,
 		       unsigned port, bool *ret_named)
 {
 	unsigned first = EG_RULE_NONE;
 
-	*ret_named = false;
+	*ret_named = policy->guard && oracle_holds(policy->guard->cidrs, policy->guard->cidr_count, addr);
+	if (*ret_named)
+		return EG_RULE_GUARDRAIL;
 	for (size_t i = 0; i < policy->rule_count; i++) {
 		const struct eg_policy_rule *rule = &policy->rules[i];
 
-		if (rule->dir != dir || !oracle_rule_names(rule, addr))
+		if (rule->dir != dir || !oracle_holds(rule->cidrs, rule->cidr_count, addr))
 			continue;
 		*ret_named = true;
 		if (first == EG_RULE_NONE && oracle_rule_serves(rule, is_v4(addr), proto, port))
@@ -174,7 +176,8 @@ static void check_tables(const struct eg_compiled *compiled)
 		assert_true((size_t)prefix->span.first + prefix->span.count <= compiled->match_count);
 		for (uint32_t j = 0; j < prefix->span.count; j++) {
 			assert_true(match[j].lo <= match[j].hi);
-			assert_int_equal(match[j].lo >> 16, match[j].hi >> 16);
+			if (match[j].rule != EG_RULE_GUARDRAIL)
+				assert_int_equal(match[j].lo >> 16, match[j].hi >> 16);
 			if (j) /* sorted, disjoint, and nothing left to merge */
 				assert_true(match[j].lo > match[j - 1].hi + (match[j].rule == match[j - 1].rule));
 		}
@@ -209,7 +212,7 @@ static void check_probe(const struct eg_policy *policy, const struct eg_compiled
 		match = fixture_search(compiled, prefix->span.first, prefix->span.count, EG_SERVICE(proto, port));
 	assert_int_equal(match ? match->rule : EG_RULE_NONE, want);
 	assert_int_equal(prefix && prefix->span.count, named);
-	if (!match)
+	if (!match || want == EG_RULE_GUARDRAIL)
 		return;
 	meter = match->meter_out;
 	assert_int_equal(!!meter, policy->rules[want].limits.egress_count);
@@ -236,6 +239,8 @@ static void test_random_policies(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < POLICIES; i++) {
 		struct eg_policy *policy = fixture_policy();
+		struct eg_cidr denied[4];
+		struct eg_policy_guard guard = {.cidrs = denied};
 		struct eg_compiled *compiled;
 		uint32_t rules;
 
@@ -245,6 +250,10 @@ static void test_random_policies(void **state)
 			random_rule(policy, EG_DIR_EGRESS);
 		for (uint32_t j = 0; j < rules / 2; j++)
 			random_rule(policy, EG_DIR_INGRESS);
+		guard.cidr_count = below(2) ? below(5) : 0;
+		for (size_t j = 0; j < guard.cidr_count; j++)
+			denied[j] = random_cidr();
+		policy->guard = &guard;
 		compiled = fixture_compile(policy);
 		check_tables(compiled);
 		for (uint32_t j = 0; j < PROBES; j++)

@@ -100,6 +100,9 @@ static void test_every_key(void **state)
 		" \"metrics_listen\": \"[::1]:9464\", \"metrics_token_file\": \"/t\","
 		" \"groups\": {\"admin\": \"adm\", \"responder\": \"oncall\", \"viewer\": \"soc\"},"
 		" \"host_labels\": {\"region\": \"eu-1\"}, \"host\": \"h1.example\","
+		" \"guardrails\": {\"always_deny\": [\"10.0.0.0/8\", \"fd00::1\", \"*.a.example\"], \"always_allow\": [{\"id\": \"ntp\","
+		" \"to\": [\"10.0.0.3\"], \"proto\": \"udp\", \"ports\": [123]}], \"ceilings\": [{\"labels\": \"a=b\", \"require\":"
+		" [\"cap\", \"owner\"], \"forbid\": [\"audit\"], \"max_lifetime_days\": 30}]},"
 		" \"alerts\": [{\"when\": \"egress_bytes\", \"over\": \"1GiB/h\", \"action\": \"kill\", \"labels\": \"env=prod\"}],"
 		" \"event_quota\": \"2GiB\", \"event_segment\": 1048576,"
 		" \"events\": {\"burst\": \"50\", \"rate\": \"100/s\", \"ring\": \"1MiB\", \"priority_ring\": 65536},"
@@ -127,6 +130,11 @@ static void test_every_key(void **state)
 	assert_string_equal(config->group_responder, "oncall");
 	assert_string_equal(config->group_viewer, "soc");
 	assert_string_equal(json_string_value(json_object_get(config->host_labels, "region")), "eu-1");
+	assert_int_equal(config->guardrails->deny.cidr_count, 2);
+	assert_int_equal(config->guardrails->deny.name_count, 1);
+	assert_int_equal(config->guardrails->allow->rule_count, 1);
+	assert_int_equal(config->guardrails->ceiling_count, 1);
+	assert_int_equal(config->guardrails->ceilings[0].demands, EG_DEMAND_CAP | EG_DEMAND_OWNER | EG_DEMAND_NO_AUDIT);
 	assert_int_equal(config->alert_count, 1);
 	assert_int_equal(config->alerts[0].alert.when, EG_ALERT_EGRESS_BYTES);
 	assert_int_equal(config->alerts[0].alert.over, 1 << 30);
@@ -219,6 +227,18 @@ static void test_bad_values(void **state)
 		{"{\"host_labels\": {\"a\": 1}}", "\"host_labels\"", "\"a\""},
 		{"{\"host_labels\": {\"a b\": \"c\"}}", "\"host_labels\"", "\"a b\""},
 		{"{\"host_labels\": \"a=b\"}", "\"host_labels\"", "object"},
+		{"{\"guardrails\": []}", "\"guardrails\"", "an object is wanted"},
+		{"{\"guardrails\": {\"deny\": []}}", "\"guardrails\"", "\"deny\" is not a key"},
+		{"{\"guardrails\": {\"always_deny\": []}}", "\"guardrails\"", "always_deny: a list"},
+		{"{\"guardrails\": {\"always_deny\": [\"10.0.0.300\"]}}", "\"guardrails\"", "always_deny: egress[0].to[0]"},
+		{"{\"guardrails\": {\"always_deny\": [\"self\"]}}", "\"guardrails\"", "\"self\""},
+		{"{\"guardrails\": {\"always_allow\": [{\"to\": [\"10.0.0.3\"], \"proto\": \"udp\"}]}}", "\"guardrails\"",
+		 "always_allow: egress[0]"},
+		{"{\"guardrails\": {\"ceilings\": {}}}", "\"guardrails\"", "ceilings: a list"},
+		{"{\"guardrails\": {\"ceilings\": [{}]}}", "\"guardrails\"", "ceilings[0]"},
+		{"{\"guardrails\": {\"ceilings\": [{\"labels\": \"=\"}]}}", "\"guardrails\"", "ceilings: labels"},
+		{"{\"guardrails\": {\"ceilings\": [{\"require\": [\"capp\"]}]}}", "\"guardrails\"", "\"capp\" is not known"},
+		{"{\"guardrails\": {\"ceilings\": [{\"max_lifetime_days\": 0}]}}", "\"guardrails\"", "max_lifetime_days"},
 		{"{\"alerts\": {}}", "\"alerts\"", "a list"},
 		{"{\"alerts\": [1]}", "\"alerts\"", "a list"},
 		{"{\"alerts\": [{\"when\": \"denid\"}]}", "\"alerts[0].when\"", "\"denied\""},
@@ -250,7 +270,8 @@ static void test_bad_values(void **state)
 		{"{\"so_mark\": 4294967296}", "\"so_mark\"", "4294967295"},
 		{"{\"connect_verdict\": false}", "\"connect_verdict\"", "\"off\""},
 		{"{\"log_level\": \"warn\"}", "\"log_level\"", "\"warning\""},
-		{"{\"sinks\": []}", "\"sinks\"", "not supported by this version"},
+		{"{\"sinks\": {}}", "\"sinks\"", "must be a list"},
+		{"{\"sinks\": [{\"name\": \"a\", \"type\": \"file\"}]}", "\"sinks[0].path\"", "is required"},
 		{"{\"control\": {}}", "\"control\"", "not supported by this version"},
 	};
 

@@ -7,6 +7,8 @@ process.py  Worker: the handle of a worker.py process
 threads.py  the worker's servers, floods and capture
 worker.py   runs inside an app's cgroup and namespace, or as a server, and does what it is told
 tls.py      a TLS server, a CONNECT proxy; ClientHellos of any shape
+pki.py      a certificate authority
+http_receivers.py, http_faults.py, ship_http.py   receivers of logs, what goes wrong with them, egret-ship's HTTP sinks
 dns.py      DNS messages, and a server that answers from data and records what it was asked
 names.py    a zone, policies with names, and what became of a name: counter, event, grant
 resolved.py systemd-resolved
@@ -14,6 +16,7 @@ net.py      network namespaces and addresses
 cgroup.py   cgroups made and removed
 events.py   the NDJSON log
 policy.py   policies as dictionaries
+schemas.py  what ECS and OCSF demand of an event
 wait.py     eventually(): wait for a condition, never for a time
 """
 from . import cgroup  # noqa: F401

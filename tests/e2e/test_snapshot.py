@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Forensic snapshots: by hand, and behind every kill, with the sockets as they were before it."""
+import glob
+import json
+import os
+import stat
+
+import pytest
+
+from harness import ALLOWED, DENIED, eventually, policy, rule
+
+
+@pytest.fixture
+def app(host, agent):
+    host.serve([ALLOWED, DENIED], 443)
+    made = host.app(policy("web", [rule(ALLOWED, 443, id="api")], owner="a@example.com"))
+    made.connect("live", ALLOWED, 443)
+    assert made.ask("live") == "ping"
+    assert made.fails("connect", "c", DENIED, 443) == "EPERM"
+    agent.event(type="deny", app="web")
+    return made
+
+
+def files(agent, app="*"):
+    return sorted(glob.glob(os.path.join(agent.state_dir, "snapshots", f"{app}-*.json")))
+
+
+def read(path):
+    with open(path, encoding="utf-8") as text:
+        return json.load(text)
+
+
+def check(taken, app, worker):
+    assert (taken["app"], taken["host"], taken["snapshot"]) == (app, "test-host", 1)
+    assert taken["policy"]["policy"]["owner"] == "a@example.com" and taken["policy"]["policy_rev"]
+    assert taken["state"]["reasons"]["no_rule"]["egress"] == 1
+    assert DENIED in {one["peer"] for one in taken["denied"]["denied"]}
+    (live,) = [one for one in taken["sockets"] if one["peer"] == ALLOWED]
+    assert (live["proto"], live["state"], live["peer_port"]) == ("tcp", "established", 443)
+    task = next(one for one in taken["processes"] if one["pid"] == worker.process.pid)
+    assert task["args"] and task["comm"] and task["cap_eff"] == "0" * 16 and task["exe"].startswith("/")
+    assert task["netns"].startswith("net:[") and "environ" not in task
+    assert {"deny"} <= {event["type"] for event in taken["events"]}
+
+
+def test_by_hand(agent, app):
+    status, out, _ = agent.cli("snapshot", "web", "--reason", "a look", "-o", "json")
+    assert status == 0
+    taken = json.loads(out)
+    check(taken, "web", app)
+    assert taken["why"] == "a look" and "uid=0" in taken["actor"]
+    assert files(agent) == [taken["file"]]
+    assert stat.S_IMODE(os.stat(taken["file"]).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(os.path.dirname(taken["file"])).st_mode) == 0o700
+    del taken["file"]
+    assert read(files(agent)[0]) == taken
+    assert app.ask("live") == "ping"  # nothing was touched
+    assert agent.event(type="agent", app="web", action="snapshot")["file"] == files(agent)[0]
+    assert agent.cli("snapshot", "nobody")[0] != 0
+
+
+def test_behind_a_kill(host, agent, app):
+    other = host.app(policy("other", [rule(ALLOWED, 443)]))
+    other.connect("live", ALLOWED, 443)
+    agent.kill("web", reason="stolen token")
+    event = agent.event(type="agent", app="web", action="snapshot")
+    taken = read(event["file"])
+    check(taken, "web", app)
+    assert taken["why"] == "stolen token" and taken["state"]["state"] == "killed"
+    assert len(taken["sockets"]) == 1
+    assert app.end("live") in ("ECONNABORTED", "ECONNRESET", "EPIPE")
+    assert files(agent, "other") == []
+    agent.api("POST", "/v1/kill", {"all": True, "reason": "drill"})
+    path = eventually(lambda: files(agent, "other"))[0]
+    agent.event(type="agent", app="other", action="snapshot")
+    assert [one["peer"] for one in read(path)["sockets"]] == [ALLOWED]
+
+
+def test_the_oldest_go(agent, app):
+    directory = os.path.join(agent.state_dir, "snapshots")
+    os.makedirs(directory, mode=0o700)
+    old = [os.path.join(directory, f"a-2026010{1 + n // 100}T0000{n % 60:02}.{n:09}Z.json") for n in range(250)]
+    for path in [*old, os.path.join(directory, "notes.txt")]:
+        with open(path, "w", encoding="utf-8") as out:
+            out.write("{}")
+    newest = agent.api("POST", "/v1/apps/web/snapshot", {})["file"]
+    left = files(agent)
+    assert len(left) == 200 and newest in left
+    assert sorted(old, key=lambda path: path[-31:])[-1] in left
+    assert os.path.exists(os.path.join(directory, "notes.txt"))
+
+
+def test_a_disk_that_is_full(host, agent, app):
+    disk = host.small_disk(os.path.join(agent.state_dir, "snapshots"))
+    disk.fill()
+    error = agent.refused("POST", "/v1/apps/web/snapshot", {})
+    assert (error.status, error.code) == (500, "no_disk")
+    assert agent.kill("web")["durable"]
+    assert agent.event(type="agent", app="web", action="snapshot_failed")["error"]
+    assert agent.app("web")["state"] == "killed" and files(agent) == []
