@@ -16,6 +16,7 @@
 #include "../lib/addr.h"
 #include "../lib/cleanup.h"
 #include "agent_impl.h"
+#include "guardrails.h"
 
 #define PLACES_MAX 4096 /* a question each: some ms */
 #define PARTS_MAX  256 /* told */
@@ -112,8 +113,23 @@ static int add_rules(struct places *places, const struct eg_cidr *asked, const s
 	return r;
 }
 
+/* What the host's configuration denies and allows to every app. */
+static int add_guardrails(struct places *places, const struct eg_cidr *asked, const struct eg_guardrails *guardrails)
+{
+	const struct eg_policy *allow = guardrails ? guardrails->allow : NULL;
+	int r = 0;
+
+	for (size_t i = 0; !r && guardrails && i < guardrails->deny.cidr_count; i++)
+		r = add_ends(places, asked, &guardrails->deny.cidrs[i]);
+	for (size_t i = 0; allow && i < allow->rule_count; i++)
+		for (size_t j = 0; !r && j < allow->rules[i].cidr_count; j++)
+			r = add_ends(places, asked, &allow->rules[i].cidrs[j]);
+	return r;
+}
+
 /* Sorted, each once. */
-static int find_places(const struct eg_cidr *asked, const struct eg_applied *now, enum eg_dir dir, struct places *ret)
+static int find_places(const struct eg_agent *agent, const struct eg_cidr *asked, const struct eg_applied *now,
+		       enum eg_dir dir, struct places *ret)
 {
 	static const char *const loopback[] = {"127.0.0.0/8", "::1"};
 	size_t kept = 0;
@@ -127,6 +143,8 @@ static int find_places(const struct eg_cidr *asked, const struct eg_applied *now
 	}
 	for (size_t i = 0; !r && now && i < now->resolver_count; i++)
 		r = add_ends(ret, asked, &(struct eg_cidr){.addr = now->resolvers[i], .bits = 128});
+	if (!r)
+		r = add_guardrails(ret, asked, agent->config->guardrails);
 	if (!r && now)
 		r = add_rules(ret, asked, now, dir);
 	if (r)
@@ -234,7 +252,7 @@ int eg_explain_prefix(struct eg_agent *agent, const char *app, const struct eg_p
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, app);
 	if (entry) {
-		r = find_places(&query->cidr, entry->now, query->dir, &places);
+		r = find_places(agent, &query->cidr, entry->now, query->dir, &places);
 		if (!r)
 			r = ask_all(agent, entry, query, &places, &parts);
 		if (!r)

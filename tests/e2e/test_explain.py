@@ -15,11 +15,17 @@ def parts(agent, dest, **more):
 
 
 @pytest.fixture
+def config():
+    return {"guardrails": {"always_deny": ["10.21.9.0/24"],
+                           "always_allow": [{"id": "ntp", "to": ["10.22.0.3"], "proto": "udp", "ports": [123]}]}}
+
+
+@pytest.fixture
 def app(host):
     host.serve([ALLOWED], 443, protos=("tcp",))
     return host.app(policy(
         "web",
-        [rule("10.20.0.0/16", 443, id="wide"), rule(["10.20.5.0/24", "10.20.5.7"], "any", id="inner"),
+        [rule(["10.20.0.0/16", "10.21.0.0/16"], 443, id="wide"), rule(["10.20.5.0/24", "10.20.5.7"], "any", id="inner"),
          rule("2001:db8::/32", 443, id="six"), rule(ALLOWED, 443, id="own", limits={"egress": DAY})],
         ingress=[source("10.30.0.0/24", 8080, id="gateway")],
         limits={"egress": {"bytes": "9MiB", "per": "31d"}}))
@@ -33,13 +39,18 @@ def test_prefixes(host, agent, app):
         ("10.20.6.0", "10.20.255.255", "deny", None),
     ])
     assert parts(agent, "10.19.0.0/16:443") == ("deny", [("10.19.0.0", "10.19.255.255", "deny", None)])
-    assert parts(agent, "10.16.0.0/12:443")[1][1] == ("10.20.0.0", "10.20.255.255", "allow", "wide")
+    assert parts(agent, "10.16.0.0/12:443")[1][1] == ("10.20.0.0", "10.21.8.255", "allow", "wide")
     assert parts(agent, "[2001:db8:1::/48]:443") == (
         "allow", [("2001:db8:1::", "2001:db8:1:ffff:ffff:ffff:ffff:ffff", "allow", "six")])
     assert parts(agent, "[2001:db8::]/32:444")[0] == "deny"
     assert parts(agent, "10.30.0.0/23:8080", direction="ingress") == ("mixed", [
         ("10.30.0.0", "10.30.0.255", "allow", "gateway"), ("10.30.1.0", "10.30.1.255", "deny", None)])
     assert parts(agent, "10.20.0.0/16", proto="icmp")[0] == "deny"
+    # what the host says to every app
+    assert [one[:3] for one in parts(agent, "10.21.8.0/22:443")[1]] == [
+        ("10.21.8.0", "10.21.8.255", "allow"), ("10.21.9.0", "10.21.9.255", "deny"), ("10.21.10.0", "10.21.11.255", "allow")]
+    assert agent.explain("web", "10.21.8.0/22:443")["parts"][1]["reason"] == "guardrail"
+    assert parts(agent, "10.22.0.2/31:123", proto="udp")[1][1] == ("10.22.0.3", "10.22.0.3", "allow", "ntp")
     # the ends are where the kernel says that they are
     for _, found in (parts(agent, "10.16.0.0/12:22"), parts(agent, "10.20.0.0/16:22")):
         for first, last, verdict, named_rule in found:
