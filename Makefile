@@ -16,7 +16,7 @@ endif
 
 WARN    := -Wall -Wextra -Wmissing-prototypes -Wshadow -Wvla -Wconversion -Wno-sign-conversion -Werror
 CFLAGS  ?= -O2 -g
-DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"'
+DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"' -DEG_DATA_DIR='"$(PREFIX)/share/egret"'
 ALL_C   := -std=gnu11 $(CFLAGS) $(WARN) $(SAN) $(DEFS) -Iinclude -isystem $(BUILD)/gen -MMD -MP
 LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
 NLFLAGS := -isystem /usr/include/libnl3
@@ -190,7 +190,10 @@ install: all ## into DESTDIR and PREFIX
 	install -m 0755 $(BUILD)/egret $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/egret/policies
 	install -m 0644 agent/core/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
-	cp -r policies/examples policies/templates $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
+	cp -r policies/examples $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
+	install -d $(DESTDIR)$(PREFIX)/share/egret/templates
+	install -m 0644 policies/templates/*.json $(DESTDIR)$(PREFIX)/share/egret/templates/
+	install -m 0644 policies/policy.schema.json $(DESTDIR)$(PREFIX)/share/egret/
 	install -D -m 0644 agent/cli/egret-oci-hook.json $(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d/egret.json
 	for page in $(MAN); do \
 		section=$${page##*.}; \

@@ -225,6 +225,8 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 	eg_kill_load(agent);
 	r = eg_expired_new(&agent->expired);
 	if (!r)
+		r = eg_expiry_new(agent, &agent->expiry);
+	if (!r)
 		r = eg_usage_start(agent, &agent->usage);
 	if (r < 0)
 		return eg_error_set(err, 500, "no_state_dir", "%s can't be read: %s", agent->config->state_dir, strerror(-r));
@@ -418,6 +420,7 @@ void eg_agent_stop(struct eg_agent *agent)
 	eg_reaper_free(agent->reaper); /* the same */
 	eg_usage_stop(agent->usage);
 	eg_expired_free(agent->expired);
+	eg_expiry_free(agent->expiry);
 	eg_cgwatch_free(agent->cgwatch);
 	eg_polidir_close(agent->polidir);
 	eg_roots_stop(agent);

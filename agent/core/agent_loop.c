@@ -65,6 +65,7 @@ static void tick(struct loop *loop)
 	eg_reaper_check(agent->reaper);
 	pthread_mutex_lock(&agent->apply);
 	eg_ends_check(agent);
+	eg_expiry_check(agent->expiry);
 	eg_roots_check(agent);
 	eg_cgwatch_check_roots(agent->cgwatch);
 	look_at_unwatched(loop);

@@ -206,6 +206,10 @@ int eg_api_get_policy(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_put_policy(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_delete_policy(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_check(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_get_history(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_rollback(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_renew(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_plan(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_kill(struct eg_api_request *rq, struct eg_api_reply *reply); /* of an app, or of many */
 int eg_api_post_restore(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_snapshot(struct eg_api_request *rq, struct eg_api_reply *reply);
