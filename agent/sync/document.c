@@ -274,6 +274,22 @@ static json_t *of_word(enum eg_document_kind kind, const char *value, size_t len
 	return is_word(value, len, "restored") ? json_pack("{s:b}", "killed", 0) : NULL;
 }
 
+/* The agent names lines and columns: they are to be those of the file that was pushed. */
+static int keep_text(struct eg_document *doc, const json_t *object, const char *value, size_t len)
+{
+	char *text;
+
+	if (doc->error.status || !doc->text || !is_bare(doc, object))
+		return 0;
+	text = strndup(value, len);
+	if (!text)
+		return -ENOMEM;
+	free(doc->text);
+	doc->text = text;
+	doc->len = strlen(text);
+	return 0;
+}
+
 int eg_document_parse(const struct eg_document_rules *rules, const struct eg_document_source *from, const char *value,
 		      size_t len, struct eg_document **ret)
 {
@@ -283,8 +299,11 @@ int eg_document_parse(const struct eg_document_rules *rules, const struct eg_doc
 
 	if (!object)
 		object = json_loadb(value, len, JSON_REJECT_DUPLICATES, &error);
-	if (object)
-		return eg_document_read(rules, from, object, ret);
+	if (object) {
+		int r = eg_document_read(rules, from, object, ret);
+
+		return r ? r : keep_text(*ret, object, value, len);
+	}
 	doc = document_new(from);
 	if (!doc)
 		return -ENOMEM;

@@ -133,12 +133,13 @@ static void policies(void **state)
 	(void)state;
 	assert_int_equal(bare->error.status, 0);
 	assert_true(bare->applies && !bare->deleted && !bare->numbered && bare->generation == 7);
-	assert_string_equal(bare->text, "{\"a\":[2,3],\"app\":\"web\",\"b\":1,\"version\":1}");
+	assert_string_equal(bare->text, POLICY); /* as it was pushed, so that errors have its lines */
 	assert_int_equal(strlen(bare->hash), 64);
 	wrapped = read_as(&open_rules, EG_DOCUMENT_POLICY,
 			  "{\"policy\": " POLICY ", \"generation\": 9, \"take_over\": true}");
 	assert_int_equal(wrapped->error.status, 0);
 	assert_true(wrapped->numbered && wrapped->generation == 9 && wrapped->take_over);
+	assert_string_equal(wrapped->text, "{\"a\":[2,3],\"app\":\"web\",\"b\":1,\"version\":1}");
 	assert_string_equal(wrapped->hash, bare->hash); /* however it is written */
 	deleted = read_as(&open_rules, EG_DOCUMENT_POLICY, "deleted\n");
 	assert_true(deleted->deleted && !deleted->text && !deleted->error.status);
