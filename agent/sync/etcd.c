@@ -20,8 +20,8 @@
 struct eg_etcd {
 	const struct eg_control_config *control;
 	const struct eg_credentials *credentials;
-	struct eg_http *http;	/* of calls */
-	struct eg_http *stream; /* of a watch, since calls are made while it lasts */
+	struct eg_fetch *http;	/* of calls */
+	struct eg_fetch *stream; /* of a watch, since calls are made while it lasts */
 	size_t endpoint;
 	char token[TOKEN_MAX]; /* "": none */
 };
@@ -57,7 +57,7 @@ int eg_etcd_new(const struct eg_control_config *control, const struct eg_credent
 		return -ENOMEM;
 	etcd->control = control;
 	etcd->credentials = credentials;
-	if (eg_http_new(credentials, &etcd->http) || eg_http_new(credentials, &etcd->stream)) {
+	if (eg_fetch_new(credentials, &etcd->http) || eg_fetch_new(credentials, &etcd->stream)) {
 		eg_etcd_free(etcd);
 		return -ENOMEM;
 	}
@@ -69,26 +69,26 @@ void eg_etcd_free(struct eg_etcd *etcd)
 {
 	if (!etcd)
 		return;
-	eg_http_free(etcd->http);
-	eg_http_free(etcd->stream);
+	eg_fetch_free(etcd->http);
+	eg_fetch_free(etcd->stream);
 	explicit_bzero(etcd->token, sizeof(etcd->token));
 	free(etcd);
 }
 
 /* ---- Calls ------------------------------------------------ */
 
-static void drop_answer(struct eg_http_answer *answer)
+static void drop_answer(struct eg_fetch_answer *answer)
 {
-	eg_http_answer_clear(answer);
+	eg_fetch_answer_clear(answer);
 }
 
 /* POST to the present member. 0: there is an answer, of whatever status. */
-static int post(struct eg_etcd *etcd, const char *path, const char *text, struct eg_http_answer *ret,
+static int post(struct eg_etcd *etcd, const char *path, const char *text, struct eg_fetch_answer *ret,
 		struct eg_error *err)
 {
 	char url[512], auth[TOKEN_MAX + 32], why[400] = "";
 	const char *const headers[] = {"Content-Type: application/json", etcd->token[0] ? auth : NULL, NULL};
-	const struct eg_http_ask ask = {
+	const struct eg_fetch_ask ask = {
 		.method = "POST",
 		.url = url,
 		.headers = headers,
@@ -101,7 +101,7 @@ static int post(struct eg_etcd *etcd, const char *path, const char *text, struct
 
 	snprintf(url, sizeof(url), "%s%s", eg_etcd_endpoint(etcd), path);
 	snprintf(auth, sizeof(auth), "Authorization: %s", etcd->token);
-	r = eg_http_send(etcd->http, &ask, ret, why, sizeof(why));
+	r = eg_fetch_send(etcd->http, &ask, ret, why, sizeof(why));
 	if (r == -EFBIG)
 		eg_error_set(err, 502, "too_large", "%s.", why);
 	else if (r)
@@ -110,7 +110,7 @@ static int post(struct eg_etcd *etcd, const char *path, const char *text, struct
 }
 
 /* An answer that is no success, as an error. */
-static int refused(const struct eg_etcd *etcd, const char *path, const struct eg_http_answer *answer,
+static int refused(const struct eg_etcd *etcd, const char *path, const struct eg_fetch_answer *answer,
 		   struct eg_error *err)
 {
 	EG_CLEANUP(eg_cleanup_json) json_t *root = json_loadb(answer->body, answer->len, 0, NULL);
@@ -128,7 +128,7 @@ static int refused(const struct eg_etcd *etcd, const char *path, const struct eg
 }
 
 /* Whether a (new) token may help; the gateway says some of these with 400. */
-static bool wants_login(const struct eg_etcd *etcd, const struct eg_http_answer *answer)
+static bool wants_login(const struct eg_etcd *etcd, const struct eg_fetch_answer *answer)
 {
 	return etcd->control->username &&
 	       (answer->status == 401 || (answer->status == 400 && (strstr(answer->body, "user name is empty") ||
@@ -141,7 +141,7 @@ static int login(struct eg_etcd *etcd, struct eg_error *err)
 	EG_CLEANUP(eg_cleanup_json)
 	json_t *root = json_pack("{s:s,s:s}", "name", etcd->control->username, "password",
 				 etcd->credentials->password ? etcd->credentials->password : "");
-	EG_CLEANUP(drop_answer) struct eg_http_answer answer = {0};
+	EG_CLEANUP(drop_answer) struct eg_fetch_answer answer = {0};
 	EG_FREE char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	const char *token;
 	int r;
@@ -166,14 +166,14 @@ static int login(struct eg_etcd *etcd, struct eg_error *err)
 
 static int call_member(struct eg_etcd *etcd, const char *path, const char *text, json_t **ret, struct eg_error *err)
 {
-	EG_CLEANUP(drop_answer) struct eg_http_answer answer = {0};
+	EG_CLEANUP(drop_answer) struct eg_fetch_answer answer = {0};
 	int r = post(etcd, path, text, &answer, err);
 
 	if (!r && wants_login(etcd, &answer)) {
 		r = login(etcd, err);
 		if (r)
 			return r;
-		eg_http_answer_clear(&answer);
+		eg_fetch_answer_clear(&answer);
 		r = post(etcd, path, text, &answer, err);
 	}
 	if (r)
@@ -393,11 +393,11 @@ static char *watch_text(const struct eg_etcd_stream *asked)
 int eg_etcd_watch(struct eg_etcd *etcd, const struct eg_etcd_stream *asked, struct eg_error *err)
 {
 	struct stream stream = {.asked = asked, .err = err};
-	EG_CLEANUP(drop_answer) struct eg_http_answer answer = {0};
+	EG_CLEANUP(drop_answer) struct eg_fetch_answer answer = {0};
 	char url[512], auth[TOKEN_MAX + 32], why[400] = "";
 	const char *const headers[] = {"Content-Type: application/json", etcd->token[0] ? auth : NULL, NULL};
 	EG_FREE char *text = watch_text(asked);
-	const struct eg_http_ask ask = {
+	const struct eg_fetch_ask ask = {
 		.method = "POST",
 		.url = url,
 		.headers = headers,
@@ -413,7 +413,7 @@ int eg_etcd_watch(struct eg_etcd *etcd, const struct eg_etcd_stream *asked, stru
 		return eg_error_set(err, 500, "no_memory", "Out of memory.");
 	snprintf(url, sizeof(url), "%s" PATH_WATCH, eg_etcd_endpoint(etcd));
 	snprintf(auth, sizeof(auth), "Authorization: %s", etcd->token);
-	r = eg_http_send(etcd->stream, &ask, &answer, why, sizeof(why));
+	r = eg_fetch_send(etcd->stream, &ask, &answer, why, sizeof(why));
 	if (stream.len && r != -ECANCELED)
 		take_line(&stream, stream.line, stream.len);
 	free(stream.line);

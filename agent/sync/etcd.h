@@ -14,7 +14,7 @@
 
 #include "../lib/control_config.h"
 #include "etcd_json.h"
-#include "http.h"
+#include "fetch.h"
 
 struct eg_etcd;
 

@@ -24,7 +24,7 @@
 
 struct source {
 	struct eg_sync *sync;
-	struct eg_http *http;
+	struct eg_fetch *http;
 	char etag[256];
 	uint64_t retry_after_s;
 	int result;
@@ -39,14 +39,14 @@ static int on_idle(void *ctx)
 }
 
 /* 0: an answer is in *ret; else why not is in *err. */
-static int ask(struct source *source, struct eg_http_answer *ret, struct eg_error *err)
+static int ask(struct source *source, struct eg_fetch_answer *ret, struct eg_error *err)
 {
 	const struct eg_control_config *control = source->sync->control;
 	const unsigned wait_s = (unsigned)(control->wait_ns / NS_PER_S);
 	char prefer[64], match[300], token[4400], host[300], why[400] = "";
 	const char *headers[5] = {prefer, host};
 	size_t count = 2;
-	const struct eg_http_ask request = {
+	const struct eg_fetch_ask request = {
 		.method = "GET",
 		.url = control->endpoints[0],
 		.headers = headers,
@@ -66,17 +66,17 @@ static int ask(struct source *source, struct eg_http_answer *ret, struct eg_erro
 	if (source->sync->credentials.token)
 		headers[count++] = token;
 	headers[count] = NULL;
-	if (eg_http_send(source->http, &request, ret, why, sizeof(why)))
+	if (eg_fetch_send(source->http, &request, ret, why, sizeof(why)))
 		return eg_error_set(err, 503, "unreachable", "%s.", why);
 	source->retry_after_s = ret->retry_after_s;
 	if (ret->status == 200 || (ret->status == 304 && source->etag[0]))
 		return 0;
 	eg_error_set(err, 502, "refused", "%s answered %ld.", control->endpoints[0], ret->status);
-	eg_http_answer_clear(ret);
+	eg_fetch_answer_clear(ret);
 	return -EINVAL;
 }
 
-static int take_bundle(struct source *source, const struct eg_http_answer *answer, struct eg_error *err)
+static int take_bundle(struct source *source, const struct eg_fetch_answer *answer, struct eg_error *err)
 {
 	struct eg_sync *sync = source->sync;
 	struct eg_bundle bundle = {0};
@@ -96,7 +96,7 @@ static int take_bundle(struct source *source, const struct eg_http_answer *answe
 /* One request. 0: there was an answer that could be used. */
 static int follow(struct source *source, bool *ret_waited, struct eg_error *err)
 {
-	struct eg_http_answer answer = {0};
+	struct eg_fetch_answer answer = {0};
 	uint64_t begun = eg_sync_now_ms();
 	int r = ask(source, &answer, err);
 
@@ -109,7 +109,7 @@ static int follow(struct source *source, bool *ret_waited, struct eg_error *err)
 	if (answer.status == 200)
 		r = take_bundle(source, &answer, err);
 	*ret_waited = !r && (answer.status == 200 ? answer.etag[0] != '\0' : eg_sync_now_ms() - begun >= SOON_MS);
-	eg_http_answer_clear(&answer);
+	eg_fetch_answer_clear(&answer);
 	return r;
 }
 
@@ -117,7 +117,7 @@ int eg_source_https_run(struct eg_sync *sync)
 {
 	struct source source = {.sync = sync};
 	unsigned pause_ms = EG_SOURCE_PAUSE_MIN_MS;
-	int r = eg_http_new(&sync->credentials, &source.http);
+	int r = eg_fetch_new(&sync->credentials, &source.http);
 
 	while (!r) {
 		struct eg_error err = {0};
@@ -137,6 +137,6 @@ int eg_source_https_run(struct eg_sync *sync)
 		if (!r && (failed || !waited))
 			r = eg_source_pause(sync, &pause_ms);
 	}
-	eg_http_free(source.http);
+	eg_fetch_free(source.http);
 	return r;
 }

@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "../lib/control_config.h"
-#include "http.h"
+#include "fetch.h"
 
 struct eg_state_etcd;
 

@@ -23,7 +23,7 @@
 
 #include "../lib/control_config.h"
 #include "desired.h"
-#include "http.h"
+#include "fetch.h"
 #include "last_good.h"
 
 struct eg_sync {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "http.h"
+#include "fetch.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -19,15 +19,15 @@
 #define SECRET_MAX (256u << 10)
 #define BODY_STEP 65536u
 
-struct eg_http {
+struct eg_fetch {
 	CURL *easy;
 	const struct eg_credentials *credentials;
 };
 
 /* One transfer, for the callbacks. */
 struct transfer {
-	const struct eg_http_ask *ask;
-	struct eg_http_answer *answer;
+	const struct eg_fetch_ask *ask;
+	struct eg_fetch_answer *answer;
 	size_t room;
 	int result; /* of what ended it */
 	uint64_t idle_ms;
@@ -125,7 +125,7 @@ void eg_credentials_clear(struct eg_credentials *credentials)
 static size_t on_write(char *bytes, size_t size, size_t count, void *ctx)
 {
 	struct transfer *t = ctx;
-	struct eg_http_answer *answer = t->answer;
+	struct eg_fetch_answer *answer = t->answer;
 	size_t len = size * count;
 
 	if (t->ask->on_data) {
@@ -217,7 +217,7 @@ static void set_blob(CURL *easy, CURLoption option, const char *text)
 		curl_easy_setopt(easy, option, &blob);
 }
 
-static void set_tls(const struct eg_http *http)
+static void set_tls(const struct eg_fetch *http)
 {
 	const struct eg_credentials *c = http->credentials;
 
@@ -229,7 +229,7 @@ static void set_tls(const struct eg_http *http)
 	set_blob(http->easy, CURLOPT_SSLKEY_BLOB, c->key);
 }
 
-static void set_request(struct eg_http *http, const struct eg_http_ask *ask, struct transfer *t, char *message)
+static void set_request(struct eg_fetch *http, const struct eg_fetch_ask *ask, struct transfer *t, char *message)
 {
 	CURL *easy = http->easy;
 
@@ -264,7 +264,7 @@ static void set_request(struct eg_http *http, const struct eg_http_ask *ask, str
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, message);
 }
 
-static struct curl_slist *make_headers(const struct eg_http_ask *ask)
+static struct curl_slist *make_headers(const struct eg_fetch_ask *ask)
 {
 	/* Without a body's type, or a wait for "100 Continue", unless it says so. */
 	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
@@ -274,10 +274,10 @@ static struct curl_slist *make_headers(const struct eg_http_ask *ask)
 	return list;
 }
 
-int eg_http_send(struct eg_http *http, const struct eg_http_ask *ask, struct eg_http_answer *ret, char *message,
+int eg_fetch_send(struct eg_fetch *http, const struct eg_fetch_ask *ask, struct eg_fetch_answer *ret, char *message,
 		 size_t size)
 {
-	struct eg_http_answer answer = {0};
+	struct eg_fetch_answer answer = {0};
 	struct transfer t = {.ask = ask, .answer = &answer, .idle_ms = now_ms()};
 	char why[CURL_ERROR_SIZE] = "";
 	struct curl_slist *headers = make_headers(ask);
@@ -295,7 +295,7 @@ int eg_http_send(struct eg_http *http, const struct eg_http_ask *ask, struct eg_
 		*ret = answer;
 		return 0;
 	}
-	eg_http_answer_clear(&answer);
+	eg_fetch_answer_clear(&answer);
 	snprintf(message, size, "%s: %s", ask->url,
 		 t.result == -EFBIG ? "the answer is too large"
 		 : why[0]	    ? why
@@ -303,15 +303,15 @@ int eg_http_send(struct eg_http *http, const struct eg_http_ask *ask, struct eg_
 	return t.result ? t.result : -EIO;
 }
 
-void eg_http_answer_clear(struct eg_http_answer *answer)
+void eg_fetch_answer_clear(struct eg_fetch_answer *answer)
 {
 	free(answer->body);
-	*answer = (struct eg_http_answer){0};
+	*answer = (struct eg_fetch_answer){0};
 }
 
-int eg_http_new(const struct eg_credentials *credentials, struct eg_http **ret)
+int eg_fetch_new(const struct eg_credentials *credentials, struct eg_fetch **ret)
 {
-	struct eg_http *http = calloc(1, sizeof(*http));
+	struct eg_fetch *http = calloc(1, sizeof(*http));
 
 	if (!http)
 		return -ENOMEM;
@@ -325,7 +325,7 @@ int eg_http_new(const struct eg_credentials *credentials, struct eg_http **ret)
 	return 0;
 }
 
-void eg_http_free(struct eg_http *http)
+void eg_fetch_free(struct eg_fetch *http)
 {
 	if (!http)
 		return;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http.h - requests to a control plane: TLS, bounds, and deadlines set the same way for all of them
+ * fetch.h - requests to a control plane: TLS, bounds, and deadlines set the same way for all of them
  *
  * A handle belongs to one thread. No proxy and no redirect is followed, whatever the environment says.
  */
-#ifndef EG_SYNC_HTTP_H
-#define EG_SYNC_HTTP_H
+#ifndef EG_SYNC_FETCH_H
+#define EG_SYNC_FETCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,9 +27,9 @@ struct eg_credentials {
 int eg_credentials_read(const struct eg_control_config *control, struct eg_credentials *ret, struct eg_error *err);
 void eg_credentials_clear(struct eg_credentials *credentials);
 
-struct eg_http;
+struct eg_fetch;
 
-struct eg_http_ask {
+struct eg_fetch_ask {
 	const char *method; /* "GET", "POST", "PUT", "DELETE" */
 	const char *url;
 	const char *const *headers; /* "Name: value"; ends with NULL; may be NULL */
@@ -45,7 +45,7 @@ struct eg_http_ask {
 	void *ctx;
 };
 
-struct eg_http_answer {
+struct eg_fetch_answer {
 	long status;
 	char *body; /* NUL-terminated, owned */
 	size_t len;
@@ -54,14 +54,14 @@ struct eg_http_answer {
 };
 
 /* credentials are borrowed; NULL: plain. -ENOMEM. */
-int eg_http_new(const struct eg_credentials *credentials, struct eg_http **ret);
-void eg_http_free(struct eg_http *http);
+int eg_fetch_new(const struct eg_credentials *credentials, struct eg_fetch **ret);
+void eg_fetch_free(struct eg_fetch *http);
 /*
  * 0: there is an answer, of whatever status; -EFBIG: it is larger than max; -ECANCELED: a callback ended it;
  * -EIO: none came, and why is in message.
  */
-int eg_http_send(struct eg_http *http, const struct eg_http_ask *ask, struct eg_http_answer *ret, char *message,
+int eg_fetch_send(struct eg_fetch *http, const struct eg_fetch_ask *ask, struct eg_fetch_answer *ret, char *message,
 		 size_t size);
-void eg_http_answer_clear(struct eg_http_answer *answer);
+void eg_fetch_answer_clear(struct eg_fetch_answer *answer);
 
 #endif
