@@ -150,6 +150,36 @@ static const struct eg_option doctor_options[] = {
 	END,
 };
 
+#define FLEET_ACCESS                                                                                               \
+	{"config", 0, "FILE", "where the control plane is; default $EGRET_FLEET, or the agent's", EG_WORDS_FILE},      \
+	{"endpoint", 0, "URL", "a member of the etcd cluster", 0},                                                     \
+	{"prefix", 0, "PREFIX", "of the keys; default /egret/", 0},                                                    \
+	{"user", 0, "NAME", "who to be there", 0},                                                                     \
+	{"password-file", 0, "FILE", "with the user's password", EG_WORDS_FILE},                                       \
+	{"ca", 0, "FILE", "who may certify the members", EG_WORDS_FILE},                                               \
+	{"cert", 0, "FILE", "our certificate", EG_WORDS_FILE},                                                         \
+	{"key", 0, "FILE", "its key", EG_WORDS_FILE}
+#define FLEET_WRITE                                                                                                \
+	FLEET_ACCESS, {"host", 0, "HOST", "for this host alone", 0},                                                   \
+	{"hosts", 0, "PATTERNS", "for hosts with these names: web-*,db-1", 0},                                         \
+	{"labels", 0, "SELECTOR", "for hosts with these labels: env=prod", 0},                                         \
+	{"sign-key", 0, "FILE", "sign with this Ed25519 key", EG_WORDS_FILE},                                          \
+	{"generation", 0, "N", "number of what is signed; default above the last", 0},                                 \
+	{"wait", 0, "TIME", "for the hosts to say that it is done; default 10s", "0 10s 1m"}
+
+static const struct eg_option fleet_access[] = {FLEET_ACCESS, END};
+static const struct eg_option fleet_push_options[] = {
+	FLEET_WRITE, {"take-over", 0, 0, "also if an app's policy came from another source", 0}, END,
+};
+static const struct eg_option fleet_delete_options[] = {FLEET_WRITE, END};
+static const struct eg_option fleet_kill_options[] = {
+	FLEET_WRITE,
+	{"all", 0, 0, "every app on every host", 0},
+	REASON("why; in the record and in events"),
+	{"ticket", 0, "ID", "case or ticket; in the record and in events", 0},
+	END,
+};
+
 #define MANY UINT_MAX
 
 const struct eg_command eg_commands[] = {
@@ -233,6 +263,23 @@ const struct eg_command eg_commands[] = {
 	 0, {0}, eg_cmd_oci_hook, false, false, false},
 	{"doctor", 0, "look for what is wrong, and say what to do", "Exits 1 when something failed; warnings don't count.",
 	 doctor_options, 0, 0, {0}, eg_cmd_doctor, false, false, false},
+	{"fleet status", "[APP]", "every host of the control plane: what it has applied, and what is wrong",
+	 "From any machine with credentials for etcd. With APP, how it stands on each host. Exits 1 when a host has errors.",
+	 fleet_access, 0, 1, {0}, eg_cmd_fleet_status, false, false, false},
+	{"fleet kill", "[APP]", "cut an app off on all hosts",
+	 "Writes the kill for every host, and waits until each that is there says that it is in force. Exits 1 if one does "
+	 "not. A host that is away now does it as soon as it is back.",
+	 fleet_kill_options, 0, 1, {0}, eg_cmd_fleet_kill, false, false, false},
+	{"fleet restore", "[APP]", "lift the control plane's kill on all hosts", 0, fleet_kill_options, 0, 1, {0},
+	 eg_cmd_fleet_restore, false, false, false},
+	{"fleet push", "FILE...", "put policies in force on all hosts",
+	 "Checks each file first, and waits until every host says that it is applied, or why not. Exits 1 if one does not.",
+	 fleet_push_options, 1, MANY, {EG_WORDS_FILE, EG_WORDS_FILE}, eg_cmd_fleet_push, false, false, false},
+	{"fleet delete", "APP", "delete an app's policy on all hosts",
+	 "Writes that there shall be none, which hosts don't take for a store that lost its content.", fleet_delete_options, 1, 1,
+	 {0}, eg_cmd_fleet_delete, false, false, false},
+	{"fleet get", "[APP]", "what the control plane says of an app, or of all", 0, fleet_access, 0, 1, {0},
+	 eg_cmd_fleet_get, false, false, false},
 	{"completion", "SHELL", "print completion for bash, zsh or fish",
 	 "For bash: egret completion bash > /etc/bash_completion.d/egret", 0, 1, 1, {"bash zsh fish"}, eg_cmd_completion,
 	 false, false, false},

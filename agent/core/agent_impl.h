@@ -35,8 +35,6 @@
 
 #define EG_REV_LEN 48
 
-enum eg_source { EG_SOURCE_NONE, EG_SOURCE_DIRECTORY, EG_SOURCE_SOCKET };
-
 /* A meter of a ruleset: what it meters, by name, so that its usage outlives a revision. */
 struct eg_metered {
 	char *scope; /* rule id, or NULL for the app */
@@ -141,6 +139,7 @@ struct eg_usage;
 struct eg_expired;
 struct eg_expiry;
 struct eg_api;
+struct eg_control;
 
 /* Where sweep.c is in a table that may hold keys that nobody remembers. */
 enum { EG_SWEEP_RULES, EG_SWEEP_NAMES, EG_SWEEP_TRIES };
@@ -182,6 +181,7 @@ struct eg_agent {
 	struct eg_expired *expired;
 	struct eg_expiry *expiry;
 	struct eg_api *api;
+	struct eg_control *control; /* NULL until the API is up */
 	int direct_errno; /* of the last merge of --direct kills */
 	struct eg_polidir *polidir; /* under apply */
 	struct eg_root *roots;
@@ -441,5 +441,6 @@ void eg_kill_cut_held(struct eg_agent *agent);
 
 #include "agent_policies.h"
 #include "agent_views.h"
+#include "agent_control.h"
 
 #endif

@@ -224,10 +224,35 @@ static inline int fake_metrics(struct eg_agent *a, char **ret, struct eg_error *
 	return *ret ? 0 : -ENOMEM;
 }
 
+static inline int fake_control_view(struct eg_agent *a, bool with_policies, const struct eg_actor *actor, json_t **ret,
+				    struct eg_error *err)
+{
+	return fake_answer(a, NULL, actor,
+			   json_pack("{s:s, s:i, s:b}", "op", "control_view", "source", (int)actor->source, "policies",
+				     with_policies),
+			   ret, err);
+}
+
+static inline int fake_control_hold(struct eg_agent *a, const struct eg_control_hold *hold, const struct eg_actor *actor,
+				    json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, hold->app, actor,
+			   json_pack("{s:s, s:s, s:b, s:I}", "op", "control_hold", "app", hold->app, "killed", hold->killed,
+				     "generation", (json_int_t)hold->generation),
+			   ret, err);
+}
+
+static inline int fake_control_report(struct eg_agent *a, const json_t *report, const struct eg_actor *actor, json_t **ret,
+				      struct eg_error *err)
+{
+	return fake_answer(a, NULL, actor, json_pack("{s:s, s:O}", "op", "control_report", "report", (json_t *)report), ret, err);
+}
+
 static const struct eg_api_ops fake_ops = {
 	fake_status,  fake_apps, fake_app, fake_policy_get, fake_policy_put, fake_policy_delete, fake_policy_check,
 	fake_policy_plan, fake_policy_history, fake_policy_rollback, fake_policy_rollback, fake_kill,
-	fake_restore, fake_relax, fake_snapshot, fake_tag, fake_explain, fake_denied, fake_usage, fake_sinks, fake_sink_test,
+	fake_restore, fake_relax, fake_snapshot, fake_tag, fake_explain, fake_denied, fake_control_view, fake_control_hold,
+	fake_control_report, fake_usage, fake_sinks, fake_sink_test,
 	fake_metrics,
 };
 
