@@ -66,7 +66,7 @@ void eg_sink_publish(struct eg_sink *sink, enum eg_sink_state state)
 	report->held = sink->cursor.held;
 	report->lost = report->tally.dead_lettered + report->tally.evicted - sink->lost_before;
 	report->waiting = sink->rolling ? 0 : sink->batch.open;
-	report->oldest_ns = oldest_open_ns(&sink->batch);
+	report->oldest_ns = sink->next_ts_ns ? sink->next_ts_ns : oldest_open_ns(&sink->batch);
 	if (sink->reader) {
 		eg_spool_reader_tell(sink->reader, &report->read);
 		report->damaged_bytes = eg_spool_reader_damaged(sink->reader);
@@ -294,9 +294,12 @@ static bool open_link(struct eg_sink *sink)
 
 		if (!r)
 			r = sink->protocol->open(sink->config, &sink->stopping, &sink->link, &err);
-		if (!r)
+		if (!r) {
+			sink->next_ts_ns = 0;
 			return true;
+		}
 		sink->link = NULL;
+		eg_sink_peek(sink);
 		eg_sink_complain(sink, EG_SINK_PAUSED, "%s", err.message[0] ? err.message : strerror(-r));
 		eg_error_clear(&err);
 		if (!eg_sink_pause(sink))

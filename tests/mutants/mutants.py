@@ -20,9 +20,9 @@ def allow(file, reason, *tests, breaks=None, keep=""):
 MUTANTS = [
     # ---- Invariant 1: fail closed
     Mutant("1: unknown cgroups are denied", "bpf/tag.h",
-           "ret->unknown = host->flags & EG_HOST_EARLY ? EG_UNKNOWN_DENY : cgroup->unknown;",
-           "ret->unknown = EG_UNKNOWN_PASS;", [PACKET, "e2e/test_allow_deny.py::unknown_cgroups"]),
-    Mutant("1: early boot denies everything", "bpf/tag.h", "host->flags & EG_HOST_EARLY ? EG_UNKNOWN_DENY : cgroup->unknown",
+           "tag->unknown = early ? EG_UNKNOWN_DENY : cgroup->unknown;", "tag->unknown = EG_UNKNOWN_PASS;",
+           [PACKET, "e2e/test_allow_deny.py::unknown_cgroups"]),
+    Mutant("1: early boot denies everything", "bpf/tag.h", "early ? EG_UNKNOWN_DENY : cgroup->unknown",
            "cgroup->unknown", ["e2e/test_lifecycle.py::early_denies"]),
     Mutant("1: two policies for a cgroup deny it", "bpf/tag.h", "} else if (cgroup->flags & EG_CGROUP_AMBIGUOUS) {",
            "} else if (0) {", ["e2e/test_allow_deny.py::ambiguous"]),
@@ -91,7 +91,8 @@ MUTANTS = [
 
     # ---- Invariant 5: kill is one store
     Mutant("5: the kill word is looked at", "bpf/verdict.h",
-           "if ((__u32)word && word >> 32 == app->ctl.gen)\n\t\treturn true;", "",
+           "\t    ((__u32)word != EG_HOLD_CONTROL || clock->boot_ns >= app->ctl.override_until_boot_ns))\n\t\treturn true;",
+           "\t    0)\n\t\treturn true;",
            [PACKET, "e2e/test_kill.py::everything_is_refused"]),
     Mutant("5: kill --all is looked at", "bpf/verdict.h", "if (*(volatile const __u64 *)&host->kill_all) {", "if (0) {",
            [PACKET, "e2e/test_kill.py::test_all"]),
@@ -106,14 +107,23 @@ MUTANTS = [
            "__atomic_and_fetch(&ctl->flags, ~EG_APP_DELETED, __ATOMIC_SEQ_CST);\n\tif",
            "__atomic_and_fetch(&ctl->flags, ~EG_APP_DELETED, __ATOMIC_SEQ_CST);\n\tctl->kill = 0;\n\tif",
            ["e2e/test_kill.py::a_policy_change_lifts_nothing"]),
-    Mutant("5: audit does not weaken it", "bpf/verdict.h", "\tif (eg_killed(app)) {\n",
-           "\tif (eg_killed(app) && !app->ctl.relax_until_boot_ns) {\n", [PACKET]),
+    Mutant("5: audit does not weaken it", "bpf/verdict.h", "\tif (eg_killed(app, clock)) {\n",
+           "\tif (eg_killed(app, clock) && !app->ctl.relax_until_boot_ns) {\n", [PACKET]),
+    Mutant("5: an override has an end", "bpf/verdict.h", "|| clock->boot_ns >= app->ctl.override_until_boot_ns", "|| !app->ctl.override_until_boot_ns",
+           [PACKET]),
+    Mutant("5: an override passes over the control plane's kill alone", "bpf/verdict.h", "((__u32)word != EG_HOLD_CONTROL ||", "(0 ||",
+           [PACKET]),
 
     # ---- Invariant 6: enforcement does not need the agent
     Mutant("6: expiry is the kernel's", "bpf/verdict.h",
            "if (clock->utc_ns >= ruleset->expires_utc_ns || app->state.expired_uid == ruleset->uid) {",
            "if (app->state.expired_uid == ruleset->uid) {", [PACKET, "e2e/test_lifecycle.py::expiry_without_the_agent"]),
     Mutant("6: expiry is latched", "bpf/verdict.h", "|| app->state.expired_uid == ruleset->uid) {", ") {", [PACKET]),
+    Mutant("6: an upgrade swaps the programs", "agent/core/kern_pins.c", "if (info.id == program_id)", "if (1)",
+           ["e2e/test_programs.py::not_as_it_would_be_loaded"]),
+    Mutant("6: programs of other maps are not adopted", "agent/core/kern_programs.c",
+           "if (!is_pinned(ids[i], maps, count) && !is_own(ids[i], maps, count))", "if (0)",
+           ["e2e/test_programs.py::not_as_it_would_be_loaded"]),
     Mutant("6: a restart adopts what is pinned", "agent/core/apply.c", "if (!entry->now && is_in_force(agent, entry, compiled)) {",
            "if (0) {", ["e2e/test_lifecycle.py::nothing_changes_on_a_restart"]),
 
