@@ -24,14 +24,16 @@ VALUES = {
     "dns": [{"rate": "5/s"}], "limits": [{"new_flows": "5/min"}, {"egress_rate": "10Mbit/s"}],
     "alerts": [[{"when": "denied", "over": "20/min", "action": "alert"}],
                [{"when": "egress_bytes", "over": "20MiB/h", "action": "kill"}],
-               [{"when": "egress_bytes", "over": "20/x", "action": "kill"}]],
+               [{"when": "egress_bytes", "over": "20/x", "action": "kill"}],
+               [{"when": "network", "region": "eu-1", "over": "5/min", "action": "alert"}]],
     "id": ["fresh", "self", "dns"], "to": [["192.0.2.1"], ["self"], ["x.example", "2001:db8::/32"], ["*.x.example"]],
     "from": [["192.0.2.1"], ["x.example"]], "proto": ["tcp", "udp", "icmp", "sctp"],
     "ports": [[443], ["8080-8090"], "any", ["any"], [0], "443"], "types": [[8], "any", [255]], "tls": ["verify-sni", "verify"],
     "http": ["verify-connect"], "private": [["10.0.0.0/8"]], "prefetch": [True, False],
     "resolvers": [["192.0.2.53"], ["192.0.2.0/24"]], "rate": ["60/min", "60"], "ask_only": [["corp.example"]],
     "bytes": ["5MiB", 5, 0, "5 miles"], "per": ["90m", "1 fortnight"], "action": ["drop", "alert", "kill"],
-    "egress_rate": ["1Gbit/s", "1GB/s"], "new_flows": ["10/s", "many"], "when": ["denied", "ingress_bytes"],
+    "egress_rate": ["1Gbit/s", "1GB/s"], "new_flows": ["10/s", "many"], "when": ["denied", "ingress_bytes", "network"],
+    "network": ["eu-db", "a b"], "region": ["eu-1"],
     "over": ["5/min", "5MiB/min", "5"],
 }
 WRONG = [None, True, 7, -1, 0.5, "", "\u0007", "words here", [], {}, [[]], [None], {"x": 1}]
@@ -44,6 +46,7 @@ def seeds():
     peer = {"to": ["192.0.2.1"], "proto": "tcp", "ports": [443]}
     yield policy("seed", [{"to": ["self"]}, {**peer, "id": "a"}, {"to": ["192.0.2.9"], "proto": "icmp", "types": [8, 13]}])
     yield policy("seed", [{**peer, "to": ["x.example"], "tls": "verify-sni", "prefetch": True}], dns={"resolvers": ["192.0.2.53"]})
+    yield policy("seed", [peer], alerts=[{"when": "network", "network": "eu-db", "over": "1/min", "action": "kill"}])
     yield policy("seed", [{**peer, "to": ["192.0.2.1", "x.example"], "http": "verify-connect"}])
 
 

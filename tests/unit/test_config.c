@@ -306,6 +306,31 @@ static void assert_contradicts(const char *text, const char *words)
 	eg_error_clear(&err);
 }
 
+#define ROUTE(name) "\"routes\": [{\"name\": \"" name "\", \"type\": \"webhook\", \"url\": \"https://h/\"}]"
+#define NETWORKS    "\"networks\": {\"db\": {\"cidrs\": [\"10.0.0.0/8\"], \"region\": \"eu-1\"}, \"web\": {\"cidrs\": [\"11.0.0.0/8\"]}}"
+#define ALERT(what) "\"alerts\": [{\"when\": \"network\", " what ", \"over\": \"1/min\", \"action\": \"alert\"}]"
+
+static void test_routes_and_networks(void **state)
+{
+	CONFIG struct eg_config *config = parse("{" ROUTE("soc") ", " NETWORKS ", " ALERT("\"region\": \"eu-1\"") "}");
+	struct eg_error err = {0};
+
+	(void)state;
+	assert_int_equal(eg_config_check(config, &err), 0);
+	assert_int_equal(json_array_size(config->routes), 1);
+	assert_int_equal(eg_networks_count(config->networks), 2);
+	assert_string_equal(config->alerts[0].alert.region, "eu-1");
+	assert_contradicts("{" ROUTE("soc") ", \"sinks\": [{\"name\": \"soc\", \"type\": \"file\", \"path\": \"/f\"}]}", "as that of sinks[0]");
+	assert_contradicts("{" NETWORKS ", " ALERT("\"region\": \"eu-2\"") "}", "is about \"eu-2\"");
+	assert_contradicts("{" NETWORKS ", " ALERT("\"network\": \"eu-1\"") "}", "is about \"eu-1\"");
+	assert_contradicts("{" ALERT("\"network\": \"db\"") "}", "is about \"db\"");
+	assert_bad("{\"routes\": [{\"name\": \"r\", \"type\": \"file\"}]}", "routes[0].type", "webhook");
+	assert_bad("{\"networks\": {\"db\": {\"cidrs\": [\"10.0.0.1/8\"]}}}", "networks", "10.0.0.1/8");
+	assert_bad("{" ALERT("\"network\": \"a\", \"region\": \"b\"") "}", "alerts[0].when", "either");
+	assert_bad("{\"alerts\": [{\"when\": \"denied\", \"region\": \"b\", \"over\": \"1/min\", \"action\": \"alert\"}]}", "alerts[0].when",
+		   "nothing else");
+}
+
 static void test_contradictions(void **state)
 {
 	char text[256], path[200];
@@ -590,6 +615,7 @@ int main(void)
 		cmocka_unit_test(test_bad_values),
 		cmocka_unit_test(test_nesting_is_bounded),
 		cmocka_unit_test(test_contradictions),
+		cmocka_unit_test(test_routes_and_networks),
 		cmocka_unit_test_setup_teardown(test_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_that_is_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flags_win_over_the_file, setup, teardown),
