@@ -168,7 +168,8 @@ int eg_ears_start(const struct eg_ears_config *config, struct eg_ears **ret)
 	if (!ears)
 		return -ENOMEM;
 	ears->config = config;
-	ears->place = (struct eg_sink_place){.cursor_fd = -1, .host = config->host, .changed = changed, .tested = tested, .ctx = ears};
+	ears->place = (struct eg_sink_place){
+		.cursor_fd = -1, .host = config->host, .changed = changed, .tested = tested, .ctx = ears};
 	ears->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = ears->wake_fd < 0 ? -errno : start_routes(ears);
 	if (!r)

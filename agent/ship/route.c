@@ -186,15 +186,15 @@ static void run_test(struct eg_route *route)
 	route->place->tested(route->place->ctx, &tested);
 }
 
-/* Sleeps up to ns (0: until there is an alert or a test), runs a test if one is asked for. False: stop. */
-static bool nap(struct eg_route *route, uint64_t ns)
+/* Sleeps up to ns (idle: or until there is an alert), runs a test if one is asked for. False: stop. */
+static bool nap(struct eg_route *route, uint64_t ns, bool idle)
 {
-	uint64_t until = eg_ship_mono_ns() + (ns ? ns : 3600 * EG_NS_PER_S);
+	uint64_t until = eg_ship_mono_ns() + ns;
 	struct timespec deadline = {(time_t)(until / EG_NS_PER_S), (long)(until % EG_NS_PER_S)};
 	bool test;
 
 	pthread_mutex_lock(&route->lock);
-	while (!atomic_load(&route->stopping) && !route->test_wanted && (ns || !route->report.waiting) &&
+	while (!atomic_load(&route->stopping) && !route->test_wanted && (!idle || !route->report.waiting) &&
 	       pthread_cond_clockwait(&route->wake, &route->lock, CLOCK_MONOTONIC, &deadline) != ETIMEDOUT)
 		;
 	test = route->test_wanted;
@@ -218,7 +218,7 @@ static bool hold_back(struct eg_route *route, const struct eg_result *result)
 	if (route->link)
 		complain(route, pause ? EG_SINK_PAUSED : EG_SINK_RETRYING,
 			 result->error[0] ? result->error : "no answer that says delivered");
-	return nap(route, pause ? PAUSE_NS : eg_backoff_next(&route->backoff, result->retry_after_ns, random) + 1);
+	return nap(route, pause ? PAUSE_NS : eg_backoff_next(&route->backoff, result->retry_after_ns, random), false);
 }
 
 static void settle_delivered(struct eg_route *route)
@@ -279,7 +279,7 @@ static bool send_first(struct eg_route *route)
 	r = copy ? eg_render(route->config, &route->key, copy, &nowhere, &item) : -ENOMEM;
 	json_decref(copy);
 	if (r == -ENOMEM)
-		return nap(route, EG_NS_PER_S);
+		return nap(route, EG_NS_PER_S, false);
 	if (!route->link) { /* or it would be sent with hashes of no key */
 		eg_item_clear(&item);
 		return hold_back(route, &(struct eg_result){.outcome = EG_OUTCOME_PAUSE});
@@ -310,10 +310,10 @@ static void *run(void *ctx)
 	bool go_on = true;
 
 	pthread_setname_np(pthread_self(), "egret-route");
-	if (open_link(route)) /* so that what is wrong is known before there is an alert */
-		set_state(route, EG_SINK_OK);
 	while (go_on) {
-		go_on = nap(route, 0);
+		if (!route->link && open_link(route)) /* so that what is wrong is known before there is an alert */
+			set_state(route, EG_SINK_OK);
+		go_on = nap(route, PAUSE_NS, true);
 		while (go_on && has_alert(route))
 			go_on = send_first(route);
 	}
