@@ -193,13 +193,15 @@ int eg_routes_fd(const struct eg_routes *routes)
 	return routes->wake_fd;
 }
 
-/* Routes that have as much as they may, or that an earlier alert has to go to first. */
-static uint32_t busy(const struct eg_routes *routes)
+/* Routes that were not given all that waits for them, and may be given more. */
+static uint32_t with_window(const struct eg_routes *routes)
 {
 	uint32_t mask = 0;
 
 	for (size_t i = 0; i < routes->config.count; i++) {
-		if (routes->routes[i].in_flight >= EG_SHIP_ALERTS_AT_ONCE)
+		const struct route *route = &routes->routes[i];
+
+		if (route->in_flight < EG_SHIP_ALERTS_AT_ONCE && route->in_flight < route->stats.queued)
 			mask |= 1u << i;
 	}
 	return mask;
@@ -223,11 +225,13 @@ static size_t write_message(const struct eg_routes *routes, const struct alert *
 size_t eg_routes_next(struct eg_routes *routes, char *ret, size_t size)
 {
 	size_t len = 0;
+	uint32_t any;
 
 	pthread_mutex_lock(&routes->lock);
+	any = with_window(routes);
 	routes->offered = NULL;
-	for (struct alert *alert = routes->first; alert; alert = alert->next) {
-		uint32_t to = alert->to & ~alert->given & ~busy(routes);
+	for (struct alert *alert = any ? routes->first : NULL; alert; alert = alert->next) {
+		uint32_t to = alert->to & ~alert->given & any;
 
 		if (!to)
 			continue;

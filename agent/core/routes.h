@@ -24,7 +24,7 @@
 #include "../lib/sink_config.h"
 #include "events.h"
 
-#define EG_ROUTES_QUEUE 4096u /* alerts of one route */
+#define EG_ROUTES_QUEUE 16384u /* alerts of one route: as many as come when every app of a host is killed */
 #define EG_ROUTES_BYTES (16u << 20) /* of all of them together */
 
 struct eg_routes;
