@@ -37,6 +37,7 @@ BPF_FUZZ := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/f
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SHIP_TEST := $(addprefix $(BUILD)/tests/,ship_driver render)
+DEB       = egret_$(VERSION)_$(shell dpkg --print-architecture).deb
 MAN      := $(wildcard agent/*/*.[1578])
 
 # `make V=1` shows the commands.
@@ -49,7 +50,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench mutants lint install clean
+.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench mutants lint install deb clean
 
 all: $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret ## build everything under build/
 
@@ -186,10 +187,12 @@ lint: ## man pages, shell, C
 
 install: all ## into DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $(BUILD)/egretd $(BUILD)/egret-ship $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(BUILD)/egretd $(BUILD)/egret-ship $(wildcard $(BUILD)/egret-sync) $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(BUILD)/egret $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/egret/policies
 	install -m 0644 agent/core/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -D -m 0644 agent/deb/egret.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/egret.conf
+	install -D -m 0644 agent/deb/egret.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egret.conf
 	cp -r policies/examples policies/templates $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
 	install -D -m 0644 agent/cli/egret-oci-hook.json $(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d/egret.json
 	for page in $(MAN); do \
@@ -197,7 +200,13 @@ install: all ## into DESTDIR and PREFIX
 		install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/$${page##*/}; \
 	done
 
+deb: all ## build/egret_VERSION_ARCHITECTURE.deb, for Debian 12
+	@rm -rf $(BUILD)/deb
+	@$(MAKE) --no-print-directory -s install DESTDIR=$(BUILD)/deb PREFIX=/usr
+	@agent/deb/build $(BUILD)/deb $(VERSION) $(BUILD)/$(DEB)
+	@echo "deb: $(BUILD)/$(DEB)"
+
 clean: ## remove build/
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
