@@ -19,6 +19,7 @@ CFLAGS  ?= -O2 -g
 DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"'
 ALL_C   := -std=gnu11 $(CFLAGS) $(WARN) $(SAN) $(DEFS) -Iinclude -isystem $(BUILD)/gen -MMD -MP
 LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
+CLI_LIBS := $(LIBS) -lncursesw -ltinfo
 NLFLAGS := -isystem /usr/include/libnl3
 BPF_WARN := -Wall -Wextra -Werror -Wno-unused-function
 BPF_C   := -O2 -g -target bpf -mcpu=v3 $(BPF_WARN) -Iinclude \
@@ -103,14 +104,14 @@ $(BUILD)/egret-ship: $(BUILD)/agent/ship/main.o $(SHIP_OBJ) $(BUILD)/libegret.a
 
 $(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libegret.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(CLI_LIBS)
 
 # ---- Tests -----------------------------------------------------------------------------
 
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libship.a $(BUILD)/libcore.a $(BUILD)/libcli.a $(BUILD)/libegret.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(CLI_LIBS)
 
 $(BUILD)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "client.h"
+#include "top.h"
 
 #define END            {.name = 0}
 #define TAKE_OVER      {"take-over", 0, 0, "also if the app's policy came from another source", 0}
@@ -90,6 +91,15 @@ static const struct eg_option events_options[] = {
 	END,
 };
 
+static const struct eg_option top_options[] = {
+	{"batch", 'b', 0, "print tables instead of drawing on the terminal; with -o json a line each", 0},
+	{"count", 'n', "N", "so many tables, then end", 0},
+	{"interval", 'd', "TIME", "pause between samples; default 2s", "1s 2s 10s"},
+	{"sort", 's', "COLUMN", "rate, cap, denied, live or name; default rate", EG_TOP_SORTS},
+	SELECTOR("only apps with these labels"),
+	END,
+};
+
 static const struct eg_option run_options[] = {
 	{"app", 0, "NAME", "the app that the command belongs to; required", EG_WORDS_APP},
 	{"policy", 0, "FILE", "apply this policy first", EG_WORDS_FILE},
@@ -158,6 +168,10 @@ const struct eg_command eg_commands[] = {
 	 true, false, false},
 	{"events", "[APP]", "the event log", 0, events_options, 0, 1, {EG_WORDS_APP}, eg_cmd_events, true, false, false},
 	{"usage", "[APP]", "traffic and caps", 0, 0, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
+	{"top", 0, "the apps by what they do now",
+	 "Keys: r c d l n sort by rate, use of cap, denied, live, name; / filters; arrows select; K kills the selected app "
+	 "once yes is typed; space pauses; q ends.",
+	 top_options, 0, 0, {0}, eg_cmd_top, true, false, false},
 	{"sinks", "[test NAME]", "where events go to: state, lag, last error",
 	 "With test, sends one event to the sink and says what came back; exits 1 if it was not taken, or, without, when "
 	 "egret-ship does not run.",
