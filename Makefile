@@ -19,7 +19,7 @@ CFLAGS  ?= -O2 -g
 DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"'
 ALL_C   := -std=gnu11 $(CFLAGS) $(WARN) $(SAN) $(DEFS) -Iinclude -isystem $(BUILD)/gen -MMD -MP
 LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
-CLI_LIBS := $(LIBS) -lncursesw -ltinfo
+CLI_LIBS := $(LIBS) -lncursesw -ltinfo -lm
 NLFLAGS := -isystem /usr/include/libnl3
 BPF_WARN := -Wall -Wextra -Werror -Wno-unused-function
 BPF_C   := -O2 -g -target bpf -mcpu=v3 $(BPF_WARN) -Iinclude \

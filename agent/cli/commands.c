@@ -100,6 +100,13 @@ static const struct eg_option top_options[] = {
 	END,
 };
 
+static const struct eg_option report_options[] = {
+	{"all", 0, 0, "every app on this host", 0},
+	{"since", 0, "TIME", "of the last TIME; default 24h", "1h 24h 7d 30d"},
+	{"write", 'w', "FILE", "into FILE instead of standard output", EG_WORDS_FILE},
+	END,
+};
+
 static const struct eg_option run_options[] = {
 	{"app", 0, "NAME", "the app that the command belongs to; required", EG_WORDS_APP},
 	{"policy", 0, "FILE", "apply this policy first", EG_WORDS_FILE},
@@ -172,6 +179,9 @@ const struct eg_command eg_commands[] = {
 	 "Keys: r c d l n sort by rate, use of cap, denied, live, name; / filters; arrows select; K kills the selected app "
 	 "once yes is typed; space pauses; q ends.",
 	 top_options, 0, 0, {0}, eg_cmd_top, true, false, false},
+	{"report", "{APP | --all}", "a page of HTML: traffic, caps, destinations, denials, kills, DNS",
+	 "The page is one file that loads nothing and runs nothing, for mail, tickets and paper.", report_options, 0, 1,
+	 {EG_WORDS_APP}, eg_cmd_report, false, false, false},
 	{"sinks", "[test NAME]", "where events go to: state, lag, last error",
 	 "With test, sends one event to the sink and says what came back; exits 1 if it was not taken, or, without, when "
 	 "egret-ship does not run.",
