@@ -107,6 +107,8 @@ static const struct eg_option report_options[] = {
 	END,
 };
 
+static const struct eg_option backup_options[] = {STATE_DIR, END};
+
 static const struct eg_option run_options[] = {
 	{"app", 0, "NAME", "the app that the command belongs to; required", EG_WORDS_APP},
 	{"policy", 0, "FILE", "apply this policy first", EG_WORDS_FILE},
@@ -186,6 +188,13 @@ const struct eg_command eg_commands[] = {
 	 "With test, sends one event to the sink and says what came back; exits 1 if it was not taken, or, without, when "
 	 "egret-ship does not run.",
 	 0, 0, 2, {"test"}, eg_cmd_sinks, false, false, false},
+	{"backup", "FILE", "keep kills, pushed policies, use of caps and snapshots in a file",
+	 "Reads the state directory, whether an agent runs or not. Needs root. tar tzf FILE lists it.", backup_options, 1, 1,
+	 {EG_WORDS_FILE}, eg_cmd_backup, false, false, false},
+	{"restore-state", "FILE", "bring a backup's kills, policies and snapshots back",
+	 "While egretd is stopped. No kill is lifted by it, and no used cap given back: kills are joined, usage that is "
+	 "there stays. The policies become the backup's; those of before are kept aside.",
+	 backup_options, 1, 1, {EG_WORDS_FILE}, eg_cmd_restore_state, false, false, false},
 	{"run", "--app NAME -- COMMAND [ARGUMENT...]", "run a command as an app",
 	 "Makes a cgroup below the managed root, tags it, and runs the command in it once enforcement is on. Needs root. "
 	 "Exits with the command's status, 128 + N if signal N ended it, 127 if it was not found, 126 if it can't be run, "

@@ -20,6 +20,8 @@ int eg_cmd_app(struct eg_cli *cli);
 int eg_cmd_usage(struct eg_cli *cli);
 int eg_cmd_top(struct eg_cli *cli);
 int eg_cmd_report(struct eg_cli *cli);
+int eg_cmd_backup(struct eg_cli *cli);
+int eg_cmd_restore_state(struct eg_cli *cli);
 int eg_cmd_policy_check(struct eg_cli *cli);
 int eg_cmd_policy_apply(struct eg_cli *cli);
 int eg_cmd_policy_diff(struct eg_cli *cli);
