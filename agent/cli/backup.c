@@ -37,7 +37,8 @@ static bool is_snapshot(const char *name)
 	size_t len = strlen(name), tail = strlen(SNAPSHOT_TAIL);
 	char app[64];
 
-	if (len <= tail || len - tail >= sizeof(app) || name[len - tail] != '-' || strspn(name + len - tail, "-0123456789TZ.json") != tail)
+	if (len <= tail || len - tail >= sizeof(app) || name[len - tail] != '-' ||
+	    strspn(name + len - tail, "-0123456789TZ.json") != tail)
 		return false;
 	snprintf(app, sizeof(app), "%.*s", (int)(len - tail), name);
 	return eg_policy_app_name(app);

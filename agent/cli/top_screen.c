@@ -111,8 +111,8 @@ static void draw_row(const struct screen *screen, int line, const struct eg_top_
 
 	snprintf(percent, sizeof(percent), "%d%%", row->cap_percent);
 	snprintf(text, sizeof(text), "%-*.*s %-10s %6" PRIu64 " %11s %11s %8" PRIu64 " %9" PRIu64 " %5s %s",
-		 name_width(), name_width(), row->app, row->state, row->sockets, eg_units_bytes_text(row->out_per_s, out, sizeof(out)),
-		 eg_units_bytes_text(row->in_per_s, in, sizeof(in)), row->denied_per_s, row->denied,
+		 name_width(), name_width(), row->app, row->state, row->sockets,
+		 eg_units_bytes_text(row->out_per_s, out, sizeof(out)), eg_units_bytes_text(row->in_per_s, in, sizeof(in)), row->denied_per_s, row->denied,
 		 row->cap_percent < 0 ? "-" : percent, bar(row->cap_percent, gauge));
 	put(line, selected ? A_REVERSE : style == EG_STYLE_GOOD ? A_NORMAL : style_of(screen, style), text);
 }
@@ -125,8 +125,8 @@ static void draw(struct screen *screen)
 
 	erase();
 	draw_sums(screen);
-	snprintf(titles, sizeof(titles), "%-*s %-10s %6s %11s %11s %8s %9s %5s %-*s", name_width(), "APP", "STATE", "LIVE", "OUT/S",
-		 "IN/S", "DENIED/S", "DENIED", "CAP", COLS, "");
+	snprintf(titles, sizeof(titles), "%-*s %-10s %6s %11s %11s %8s %9s %5s %-*s", name_width(), "APP",
+		 "STATE", "LIVE", "OUT/S", "IN/S", "DENIED/S", "DENIED", "CAP", COLS, "");
 	put(2, A_REVERSE, titles);
 	if (room > 0 && screen->at >= screen->first + (size_t)room)
 		screen->first = screen->at - (size_t)room + 1;

@@ -20,8 +20,8 @@ class Terminal:
         self.tmux("new-session", "-d", "-x", "120", "-y", "16", f"{shlex.join(command)}; echo ended with $?; exec cat")
 
     def tmux(self, *arguments):
-        done = subprocess.run(["tmux", "-L", self.socket, "-f", "/dev/null", *arguments], capture_output=True, text=True,
-                              timeout=20, check=True, env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "screen"})
+        done = subprocess.run(["tmux", "-L", self.socket, "-f", "/dev/null", *arguments], capture_output=True,
+                              text=True, timeout=20, check=True, env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "screen"})
         return done.stdout
 
     def keys(self, *keys):

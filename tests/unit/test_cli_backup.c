@@ -245,7 +245,8 @@ static void test_damaged(void **ret)
 /* An archive with one file of that name, whatever the name. */
 static void archive(struct state *s, const char *name, const char *text)
 {
-	struct eg_tar_file head = {.name = EG_BACKUP_HEAD, .data = (char[]){EG_BACKUP_FIRST}, .len = strlen(EG_BACKUP_FIRST)};
+	char first[] = EG_BACKUP_FIRST;
+	struct eg_tar_file head = {.name = EG_BACKUP_HEAD, .data = first, .len = strlen(first)};
 	struct eg_tar_file file = {.data = (char *)(uintptr_t)text, .len = strlen(text)};
 	gzFile out = gzopen(s->file, "wb");
 

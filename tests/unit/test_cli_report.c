@@ -173,7 +173,8 @@ static void test_bounds(void **state)
 		tell(report, line);
 	}
 	for (int i = 0; i < EG_REPORT_LINES_MAX + 5; i++) {
-		snprintf(line, sizeof(line), "{\"ts\":\"2027-01-01T00:05:00Z\",\"type\":\"tag\",\"app\":\"a\",\"cause\":\"n%d\"}", i);
+		snprintf(line, sizeof(line), "{\"ts\":\"2027-01-01T00:05:00Z\",\"type\":\"tag\",\"app\":\"a\","
+			 "\"cause\":\"n%d\"}", i);
 		tell(report, line);
 	}
 	app = eg_report_app(report, "a");

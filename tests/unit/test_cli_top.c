@@ -27,7 +27,8 @@ static const char first[] = "{\"apps\":[{\"app\":\"b\"," NUMBERS("enforce", 1000
 			    NUMBERS("enforce", 9000, 0, 0, 1) "]}";
 static const char second[] = "{\"apps\":[{\"app\":\"b\"," NUMBERS("enforce", 5000, 50, 8, 2) ",{\"app\":\"a\","
 			     NUMBERS("killed", 100, 0, 0, 7) ",{\"app\":\"new\"," NUMBERS("audit", 700, 0, 900, 0) "]}";
-static const char usage[] = "{\"usage\":[{\"app\":\"a\",\"caps\":[{\"used\":5,\"limit\":10},{\"used\":9,\"limit\":10}]},"
+static const char usage[] = "{\"usage\":[{\"app\":\"a\",\"caps\":[{\"used\":5,\"limit\":10},{\"used\":9,"
+			    "\"limit\":10}]},"
 			    "{\"app\":\"gone\",\"caps\":[{\"used\":5,\"limit\":5}]},{\"app\":\"b\",\"caps\":[]},"
 			    "{\"app\":\"new\",\"caps\":[{\"used\":50000,\"limit\":1}]}]}";
 
