@@ -62,7 +62,9 @@ def machine(bare_host):
 
 def process(machine, name):
     """(PID as seen there, status as /proc tells it) of the one that runs."""
-    (pid,) = machine.run("pgrep", "-x", name).split()
+    pid = machine.try_run("pgrep", "-x", name).stdout.strip()
+    if not pid:
+        return None
     with open(machine.path(f"/proc/{pid}/status"), encoding="utf-8") as status:
         return int(pid), dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
 
@@ -107,7 +109,11 @@ def test_the_package_from_install_to_purge(bare_host, machine, package):
     app = web(host)
     users = machine.run("getent", "passwd", "egret", "egret-lookup").splitlines()
     assert [user.split(":")[0] for user in users] == ["egret", "egret-lookup"]
-    assert process(machine, "egret-ship")[1]["Uid"].split("\t")[0] == users[0].split(":")[2]
+    agent.put(policy("names", [{"id": "n", "to": ["x.example"], "proto": "tcp", "ports": [443], "prefetch": True}],
+                     cgroups=["microapps.slice/names.scope"], dns={"resolvers": ["127.0.0.53"]}))
+    for child, user in zip(("egret-ship", "egret-lookup"), users):
+        status = eventually(lambda: process(machine, child), what=child)[1]  # pylint: disable=cell-var-from-loop
+        assert status["Uid"].split("\t")[0] == user.split(":")[2] and int(status["CapBnd"], 16) == 0
     assert machine.run("dpkg", "--verify", "egret").split() == ["??5??????", "c", "/etc/egret/egret.json"]
     machine.run("man", "-w", "egretd", "egret", "egret-policy", "egret-event", "egret-ship")
     assert "kill" in machine.run("bash", "-c", ". /usr/share/bash-completion/completions/egret && complete -p egret && "

@@ -82,7 +82,7 @@ class Machine:
     def try_run(self, *argv, timeout=60, **environment):
         """The finished process; its stdout has stderr, too."""
         enter = ["nsenter", "--target", str(self.init()), "--mount", "--pid", "--cgroup", "--uts", "--ipc", "--root",
-                 "--wd=/"]
+                 "--wd"]
         return subprocess.run(
             [*enter, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment}, timeout=timeout, check=False)
