@@ -44,6 +44,21 @@ static bool is_snapshot(const char *name)
 	return eg_policy_app_name(app);
 }
 
+/* APP/TIME-REV.json, TIME being 20 digits (core/history.c) */
+static bool is_revision(const char *name)
+{
+	const char *slash = strchr(name, '/'), *file = slash ? slash + 1 : "";
+	size_t len = strlen(file);
+	char app[64];
+
+	if (!slash || (size_t)(slash - name) >= sizeof(app) || strspn(file, "0123456789") != 20 || file[20] != '-' ||
+	    len < 27 || len > 100 || strcmp(file + len - 5, ".json") != 0 ||
+	    strspn(file + 21, "0123456789abcdefghijklmnopqrstuvwxyz-") != len - 26)
+		return false;
+	snprintf(app, sizeof(app), "%.*s", (int)(slash - name), name);
+	return eg_policy_app_name(app);
+}
+
 bool eg_backup_may_have(const char *name)
 {
 	for (size_t i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
@@ -51,6 +66,8 @@ bool eg_backup_may_have(const char *name)
 			return true;
 	if (strncmp(name, "policies/", 9) == 0)
 		return is_policy(name + 9);
+	if (strncmp(name, "history/", 8) == 0)
+		return is_revision(name + 8);
 	return strncmp(name, "snapshots/", 10) == 0 && is_snapshot(name + 10);
 }
 
@@ -109,24 +126,35 @@ static int add(gzFile out, int dir_fd, const char *name)
 	return r ? r : 1;
 }
 
+/* NULL in *ret: there is no such directory. */
+static int open_directory(int dir_fd, const char *name, DIR **ret)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r;
+
+	*ret = NULL;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	*ret = fdopendir(fd);
+	if (*ret)
+		return 0;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
 /* Every file of the directory that a backup may have. */
 static int add_directory(gzFile out, int dir_fd, const char *directory, size_t *ret_count)
 {
 	EG_CLOSEDIR DIR *dir = NULL;
-	int fd = openat(dir_fd, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r;
 	struct dirent *entry;
-	char name[EG_TAR_NAME + 32];
+	char name[2 * EG_TAR_NAME];
+	int r = open_directory(dir_fd, directory, &dir);
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = -errno;
-		close(fd);
+	if (!dir)
 		return r;
-	}
 	while ((errno = 0, entry = readdir(dir))) {
-		snprintf(name, sizeof(name), "%s/%s", directory, entry->d_name);
+		if (snprintf(name, sizeof(name), "%s/%s", directory, entry->d_name) >= EG_TAR_NAME)
+			continue;
 		if (!eg_backup_may_have(name))
 			continue;
 		r = add(out, dir_fd, name);
@@ -135,6 +163,24 @@ static int add_directory(gzFile out, int dir_fd, const char *directory, size_t *
 		*ret_count += (size_t)r;
 	}
 	return -errno;
+}
+
+static int add_history(gzFile out, int dir_fd, size_t *ret_count)
+{
+	EG_CLOSEDIR DIR *dir = NULL;
+	struct dirent *entry;
+	char name[EG_TAR_NAME];
+	int r = open_directory(dir_fd, "history", &dir);
+
+	if (!dir)
+		return r;
+	while (!r && (errno = 0, entry = readdir(dir))) {
+		if (!eg_policy_app_name(entry->d_name))
+			continue;
+		snprintf(name, sizeof(name), "history/%.63s", entry->d_name);
+		r = add_directory(out, dir_fd, name, ret_count);
+	}
+	return r ? r : -errno;
 }
 
 static int add_head(gzFile out)
@@ -161,6 +207,8 @@ static int add_all(gzFile out, int dir_fd, struct eg_backup_count *ret)
 	}
 	if (r >= 0)
 		r = add_directory(out, dir_fd, "policies", &ret->policies);
+	if (!r)
+		r = add_history(out, dir_fd, &ret->revisions);
 	if (!r)
 		r = add_directory(out, dir_fd, "snapshots", &ret->snapshots);
 	return r < 0 ? r : eg_tar_end(out);

@@ -11,7 +11,8 @@
  *    the newest record of each app and layer, wherever it stands;
  *  - usage that is there stays; the backup's is marked as that of a host that crashed, so that
  *    windows which had begun count as used up;
- *  - policies become those of the backup, snapshots are added; what was replaced is kept aside.
+ *  - policies become those of the backup, their history and snapshots are added; what was replaced
+ *    is kept aside.
  */
 #ifndef EG_CLI_BACKUP_H
 #define EG_CLI_BACKUP_H
@@ -24,11 +25,12 @@
 
 #define EG_BACKUP_HEAD	"egret-backup" /* the archive's first file: "egret-backup 1\n" and what it is of */
 #define EG_BACKUP_FIRST "egret-backup 1\n"
-#define EG_BACKUP_FILES_MAX 300000
+#define EG_BACKUP_FILES_MAX 2000000
 
 struct eg_backup_count {
 	size_t policies;
 	size_t snapshots;
+	size_t revisions; /* of policies, in their history */
 	bool kills;
 	bool usage;
 	char aside[PATH_MAX]; /* restoring: where the policies of before are; "": there were none */

@@ -58,35 +58,23 @@ static int append(int dir_fd, const char *name, const char *data, size_t len)
 	return r ? r : fsync(fd) ? -errno : 0;
 }
 
-/* Deletes a directory and the files in it, of which there is one level. Nothing if it is not there. */
-static int remove_directory(int dir_fd, const char *name)
+/* Deletes a directory and all below, of which there are few levels. Nothing if it is not there. */
+static int remove_tree(int dir_fd, const char *name)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r = 0;
 	EG_CLOSEDIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
 	if (!dir) {
+		r = errno == ENOENT ? 0 : -errno;
 		if (fd >= 0)
 			close(fd);
-		return errno == ENOENT ? 0 : -errno;
+		return r;
 	}
-	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			unlinkat(fd, entry->d_name, 0);
-	return unlinkat(dir_fd, name, AT_REMOVEDIR) ? -errno : 0;
-}
-
-static int remove_stage(struct restore *restore)
-{
-	EG_CLOSE int fd = openat(restore->dir_fd, STAGE, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	int r;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	r = remove_directory(fd, "policies");
-	if (!r)
-		r = remove_directory(fd, "snapshots");
-	return r ? r : remove_directory(restore->dir_fd, STAGE);
+	while (!r && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && unlinkat(fd, entry->d_name, 0))
+			r = errno == EISDIR ? remove_tree(fd, entry->d_name) : -errno;
+	return r ? r : unlinkat(dir_fd, name, AT_REMOVEDIR) ? -errno : 0;
 }
 
 /* ---- Unpacking -------------------------------------------------------------------------------------- */
@@ -133,6 +121,14 @@ static int stage(struct restore *restore, const struct eg_tar_file *file)
 		return stage_journal(restore, file);
 	count->policies += strncmp(file->name, "policies/", 9) == 0;
 	count->snapshots += strncmp(file->name, "snapshots/", 10) == 0;
+	if (strncmp(file->name, "history/", 8) == 0) {
+		char app[EG_TAR_NAME];
+
+		count->revisions++;
+		snprintf(app, sizeof(app), "%.*s", (int)(strrchr(file->name, '/') - file->name), file->name);
+		if (mkdirat(restore->stage_fd, app, 0700) && errno != EEXIST)
+			return -errno;
+	}
 	return append(restore->stage_fd, file->name, file->data, file->len);
 }
 
@@ -201,26 +197,28 @@ static int swap_policies(struct restore *restore)
 	return 0;
 }
 
-static int add_snapshots(struct restore *restore)
+/* Moves the files that are not there yet, from a directory to the one of that name; and those of directories in it. */
+static int add_missing(int from_fd, int to_fd, const char *name)
 {
+	int from = openat(from_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r = 0;
+	EG_CLOSEDIR DIR *dir = from < 0 ? NULL : fdopendir(from);
 	EG_CLOSE int to = -1;
-	EG_CLOSEDIR DIR *dir = NULL;
 	struct dirent *entry;
-	int fd = openat(restore->stage_fd, "snapshots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
+	if (!dir || (mkdirat(to_fd, name, 0700) && errno != EEXIST))
 		return -errno;
-	if (mkdirat(restore->dir_fd, "snapshots", 0700) && errno != EEXIST)
-		return -errno;
-	to = openat(restore->dir_fd, "snapshots", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	to = openat(to_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (to < 0)
 		return -errno;
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && renameat2(fd, entry->d_name, to, entry->d_name, RENAME_NOREPLACE) &&
-		    errno != EEXIST)
-			return -errno;
-	return 0;
+	while (!r && (errno = 0, entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (entry->d_type == DT_DIR)
+			r = add_missing(from, to, entry->d_name);
+		else if (renameat2(from, entry->d_name, to, entry->d_name, RENAME_NOREPLACE) && errno != EEXIST)
+			r = -errno;
+	}
+	return r ? r : -errno;
 }
 
 static int put_in_place(struct restore *restore)
@@ -240,7 +238,9 @@ static int put_in_place(struct restore *restore)
 	if (!r)
 		r = swap_policies(restore);
 	if (!r)
-		r = add_snapshots(restore);
+		r = add_missing(restore->stage_fd, restore->dir_fd, "history");
+	if (!r)
+		r = add_missing(restore->stage_fd, restore->dir_fd, "snapshots");
 	return !r && fsync(restore->dir_fd) ? -errno : r;
 }
 
@@ -262,10 +262,11 @@ static int open_state(struct restore *restore, const char *state_dir, struct eg_
 		return -EBUSY;
 	}
 	if (!r)
-		r = remove_stage(restore); /* of a restore that was cut short */
+		r = remove_tree(restore->dir_fd, STAGE); /* of a restore that was cut short */
 	if (!r && (mkdirat(restore->dir_fd, STAGE, 0700) ||
 		   (restore->stage_fd = openat(restore->dir_fd, STAGE, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
-		   mkdirat(restore->stage_fd, "policies", 0700) || mkdirat(restore->stage_fd, "snapshots", 0700)))
+		   mkdirat(restore->stage_fd, "policies", 0700) || mkdirat(restore->stage_fd, "snapshots", 0700) ||
+		   mkdirat(restore->stage_fd, "history", 0700)))
 		r = -errno;
 	if (r)
 		eg_error_set(err, 0, "no_state", "the state directory %.300s can't be used: %s", state_dir, strerror(-r));
@@ -298,7 +299,7 @@ int eg_backup_restore(const char *state_dir, const char *file, struct eg_backup_
 		eg_error_set(err, 0, "restore", "%.300s was restored in part only: %s; run it again", state_dir, strerror(-r));
 	if (restore.stage_fd >= 0) {
 		close(restore.stage_fd);
-		if (remove_stage(&restore) && !r) {
+		if (remove_tree(restore.dir_fd, STAGE) && !r) {
 			eg_error_set(err, 0, "restore", "all was restored, but %.300s/" STAGE " is left over", state_dir);
 			r = -EIO;
 		}

@@ -22,7 +22,8 @@ static int failed(struct eg_cli *cli, struct eg_error *err)
 
 static bool print_json(const struct eg_cli *cli, const struct eg_backup_count *count)
 {
-	EG_JSON json_t *answer = json_pack("{s:I,s:I,s:b,s:b,s:s*}", "policies", (json_int_t)count->policies, "snapshots",
+	EG_JSON json_t *answer = json_pack("{s:I,s:I,s:I,s:b,s:b,s:s*}", "policies", (json_int_t)count->policies,
+					   "revisions", (json_int_t)count->revisions, "snapshots",
 					   (json_int_t)count->snapshots, "kills", count->kills, "usage", count->usage, "aside",
 					   count->aside[0] ? count->aside : NULL);
 
@@ -31,8 +32,9 @@ static bool print_json(const struct eg_cli *cli, const struct eg_backup_count *c
 
 static void say(const struct eg_cli *cli, const char *what, const struct eg_backup_count *count)
 {
-	eg_cli_say(cli, "%s: %zu pushed polic%s, %zu snapshot%s, %s kills, %s use of caps", what, count->policies,
-		   count->policies == 1 ? "y" : "ies", count->snapshots, eg_cli_s(count->snapshots),
+	eg_cli_say(cli, "%s: %zu pushed polic%s, %zu revision%s, %zu snapshot%s, %s kills, %s use of caps", what,
+		   count->policies, count->policies == 1 ? "y" : "ies", count->revisions, eg_cli_s(count->revisions),
+		   count->snapshots, eg_cli_s(count->snapshots),
 		   count->kills ? "the" : "no", count->usage ? "the" : "no");
 }
 

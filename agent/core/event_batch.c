@@ -10,28 +10,28 @@
 _Static_assert(EG_EVENT_META_MAX + EG_EVENT_FIXED_MAX <= EG_EVENT_LINE_MAX, "a kernel event is no longer than a line");
 _Static_assert(EG_EVENT_LINE_MAX <= EG_SPOOL_TEXT_MAX, "a line fits into a frame");
 
-int eg_batch_init(struct eg_batch *b, const char *host, struct eg_meta_cache *meta)
+int eg_event_batch_init(struct eg_event_batch *b, const char *host, struct eg_meta_cache *meta)
 {
-	*b = (struct eg_batch){.meta = meta, .text = malloc(EG_BATCH_SIZE)};
+	*b = (struct eg_event_batch){.meta = meta, .text = malloc(EG_EVENT_BATCH_SIZE)};
 	if (!b->text)
 		return -ENOMEM;
 	eg_event_stamp_init(&b->stamp, host);
 	return 0;
 }
 
-void eg_batch_destroy(struct eg_batch *b)
+void eg_event_batch_destroy(struct eg_event_batch *b)
 {
 	free(EG_TAKE_PTR(b->text));
 }
 
-static void forget_lines(struct eg_batch *b)
+static void forget_lines(struct eg_event_batch *b)
 {
 	b->used = 0;
 	b->lines = 0;
 	memset(b->records, 0, sizeof(b->records));
 }
 
-void eg_batch_clear(struct eg_batch *b, const struct eg_spool_pos *number)
+void eg_event_batch_clear(struct eg_event_batch *b, const struct eg_spool_pos *number)
 {
 	forget_lines(b);
 	b->items = 0;
@@ -40,12 +40,12 @@ void eg_batch_clear(struct eg_batch *b, const struct eg_spool_pos *number)
 }
 
 /* Where the next line's text goes: its frame's header comes before it. */
-static char *next_line(struct eg_batch *b)
+static char *next_line(struct eg_event_batch *b)
 {
 	return b->text + b->used + EG_SPOOL_HEAD_LEN;
 }
 
-static void line_added(struct eg_batch *b, enum eg_spool_class class, const char *end)
+static void line_added(struct eg_event_batch *b, enum eg_spool_class class, const char *end)
 {
 	struct eg_spool_frame frame = {
 		.n = b->stamp.n - 1, /* the line has used it up */
@@ -65,7 +65,7 @@ static void line_added(struct eg_batch *b, enum eg_spool_class class, const char
 	b->used += eg_spool_frame_size(&frame);
 }
 
-int eg_batch_renumber(struct eg_batch *b, const struct eg_spool_pos *number)
+int eg_event_batch_renumber(struct eg_event_batch *b, const struct eg_spool_pos *number)
 {
 	EG_FREE char *old = malloc(b->used + 1);
 	uint64_t epoch = b->stamp.epoch;
@@ -112,7 +112,7 @@ static enum eg_spool_class class_of_post(const char *type)
 	return EG_SPOOL_VITAL;
 }
 
-void eg_batch_add(struct eg_batch *b, const struct eg_event *e, const struct eg_event_named *named)
+void eg_event_batch_add(struct eg_event_batch *b, const struct eg_event *e, const struct eg_event_named *named)
 {
 	size_t meta_len;
 	const char *meta = eg_meta_cache_get(b->meta, e, &meta_len);
@@ -120,16 +120,16 @@ void eg_batch_add(struct eg_batch *b, const struct eg_event *e, const struct eg_
 	line_added(b, class_of(e), eg_event_json(next_line(b), &b->stamp, e, named, meta, meta_len));
 }
 
-static void add_members(struct eg_batch *b, uint64_t utc_ns, const char *type, const char *members, size_t len)
+static void add_members(struct eg_event_batch *b, uint64_t utc_ns, const char *type, const char *members, size_t len)
 {
 	line_added(b, class_of_post(type), eg_event_json_members(next_line(b), &b->stamp, utc_ns, type, members, len));
 }
 
-void eg_batch_add_item(struct eg_batch *b, struct eg_queue_item *item)
+void eg_event_batch_add_item(struct eg_event_batch *b, struct eg_queue_item *item)
 {
 	b->items++;
 	if (!item->post) {
-		eg_batch_add(b, &item->event, item->named);
+		eg_event_batch_add(b, &item->event, item->named);
 		free(EG_TAKE_PTR(item->named));
 		return;
 	}
@@ -138,7 +138,7 @@ void eg_batch_add_item(struct eg_batch *b, struct eg_queue_item *item)
 	free(EG_TAKE_PTR(item->post));
 }
 
-void eg_batch_add_loss(struct eg_batch *b, uint64_t utc_ns, uint32_t slot, enum eg_losses_cause cause,
+void eg_event_batch_add_loss(struct eg_event_batch *b, uint64_t utc_ns, uint32_t slot, enum eg_losses_cause cause,
 		       const struct eg_loss *sum)
 {
 	static const char *const causes[EG_LOSSES_COUNT_] = {
@@ -155,7 +155,7 @@ void eg_batch_add_loss(struct eg_batch *b, uint64_t utc_ns, uint32_t slot, enum 
 		   eg_event_json_loss(next_line(b), &b->stamp, utc_ns, type, causes[cause], sum, meta, meta_len));
 }
 
-static char *put_event_id(char *p, const struct eg_batch *b, const struct eg_spool_pos *pos)
+static char *put_event_id(char *p, const struct eg_event_batch *b, const struct eg_spool_pos *pos)
 {
 	*p++ = '"';
 	p = eg_out_bytes(p, b->stamp.host, strlen(b->stamp.host));
@@ -167,7 +167,7 @@ static char *put_event_id(char *p, const struct eg_batch *b, const struct eg_spo
 	return p;
 }
 
-void eg_batch_add_gap(struct eg_batch *b, uint64_t utc_ns, const struct eg_evlog_gap *gap)
+void eg_event_batch_add_gap(struct eg_event_batch *b, uint64_t utc_ns, const struct eg_evlog_gap *gap)
 {
 	static const char *const names[EG_SPOOL_CLASS_COUNT_] = {
 		[EG_SPOOL_FLOW] = ",\"allowed_flows\":",
@@ -196,7 +196,7 @@ void eg_batch_add_gap(struct eg_batch *b, uint64_t utc_ns, const struct eg_evlog
 	add_members(b, utc_ns, "lost", members, (size_t)(p - members));
 }
 
-void eg_batch_add_damage(struct eg_batch *b, uint64_t utc_ns, const struct eg_evlog_damage *damage)
+void eg_event_batch_add_damage(struct eg_event_batch *b, uint64_t utc_ns, const struct eg_evlog_damage *damage)
 {
 	char members[256], *p = members;
 
@@ -211,7 +211,7 @@ void eg_batch_add_damage(struct eg_batch *b, uint64_t utc_ns, const struct eg_ev
 	add_members(b, utc_ns, "lost", members, (size_t)(p - members));
 }
 
-void eg_batch_add_sync_errors(struct eg_batch *b, uint64_t utc_ns, uint64_t errors)
+void eg_event_batch_add_sync_errors(struct eg_event_batch *b, uint64_t utc_ns, uint64_t errors)
 {
 	char members[128], *p = members;
 
@@ -220,7 +220,7 @@ void eg_batch_add_sync_errors(struct eg_batch *b, uint64_t utc_ns, uint64_t erro
 	add_members(b, utc_ns, "agent", members, (size_t)(p - members));
 }
 
-void eg_batch_add_recovered(struct eg_batch *b, uint64_t utc_ns, const char *error, uint64_t duration_ms)
+void eg_event_batch_add_recovered(struct eg_event_batch *b, uint64_t utc_ns, const char *error, uint64_t duration_ms)
 {
 	char members[1024], *p = members;
 

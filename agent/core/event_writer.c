@@ -36,7 +36,7 @@ struct eg_writer {
 	atomic_bool stopping;
 	int epoll_fd;
 	struct ring_buffer *ring; /* NULL: no flow events */
-	struct eg_batch batch;
+	struct eg_event_batch batch;
 	uint64_t next_tick_ns;
 	uint64_t retry_ns; /* failing: when to try again */
 	uint64_t failing_since_ns;
@@ -103,7 +103,7 @@ static void recovered(struct eg_writer *w)
 	w->stats.failing = false;
 	pthread_mutex_unlock(&w->lock);
 	eg_log_notice("events are written to %s again, after %llu ms", w->config.log_dir, (unsigned long long)ms);
-	eg_batch_add_recovered(&w->batch, utc_now(w), w->stats.last_error, ms);
+	eg_event_batch_add_recovered(&w->batch, utc_now(w), w->stats.last_error, ms);
 }
 
 /* A directory that was never seen, or was made anew: what was told of losses is kept there, too. */
@@ -131,7 +131,7 @@ static int open_log(struct eg_writer *w, uint64_t utc_ns)
 	number = eg_evlog_number(w->config.log);
 	if (number.epoch == w->batch.stamp.epoch)
 		return 0;
-	r = eg_batch_renumber(&w->batch, &number);
+	r = eg_event_batch_renumber(&w->batch, &number);
 	if (r == 0)
 		open_ledger(w);
 	return r;
@@ -150,7 +150,7 @@ static bool flush(struct eg_writer *w)
 {
 	uint64_t utc_ns = utc_now(w);
 	struct eg_evlog *log = w->config.log;
-	struct eg_batch *b = &w->batch;
+	struct eg_event_batch *b = &w->batch;
 	struct eg_spool_pos number;
 	int r;
 
@@ -171,7 +171,7 @@ static bool flush(struct eg_writer *w)
 	if (b->lines)
 		w->config.notify(w->config.notify_ctx);
 	number = eg_evlog_number(log);
-	eg_batch_clear(b, &number);
+	eg_event_batch_clear(b, &number);
 	if (w->stats.failing)
 		recovered(w);
 	return true;
@@ -184,8 +184,8 @@ static bool take_queue(struct eg_writer *w)
 	struct eg_queue_item item;
 	uint32_t n = 0;
 
-	while (n < TAKE_ITEMS && !eg_batch_full(&w->batch) && eg_queue_take(w->config.queue, &item)) {
-		eg_batch_add_item(&w->batch, &item);
+	while (n < TAKE_ITEMS && !eg_event_batch_full(&w->batch) && eg_queue_take(w->config.queue, &item)) {
+		eg_event_batch_add_item(&w->batch, &item);
 		n++;
 	}
 	return n > 0;
@@ -199,7 +199,7 @@ static int on_flow(void *ctx, void *data, size_t size)
 
 	if (size < sizeof(*e))
 		return 0; /* of an older ABI: can't be, within one major */
-	eg_batch_add(&w->batch, e, eg_event_named_of(e, size));
+	eg_event_batch_add(&w->batch, e, eg_event_named_of(e, size));
 	return w->batch.used >= BATCH_BYTES ? -EAGAIN : 0;
 }
 
@@ -216,9 +216,9 @@ static bool tell_loss(void *ctx, uint32_t slot, enum eg_losses_cause cause, cons
 {
 	struct eg_writer *w = ctx;
 
-	if (eg_batch_full(&w->batch) && !flush(w))
+	if (eg_event_batch_full(&w->batch) && !flush(w))
 		return false;
-	eg_batch_add_loss(&w->batch, utc_now(w), slot, cause, sum);
+	eg_event_batch_add_loss(&w->batch, utc_now(w), slot, cause, sum);
 	pthread_mutex_lock(&w->lock);
 	if (cause == EG_LOSSES_SUPPRESSED)
 		w->stats.suppressed += sum->events;
@@ -238,7 +238,7 @@ static void tell_gap(struct eg_writer *w)
 		      "%llu bytes", gap.segments, w->config.log_dir, (unsigned long long)gap.events[EG_SPOOL_FLOW],
 		      (unsigned long long)gap.events[EG_SPOOL_VITAL],
 		      (unsigned long long)(gap.events[EG_SPOOL_OTHER] + gap.others), (unsigned long long)gap.bytes);
-	eg_batch_add_gap(&w->batch, utc_now(w), &gap);
+	eg_event_batch_add_gap(&w->batch, utc_now(w), &gap);
 }
 
 static void tell_damage(struct eg_writer *w)
@@ -250,7 +250,7 @@ static void tell_damage(struct eg_writer *w)
 	eg_log_warning("%s: %llu bytes at the end and %llu elsewhere were no events; %llu events are missing there",
 		       w->config.log_dir, (unsigned long long)damage.torn_bytes, (unsigned long long)damage.bytes,
 		       (unsigned long long)damage.events);
-	eg_batch_add_damage(&w->batch, utc_now(w), &damage);
+	eg_event_batch_add_damage(&w->batch, utc_now(w), &damage);
 }
 
 static void tell_sync_errors(struct eg_writer *w)
@@ -261,7 +261,7 @@ static void tell_sync_errors(struct eg_writer *w)
 	if (stats.sync_errors == w->sync_errors)
 		return;
 	eg_log_err("%s: the disk failed to take events; they were written again", w->config.log_dir);
-	eg_batch_add_sync_errors(&w->batch, utc_now(w), stats.sync_errors - w->sync_errors);
+	eg_event_batch_add_sync_errors(&w->batch, utc_now(w), stats.sync_errors - w->sync_errors);
 	w->sync_errors = stats.sync_errors;
 }
 
@@ -411,7 +411,7 @@ int eg_writer_new(const struct eg_writer_config *config, struct eg_writer **ret)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->progress, &attr);
 	pthread_condattr_destroy(&attr);
-	r = eg_batch_init(&w->batch, config->host, config->meta);
+	r = eg_event_batch_init(&w->batch, config->host, config->meta);
 	if (r < 0)
 		return r;
 	r = start_ring(w);
@@ -445,7 +445,7 @@ void eg_writer_free(struct eg_writer *w)
 		close(w->epoll_fd);
 	pthread_cond_destroy(&w->progress);
 	pthread_mutex_destroy(&w->lock);
-	eg_batch_destroy(&w->batch);
+	eg_event_batch_destroy(&w->batch);
 	free(w);
 }
 

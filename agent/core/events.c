@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory of operation. Two threads. The drainer empties ring `events` as soon as there is
+ * Theory of operation. Three threads. The drainer empties ring `events` as soon as there is
  * something, shows each record to the observer and puts it into the queue; it never waits for
  * anything else, so the observer sees a kill also while the disk stands still. The writer
- * (event_writer.h) takes from the queue, from ring `flow_events` and from the losses, and is
- * the only one to touch the disk. Queries (event_query.h) read the segments in their callers'
+ * (event_writer.h) takes from the queue, from ring `flow_events` and from the losses, and writes. The
+ * disk's (evlog_sync.h) alone waits for what was written to be on the disk, and makes room there. Queries (event_query.h) read the segments in their callers'
  * threads.
  */
 #include "events.h"

@@ -106,8 +106,7 @@ int eg_evlog_create(const struct eg_evlog *log, int dirfd, const char *name)
 	return EG_TAKE_FD(fd);
 }
 
-/* The segment becomes the newest; it takes fd, also on failure. */
-static int add_newest(struct eg_evlog *log, const struct eg_evlog_segment *new, int fd)
+int eg_evlog_add_newest(struct eg_evlog *log, const struct eg_evlog_segment *new, int fd)
 {
 	struct eg_evlog_segment *grown;
 	int old = fd, r = 0;
@@ -128,10 +127,25 @@ static int add_newest(struct eg_evlog *log, const struct eg_evlog_segment *new, 
 	return r;
 }
 
-/* Nothing is appended to the newest segment any more: no part of a failed batch may stay behind. */
-static int seal(const struct eg_evlog *log)
+/* A copy: the place of each in the list changes when others are evicted. False: there is none of this epoch yet. */
+static bool get_newest(struct eg_evlog *log, struct eg_evlog_segment *ret)
 {
-	return log->fd >= 0 && ftruncate(log->fd, (off_t)log->segments[log->count - 1].bytes) < 0 ? -errno : 0;
+	bool any;
+
+	pthread_mutex_lock(&log->lock);
+	any = log->fd >= 0 && log->count;
+	if (any)
+		*ret = log->segments[log->count - 1];
+	pthread_mutex_unlock(&log->lock);
+	return any;
+}
+
+/* Nothing is appended to the newest segment any more: no part of a failed batch may stay behind. */
+static int seal(struct eg_evlog *log)
+{
+	struct eg_evlog_segment newest;
+
+	return get_newest(log, &newest) && ftruncate(log->fd, (off_t)newest.bytes) < 0 ? -errno : 0;
 }
 
 static bool exists(int dirfd, const char *name)
@@ -155,7 +169,7 @@ static int rotate(struct eg_evlog *log, uint64_t utc_ns)
 	fd = eg_evlog_create(log, log->dirfd, name);
 	if (fd < 0)
 		return fd;
-	r = add_newest(log, &new, fd);
+	r = eg_evlog_add_newest(log, &new, fd);
 	if (r < 0) {
 		unlinkat(log->dirfd, name, 0);
 		return r;
@@ -173,14 +187,14 @@ static uint64_t count_of(const struct eg_evlog_batch *batch)
 	return count;
 }
 
-/* The batch is in the newest segment; -errno: it can't be synced, and counts as not written. */
-static int account(struct eg_evlog *log, const struct eg_evlog_batch *batch)
+/* The batch is in the newest segment, which begins at `first`; -errno: it can't be synced, and is not written. */
+static int account(struct eg_evlog *log, const struct eg_evlog_batch *batch, uint64_t first)
 {
-	struct eg_evlog_segment *newest = &log->segments[log->count - 1];
 	struct eg_sync_piece piece = {
-		.dirfd = log->dirfd, .fd = log->fd, .file = newest->first.n, .bytes = batch->frames, .len = batch->len,
+		.dirfd = log->dirfd, .fd = log->fd, .file = first, .bytes = batch->frames, .len = batch->len,
 		.next = log->next.n + count_of(batch), .urgent = batch->records[EG_SPOOL_VITAL] > 0,
 	};
+	struct eg_evlog_segment *newest;
 	bool full;
 	int r;
 
@@ -188,6 +202,7 @@ static int account(struct eg_evlog *log, const struct eg_evlog_batch *batch)
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&log->lock);
+	newest = &log->segments[log->count - 1];
 	newest->bytes += batch->len;
 	newest->end = log->next.n = piece.next;
 	for (unsigned i = 0; i < EG_SPOOL_CLASS_COUNT_; i++)
@@ -202,7 +217,7 @@ static int account(struct eg_evlog *log, const struct eg_evlog_batch *batch)
 
 int eg_evlog_append(struct eg_evlog *log, const struct eg_evlog_batch *batch, uint64_t utc_ns)
 {
-	const struct eg_evlog_segment *newest;
+	struct eg_evlog_segment newest;
 	int r;
 
 	if (log->dirfd < 0)
@@ -210,113 +225,17 @@ int eg_evlog_append(struct eg_evlog *log, const struct eg_evlog_batch *batch, ui
 	r = eg_sync_room(log->sync, batch->len, ROOM_MS);
 	if (r < 0)
 		return r;
-	newest = log->fd >= 0 ? &log->segments[log->count - 1] : NULL;
-	if (!newest || (newest->bytes &&
-			(newest->bytes + batch->len > log->segment_bytes || utc_ns / DAY_NS != log->day))) {
+	if (!get_newest(log, &newest) || (newest.bytes && (newest.bytes + batch->len > log->segment_bytes ||
+							  utc_ns / DAY_NS != log->day))) {
 		r = rotate(log, utc_ns);
 		if (r == -ESTALE)
 			close_log(log);
 		if (r < 0)
 			return r;
-		newest = &log->segments[log->count - 1];
+		newest = (struct eg_evlog_segment){.first = log->next};
 	}
-	r = eg_evlog_write(log, log->fd, batch->frames, batch->len, newest->bytes);
-	return r < 0 ? r : account(log, batch);
-}
-
-/* ---- After an error of the disk ------------------------------------------------------ */
-
-/* A file with what is pending, on the disk: fd or -errno. */
-static int write_pending(const struct eg_evlog *log, const struct iovec pending[2])
-{
-	EG_CLOSE int fd = eg_evlog_create(log, log->dirfd, EG_EVLOG_NEW);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = eg_evlog_write(log, fd, pending[0].iov_base, pending[0].iov_len, 0);
-	if (r == 0)
-		r = eg_evlog_write(log, fd, pending[1].iov_base, pending[1].iov_len, pending[0].iov_len);
-	if (r < 0)
-		return r;
-	return log->io->fdatasync(fd) < 0 ? -errno : EG_TAKE_FD(fd);
-}
-
-/* Classes of what is pending: it is whole frames, in two pieces. */
-static void count_pending(uint64_t epoch, const struct iovec pending[2], uint64_t records[EG_SPOOL_CLASS_COUNT_])
-{
-	EG_FREE char *all = malloc(pending[0].iov_len + pending[1].iov_len + 1);
-	size_t len = pending[0].iov_len + pending[1].iov_len, at = 0;
-	struct eg_spool_frame frame;
-
-	if (!all)
-		return;
-	memcpy(all, pending[0].iov_base, pending[0].iov_len);
-	memcpy(all + pending[0].iov_len, pending[1].iov_base, pending[1].iov_len);
-	while (at < len && eg_spool_frame_decode(all + at, len - at, epoch, &frame) == 1) {
-		records[frame.class]++;
-		at += eg_spool_frame_size(&frame);
-	}
-}
-
-/* Takes the newest segment from the list if it begins at `first` or after it. */
-static bool take_newest(struct eg_evlog *log, const struct eg_spool_pos *first, struct eg_evlog_segment *ret)
-{
-	bool taken = false;
-
-	pthread_mutex_lock(&log->lock);
-	if (log->count && eg_spool_pos_compare(&log->segments[log->count - 1].first, first) >= 0) {
-		*ret = log->segments[--log->count];
-		log->stats.bytes -= ret->bytes;
-		taken = true;
-	} else if (log->count && log->segments[log->count - 1].first.epoch == first->epoch) {
-		log->segments[log->count - 1].end = first->n;
-	}
-	pthread_mutex_unlock(&log->lock);
-	return taken;
-}
-
-/* Segments that begin at `first`, whose name is the new one's already, or after it are in the new one: they go. */
-static void drop_from(struct eg_evlog *log, const struct eg_spool_pos *first)
-{
-	struct eg_evlog_segment old;
-	char name[EG_SPOOL_NAME_LEN];
-
-	while (take_newest(log, first, &old)) {
-		eg_evlog_name(&old, name);
-		if (eg_spool_pos_compare(&old.first, first) > 0)
-			unlinkat(log->dirfd, name, 0);
-	}
-}
-
-/* What a sync failed to bring to the disk becomes a segment of its own, which is there before it has its name. */
-static int write_again(struct eg_evlog *log)
-{
-	struct eg_evlog_segment new = {.first = log->next, .end = log->next.n, .counted = true};
-	char name[EG_SPOOL_NAME_LEN];
-	EG_CLOSE int fd = -1;
-	struct iovec pending[2];
-	int r;
-
-	if (eg_sync_failed(log->sync, pending, &new.first.n) == 0)
-		return 0;
-	fd = write_pending(log, pending);
-	if (fd < 0)
-		return fd;
-	new.bytes = pending[0].iov_len + pending[1].iov_len;
-	count_pending(new.first.epoch, pending, new.records);
-	eg_evlog_name(&new, name);
-	if (renameat(log->dirfd, EG_EVLOG_NEW, log->dirfd, name) < 0 || log->io->fdatasync(log->dirfd) < 0)
-		return -errno;
-	drop_from(log, &new.first);
-	r = add_newest(log, &new, EG_TAKE_FD(fd));
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&log->lock);
-	log->stats.bytes += new.bytes;
-	pthread_mutex_unlock(&log->lock);
-	eg_sync_restart(log->sync, new.end);
-	return 0;
+	r = eg_evlog_write(log, log->fd, batch->frames, batch->len, newest.bytes);
+	return r < 0 ? r : account(log, batch, newest.first.n);
 }
 
 int eg_evlog_open(struct eg_evlog *log, uint64_t utc_ns)
@@ -325,7 +244,7 @@ int eg_evlog_open(struct eg_evlog *log, uint64_t utc_ns)
 	int r;
 
 	if (log->dirfd >= 0)
-		return write_again(log);
+		return eg_evlog_write_again(log);
 	r = eg_evlog_recover(log, utc_ns);
 	if (r < 0)
 		return r;
@@ -349,14 +268,15 @@ static bool is_same_file(int dirfd, const char *name, int flags, int fd)
 
 int eg_evlog_check(struct eg_evlog *log)
 {
+	struct eg_evlog_segment newest;
 	char name[EG_SPOOL_NAME_LEN];
 	bool same;
 
 	if (log->dirfd < 0)
 		return 0;
 	same = is_same_file(AT_FDCWD, log->dir, 0, log->dirfd);
-	if (same && log->fd >= 0) {
-		eg_evlog_name(&log->segments[log->count - 1], name);
+	if (same && get_newest(log, &newest)) {
+		eg_evlog_name(&newest, name);
 		same = is_same_file(log->dirfd, name, AT_SYMLINK_NOFOLLOW, log->fd);
 	}
 	if (same)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * evlog_impl.h - what the parts of the log share: appending (evlog.c), what is found at start
- * (evlog_open.c, evlog_mend.c) and what the quota takes (evlog_quota.c)
+ * evlog_impl.h - what the parts of the log share: appending (evlog.c), writing again (evlog_again.c), what is
+ * found at start (evlog_open.c, evlog_mend.c), what the quota takes (evlog_quota.c), and copies (evlog_copy.c)
  *
  * Who changes what: the caller's thread all but what is evicted, the disk's thread the segments that it evicts
- * from, and only ones that are durable and not the newest. Whoever changes segments, number or stats holds
- * the lock; the caller's thread may read the newest segment and the number without.
+ * from, and only ones that are durable and not the newest. Both change the list, so it is read and changed
+ * under the lock; the number and the descriptors are the caller's, who may read them without.
  */
 #ifndef EG_CORE_EVLOG_IMPL_H
 #define EG_CORE_EVLOG_IMPL_H
@@ -55,6 +55,12 @@ int eg_evlog_write(const struct eg_evlog *log, int fd, const void *from, size_t 
 
 /* An empty file, under a name that is none of a segment: fd or -errno. */
 int eg_evlog_create(const struct eg_evlog *log, int dirfd, const char *name);
+
+/* The segment becomes the newest; takes fd, also on failure. */
+int eg_evlog_add_newest(struct eg_evlog *log, const struct eg_evlog_segment *new, int fd);
+
+/* If a sync has failed: writes what it may have lost again. */
+int eg_evlog_write_again(struct eg_evlog *log);
 
 /* A segment's name, also of one without frames. */
 void eg_evlog_name(const struct eg_evlog_segment *segment, char ret[EG_SPOOL_NAME_LEN]);

@@ -42,6 +42,16 @@ static void drop_tests(struct eg_shipper *s)
 	pthread_cond_broadcast(&s->answered);
 }
 
+void eg_shipper_end_tests(struct eg_shipper *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->no_tests = true;
+	drop_tests(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void end_child(struct eg_shipper *s, char *ret_how, size_t size)
 {
 	struct eg_ship_child child;

@@ -22,6 +22,8 @@ struct eg_agent;
 struct eg_shipper;
 
 int eg_shipper_start(struct eg_agent *agent, struct eg_shipper **ret);
+/* Nobody waits for a test any more, from now on. To be called before the API is stopped. NULL is fine. */
+void eg_shipper_end_tests(struct eg_shipper *shipper);
 /* Ends the child, and waits for that. NULL is fine. */
 void eg_shipper_stop(struct eg_shipper *shipper);
 /* The configuration is another one now: the child is started again with it. Never waits. NULL is fine. */

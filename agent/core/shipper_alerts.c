@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "../lib/log.h"
 #include "agent_impl.h"
 #include "clock.h"
 #include "shipper_impl.h"
@@ -25,6 +26,8 @@ static bool is(const struct eg_told_sink *sink, const char *state)
 
 static void tell(struct eg_shipper *s, const struct eg_told_sink *sink, const char *action)
 {
+	eg_log_warning("sink %s: %s (%s)%s%s", sink->name, action, sink->state, sink->last_error[0] ? ": " : "",
+		       sink->last_error);
 	eg_notice(s->agent, "alert", NULL, NULL,
 		  json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "action", action, "sink", sink->name, "state",
 			    sink->state, "lag_events", (json_int_t)sink->numbers[EG_TOLD_LAG_EVENTS], "lag_ms",

@@ -50,6 +50,7 @@ struct eg_shipper {
 	size_t count;
 	struct eg_shipper_test tests[EG_SHIPPER_TESTS];
 	uint64_t test_id;
+	bool no_tests;
 };
 
 /* ---- shipper_alerts.c: on the thread ------------------------------------------------------------- */

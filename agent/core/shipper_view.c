@@ -79,7 +79,7 @@ static int ask(struct eg_shipper *s, const char *name, struct eg_shipper_test **
 
 	if (!is_known(s, name))
 		return eg_error_set(err, 404, "no_sink", "There is no sink %.32s.", name);
-	if (s->child.control_fd < 0)
+	if (s->child.control_fd < 0 || s->no_tests)
 		return eg_error_set(err, 503, "no_ship", "egret-ship does not run: %.200s",
 				    s->problem[0] ? s->problem : "it is being started.");
 	for (size_t i = 0; i < EG_SHIPPER_TESTS && !*ret; i++) {

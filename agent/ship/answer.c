@@ -59,7 +59,8 @@ static void clean(const struct eg_answer *answer, const char *text, size_t len, 
 		bool blank = c <= ' ';
 
 		if (secret) {
-			used += (size_t)snprintf(ret + used, DETAIL_MAX + 1 - used, "%.*s", (int)(DETAIL_MAX - used), "***");
+			used += (size_t)snprintf(ret + used, DETAIL_MAX + 1 - used, "%.*s", (int)(DETAIL_MAX - used),
+						 "***");
 			i += secret;
 			continue;
 		}
@@ -87,7 +88,8 @@ void eg_answer_say(const struct eg_answer *answer, struct eg_result *result, enu
 		 text[0] ? ": " : "", text);
 }
 
-void eg_answer_tell(const struct eg_answer *answer, struct eg_result *result, enum eg_outcome outcome, const char *words)
+void eg_answer_tell(const struct eg_answer *answer, struct eg_result *result, enum eg_outcome outcome,
+		    const char *words)
 {
 	static const char page[] = "a page for browsers";
 
@@ -119,8 +121,9 @@ static void judge_status(const struct eg_answer *answer, struct eg_result *resul
 	if (status >= 500)
 		eg_answer_tell(answer, result, EG_OUTCOME_RETRY, "has a fault");
 	else if (status >= 300 && status < 400)
-		eg_answer_say(answer, result, EG_OUTCOME_PAUSE, "sends us elsewhere, which is never followed; see \"url\"",
-			      answer->location, strlen(answer->location));
+		eg_answer_say(answer, result, EG_OUTCOME_PAUSE,
+			      "sends us elsewhere, which is never followed; see \"url\"", answer->location,
+			      strlen(answer->location));
 	else
 		eg_answer_tell(answer, result, EG_OUTCOME_PAUSE, "gives a status that is not one of such a receiver");
 }

@@ -41,7 +41,8 @@ bool eg_answer_accepted(const struct eg_answer *answer, struct eg_result *result
 void eg_answer_say(const struct eg_answer *answer, struct eg_result *result, enum eg_outcome outcome, const char *words,
 		   const char *detail, size_t len);
 /* The same with the answer's body as the detail. */
-void eg_answer_tell(const struct eg_answer *answer, struct eg_result *result, enum eg_outcome outcome, const char *words);
+void eg_answer_tell(const struct eg_answer *answer, struct eg_result *result, enum eg_outcome outcome,
+		    const char *words);
 /* It was accepted, and the body can't be what this receiver says: RETRY. */
 void eg_answer_odd(const struct eg_answer *answer, struct eg_result *result);
 

@@ -96,7 +96,8 @@ void eg_body_gzip(struct eg_body *body, const void *data, size_t len)
 	z_stream stream = {0};
 	size_t bound;
 
-	if (len > UINT32_MAX || deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + GZIP, 8, Z_DEFAULT_STRATEGY)) {
+	if (len > UINT32_MAX ||
+	    deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + GZIP, 8, Z_DEFAULT_STRATEGY)) {
 		body->failed = true;
 		return;
 	}

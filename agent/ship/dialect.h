@@ -23,9 +23,11 @@ struct eg_dialect {
 	/* What only this receiver is particular about; NULL: nothing. -EINVAL with *err filled. */
 	int (*check)(const struct eg_sink_config *config, struct eg_error *err);
 	/* The same bytes for the same items. Out of memory: body->failed. */
-	void (*render)(const struct eg_sink_config *config, const struct eg_item *items, size_t count, struct eg_body *body);
+	void (*render)(const struct eg_sink_config *config, const struct eg_item *items, size_t count,
+		       struct eg_body *body);
 	/* One more header, "Name: value", that the items decide on; NULL: none. */
-	void (*header)(const struct eg_sink_config *config, const struct eg_item *items, size_t count, char *ret, size_t size);
+	void (*header)(const struct eg_sink_config *config, const struct eg_item *items, size_t count, char *ret,
+		       size_t size);
 	/* Fills *result (zeroed but for `items`) by an answer with any status. */
 	void (*judge)(const struct eg_answer *answer, size_t count, struct eg_result *result);
 };

@@ -80,8 +80,8 @@ static void tell_tls(const struct eg_failure *failure, struct eg_result *result)
 	const char *end = near_end(failure);
 
 	if (is_certificate_alert(failure->detail))
-		say(result, EG_OUTCOME_PAUSE, "%.80s refuses our certificate, or wants one; see \"tls.cert\": %.160s", end,
-		    failure->detail);
+		say(result, EG_OUTCOME_PAUSE, "%.80s refuses our certificate, or wants one; see \"tls.cert\": %.160s",
+		    end, failure->detail);
 	else if (is_cut(failure))
 		say(result, EG_OUTCOME_RETRY, "%.80s broke off while TLS began", end);
 	else
@@ -114,11 +114,11 @@ static void tell_timeout(const struct eg_failure *failure, struct eg_result *res
 static void tell_broken(const struct eg_failure *failure, struct eg_result *result)
 {
 	if (failure->connect_status >= 400 && failure->connect_status < 500)
-		say(result, EG_OUTCOME_PAUSE, "the proxy %.80s does not let us through to %.80s (%ld)", near_end(failure),
-		    failure->peer, failure->connect_status);
+		say(result, EG_OUTCOME_PAUSE, "the proxy %.80s does not let us through to %.80s (%ld)",
+		    near_end(failure), failure->peer, failure->connect_status);
 	else if (failure->connect_status >= 300)
-		say(result, EG_OUTCOME_RETRY, "the proxy %.80s has no way to %.80s (%ld)", near_end(failure), failure->peer,
-		    failure->connect_status);
+		say(result, EG_OUTCOME_RETRY, "the proxy %.80s has no way to %.80s (%ld)", near_end(failure),
+		    failure->peer, failure->connect_status);
 	else if (is_alert(failure->detail)) /* TLS 1.3 has a client's certificate judged after the handshake */
 		tell_tls(failure, result);
 	else
@@ -138,7 +138,8 @@ void eg_failure_tell(const struct eg_failure *failure, struct eg_result *result)
 		    certificate_words(failure->verify), failure->detail);
 		return;
 	case CURLE_SSL_CERTPROBLEM:
-		say(result, EG_OUTCOME_PAUSE, "our certificate or its key can't be used; see \"tls.cert\": %.240s", failure->detail);
+		say(result, EG_OUTCOME_PAUSE, "our certificate or its key can't be used; see \"tls.cert\": %.240s",
+		    failure->detail);
 		return;
 	case CURLE_SSL_CACERT_BADFILE:
 		say(result, EG_OUTCOME_PAUSE, "\"tls.ca\" can't be used: %.240s", failure->detail);
@@ -171,5 +172,6 @@ void eg_failure_tell(const struct eg_failure *failure, struct eg_result *result)
 bool eg_failure_may_be_refusal(const struct eg_failure *failure)
 {
 	return failure->tls && !is_alert(failure->detail) &&
-	       (failure->code == CURLE_SEND_ERROR || failure->code == CURLE_RECV_ERROR || failure->code == CURLE_GOT_NOTHING);
+	       (failure->code == CURLE_SEND_ERROR || failure->code == CURLE_RECV_ERROR ||
+		failure->code == CURLE_GOT_NOTHING);
 }

@@ -30,7 +30,8 @@ static void render(const struct eg_sink_config *config, const struct eg_item *it
 	for (size_t i = 0; i < count; i++) {
 		const struct eg_item *item = &items[i];
 
-		eg_body_format(body, "{\"time\":%" PRIu64 ".%09" PRIu64, item->ts_ns / NS_PER_S, item->ts_ns % NS_PER_S);
+		eg_body_format(body, "{\"time\":%" PRIu64 ".%09" PRIu64, item->ts_ns / NS_PER_S,
+			       item->ts_ns % NS_PER_S);
 		add_member(body, "host", item->host);
 		add_member(body, "source", config->source);
 		add_member(body, "sourcetype", config->sourcetype);
@@ -94,7 +95,8 @@ int64_t eg_hec_ack_id(const struct eg_answer *answer, struct eg_result *result)
 
 	if (json_is_integer(id) && json_integer_value(id) >= 0)
 		return json_integer_value(id);
-	eg_answer_tell(answer, result, EG_OUTCOME_PAUSE, "took the batch but won't acknowledge it: enable that for the token, or see \"ack\"");
+	eg_answer_tell(answer, result, EG_OUTCOME_PAUSE,
+		       "took the batch but won't acknowledge it: enable that for the token, or see \"ack\"");
 	return -1;
 }
 

@@ -155,9 +155,9 @@ static bool add_headers(const struct eg_http *http, const struct eg_http_request
 	bool good;
 
 	snprintf(line, sizeof(line), "Content-Type: %s", request->content_type);
-	good = add_header(headers, line) && add_header(headers, "Accept: application/json") && add_header(headers, "Expect:") &&
-	       add_header(headers, request->gzip ? "Content-Encoding: gzip" : NULL) && add_header(headers, request->header) &&
-	       add_header(headers, http->auth.header);
+	good = add_header(headers, line) && add_header(headers, "Accept: application/json") &&
+	       add_header(headers, "Expect:") && add_header(headers, request->gzip ? "Content-Encoding: gzip" : NULL) &&
+	       add_header(headers, request->header) && add_header(headers, http->auth.header);
 	json_object_foreach(http->config->headers, name, value) {
 		snprintf(line, sizeof(line), "%s: %s", name, json_string_value(value));
 		good = good && add_header(headers, line);
@@ -306,7 +306,8 @@ static bool place_of(const char *url, char ret[EG_HTTP_PEER_MAX])
 {
 	CURLU *parts = curl_url();
 	char *host = NULL, *port = NULL;
-	bool good = parts && !curl_url_set(parts, CURLUPART_URL, url, 0) && !curl_url_get(parts, CURLUPART_HOST, &host, 0) &&
+	bool good = parts && !curl_url_set(parts, CURLUPART_URL, url, 0) &&
+		    !curl_url_get(parts, CURLUPART_HOST, &host, 0) &&
 		    !curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
 
 	if (good)
@@ -330,8 +331,8 @@ static int check(struct eg_http *http, struct eg_error *err)
 	return renew(http, err);
 }
 
-int eg_http_new(const struct eg_sink_config *config, const char *scheme, const atomic_bool *stopping, struct eg_http **ret,
-		struct eg_error *err)
+int eg_http_new(const struct eg_sink_config *config, const char *scheme, const atomic_bool *stopping,
+		struct eg_http **ret, struct eg_error *err)
 {
 	struct eg_http *http = calloc(1, sizeof(*http));
 	int r;

@@ -42,8 +42,8 @@ struct eg_http_request {
  * scheme: of Authorization for the token, such as "Bearer". config and stopping are borrowed. Reads the credentials
  * and looks at the certificates' files once, so that what is wrong is said at the start: -errno with *err filled.
  */
-int eg_http_new(const struct eg_sink_config *config, const char *scheme, const atomic_bool *stopping, struct eg_http **ret,
-		struct eg_error *err);
+int eg_http_new(const struct eg_sink_config *config, const char *scheme, const atomic_bool *stopping,
+		struct eg_http **ret, struct eg_error *err);
 void eg_http_free(struct eg_http *http);
 
 /* True: *ret is the answer, valid until the next call. False: there is none, *result says why. */

@@ -20,6 +20,7 @@ static bool set_tls(CURL *easy, const struct eg_sink_config *config)
 		EG_HTTP_SET(CAPATH, NULL); /* libcurl's default would trust the host's authorities as well */
 		EG_HTTP_SET(PROXY_CAPATH, NULL);
 	}
+	EG_HTTP_SET(KEYPASSWD, ""); /* of a key that has a password, OpenSSL would ask the terminal */
 	if (config->cert_file) {
 		EG_HTTP_SET(SSLCERT, config->cert_file);
 		EG_HTTP_SET(SSLKEY, config->key_file);

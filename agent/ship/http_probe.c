@@ -47,7 +47,8 @@ static void listen_to(const struct eg_http *http, CURL *easy, uint64_t deadline_
 
 	if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) || fd == CURL_SOCKET_BAD)
 		return;
-	for (int ms = 0; ms < LISTEN_MS && eg_http_now_ns() < deadline_ns && !atomic_load(http->stopping); ms += EG_HTTP_STOP_MS) {
+	for (int ms = 0; ms < LISTEN_MS && eg_http_now_ns() < deadline_ns && !atomic_load(http->stopping);
+	     ms += EG_HTTP_STOP_MS) {
 		if (curl_easy_recv(easy, data, sizeof(data), &len) != CURLE_AGAIN)
 			return;
 		poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, EG_HTTP_STOP_MS);

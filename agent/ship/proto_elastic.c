@@ -147,8 +147,8 @@ static void tell(const struct eg_answer *answer, size_t failed, size_t count, js
 	const json_t *error = json_object_get(inner, "error");
 	char text[REASON_MAX];
 
-	snprintf(text, sizeof(text), "%zu of %zu, the first with %" JSON_INTEGER_FORMAT " %.80s: %.200s", failed, count, status,
-		 member(error, "type"), member(error, "reason"));
+	snprintf(text, sizeof(text), "%zu of %zu, the first with %" JSON_INTEGER_FORMAT " %.80s: %.200s", failed, count,
+		 status, member(error, "type"), member(error, "reason"));
 	eg_answer_say(answer, result, result->outcome, words[result->outcome], text, strlen(text));
 }
 
@@ -198,7 +198,8 @@ static void judge(const struct eg_answer *answer, size_t count, struct eg_result
 
 const struct eg_dialect eg_dialect_elastic = {
 	.path = "/_bulk",
-	.query = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason", /* a tenth of the answer */
+	/* That makes a tenth of the answer. */
+	.query = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason",
 	.scheme = "ApiKey",
 	.content_type = "application/x-ndjson",
 	.answer_per_item = 1024, /* a receiver that can't filter, with a reason for each */

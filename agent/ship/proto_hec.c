@@ -53,8 +53,8 @@ static int make_channel(char *ret, size_t size, struct eg_error *err)
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
 	snprintf(ret, size,
-		 "X-Splunk-Request-Channel: %02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X", b[0], b[1],
-		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+		 "X-Splunk-Request-Channel: %02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X", b[0],
+		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 	return 0;
 }
 
@@ -84,7 +84,8 @@ static enum eg_hec_ack ask(struct hec *hec, int64_t id, uint64_t deadline_ns, st
 static void tell_waiting(const struct hec *hec, struct eg_result *result)
 {
 	result->outcome = EG_OUTCOME_RETRY;
-	snprintf(result->error, sizeof(result->error), "%.80s took the batch, but has not acknowledged it as indexed yet (number %" PRId64 ")",
+	snprintf(result->error, sizeof(result->error),
+		 "%.80s took the batch, but has not acknowledged it as indexed yet (number %" PRId64 ")",
 		 hec->speaker.config->url, hec->ack_id);
 }
 

@@ -44,9 +44,10 @@ static int check(const struct eg_sink_config *config, struct eg_error *err)
 
 	json_object_foreach(config->labels, name, value) {
 		if (!is_label(name))
-			return eg_error_set(err, 400, "bad_config",
-					    "\"labels\": \"%.64s\" can't be a label of Loki: letters, digits and _, and not app, host or type",
-					    name);
+			return eg_error_set(
+				err, 400, "bad_config",
+				"\"labels\": \"%.64s\" can't be a label of Loki: letters, digits, _; not app, host, type",
+				name);
 	}
 	return 0;
 }
@@ -121,7 +122,8 @@ static void render(const struct eg_sink_config *config, const struct eg_item *it
 	eg_body_text(body, "]}]}");
 }
 
-static void header(const struct eg_sink_config *config, const struct eg_item *items, size_t count, char *ret, size_t size)
+static void header(const struct eg_sink_config *config, const struct eg_item *items, size_t count, char *ret,
+		   size_t size)
 {
 	(void)items, (void)count;
 	ret[0] = '\0';

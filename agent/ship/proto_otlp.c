@@ -171,7 +171,8 @@ static void begin_resource(const struct eg_sink_config *config, const char *host
 	add_text(body, ",", "host.name", host);
 	json_object_foreach(config->labels, name, value)
 		add_text(body, ",", name, json_string_value(value));
-	eg_body_text(body, "]},\"scopeLogs\":[{\"scope\":{\"name\":\"egret\",\"version\":\"" EG_VERSION "\"},\"logRecords\":[");
+	eg_body_text(body, "]},\"scopeLogs\":[{\"scope\":{\"name\":\"egret\",\"version\":\"" EG_VERSION
+			   "\"},\"logRecords\":[");
 }
 
 /* One resource for each run of events from one host: for all of them, as a rule. */
@@ -219,8 +220,9 @@ static void reject_all(const struct eg_answer *answer, uint64_t rejected, const 
 	const char *message = json_string_value(json_object_get(partial, "errorMessage"));
 	char text[400];
 
-	snprintf(text, sizeof(text), "%" PRIu64 " of %zu, and does not say which, so all are kept as dead letters: %.240s",
-		 rejected, count, message ? message : "no reason given");
+	snprintf(text, sizeof(text),
+		 "%" PRIu64 " of %zu, and does not say which, so all are kept as dead letters: %.240s", rejected, count,
+		 message ? message : "no reason given");
 	eg_answer_say(answer, result, EG_OUTCOME_SPLIT, "rejected some events", text, strlen(text));
 	result->has_items = true;
 	for (size_t i = 0; i < count; i++)

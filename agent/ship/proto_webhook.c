@@ -39,7 +39,8 @@ static bool fits_header(const char *id)
 	return len && len <= ID_MAX;
 }
 
-static void header(const struct eg_sink_config *config, const struct eg_item *items, size_t count, char *ret, size_t size)
+static void header(const struct eg_sink_config *config, const struct eg_item *items, size_t count, char *ret,
+		   size_t size)
 {
 	uint8_t digest[KEY_BYTES];
 	struct sha256_ctx ctx;
@@ -51,8 +52,8 @@ static void header(const struct eg_sink_config *config, const struct eg_item *it
 		return;
 	}
 	sha256_init(&ctx);
-	for (size_t i = 0; i < count; i++)
-		sha256_update(&ctx, strlen(items[i].id) + 1, (const uint8_t *)items[i].id); /* with its NUL, as the border */
+	for (size_t i = 0; i < count; i++) /* each with its NUL, as the border */
+		sha256_update(&ctx, strlen(items[i].id) + 1, (const uint8_t *)items[i].id);
 	sha256_digest(&ctx, sizeof(digest), digest);
 	len = snprintf(ret, size, NAME);
 	for (size_t i = 0; i < sizeof(digest); i++)

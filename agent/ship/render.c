@@ -10,7 +10,7 @@
 
 #include "../lib/cleanup.h"
 #include "../lib/units.h"
-#include "batch.h"
+#include "ship_batch.h"
 #include "schema.h"
 
 int eg_hash_key_read(const struct eg_sink_config *sink, struct eg_hash_key *ret, struct eg_error *err)

@@ -19,12 +19,14 @@ static const char *const volume_names[VOLUMES] = {"bytes_out", "bytes_in", "pack
 
 /* What makes two flows the same line of a report. "src" only of ingress: the app's own ports come and go. */
 static const char *const key_members[] = {"app", "direction", "proto", "dst", "dst_port", "name", "rule", "verdict",
-					  "reason", "loopback", "policy_rev", "cgroup", "owner", "ticket"};
+					  "reason", "loopback", "policy_rev", "owner", "ticket"};
 
 struct group {
 	char *key;
 	char *first; /* line of its first record: what all of them have in common is taken from it */
 	size_t first_len;
+	char *cgroup; /* of the first one */
+	bool cgroups_differ;
 	uint64_t records;
 	uint64_t flows; /* that ended */
 	uint64_t sum[VOLUMES]; /* of those */
@@ -74,6 +76,7 @@ void eg_rollup_clear(struct eg_rollup *rollup)
 	for (size_t i = 0; i < rollup->count; i++) {
 		free(rollup->groups[i].key);
 		free(rollup->groups[i].first);
+		free(rollup->groups[i].cgroup);
 	}
 	memset(rollup->groups, 0, rollup->count * sizeof(*rollup->groups));
 	if (rollup->count)
@@ -172,15 +175,19 @@ static void widen(struct group *group, const char *start, const char *end)
 		snprintf(group->end, sizeof(group->end), "%s", end);
 }
 
-static int new_group(struct eg_rollup *rollup, size_t place, char **key, const char *line, size_t len)
+static int new_group(struct eg_rollup *rollup, size_t place, char **key, const char *cgroup, const char *line, size_t len)
 {
 	struct group *group = &rollup->groups[rollup->count];
 
 	if (rollup->count == EG_ROLLUP_GROUPS_MAX || (rollup->count && rollup->text_bytes + len > EG_ROLLUP_TEXT_MAX))
 		return -ENOSPC;
 	group->first = malloc(len);
-	if (!group->first)
+	group->cgroup = strdup(cgroup);
+	if (!group->first || !group->cgroup) {
+		free(EG_TAKE_PTR(group->first));
+		free(EG_TAKE_PTR(group->cgroup));
 		return -ENOMEM;
+	}
 	memcpy(group->first, line, len);
 	group->first_len = len;
 	group->key = EG_TAKE_PTR(*key);
@@ -255,11 +262,12 @@ int eg_rollup_add(struct eg_rollup *rollup, const json_t *event, const char *lin
 		return -ENOSPC;
 	place = group_place(rollup, key);
 	if (!rollup->table[place])
-		r = new_group(rollup, place, &key, line, len);
+		r = new_group(rollup, place, &key, text_of(event, "cgroup"), line, len);
 	if (r)
 		return r;
 	group = &rollup->groups[rollup->table[place] - 1];
 	group->records++;
+	group->cgroups_differ |= strcmp(group->cgroup, text_of(event, "cgroup")) != 0;
 	widen(group, text_of(event, "start"), text_of(event, "ts"));
 	if (ended)
 		note_end(rollup, group, flow, event);
@@ -301,12 +309,14 @@ static void drop_single(json_t *event)
 json_t *eg_rollup_event(const struct eg_rollup *rollup, size_t number)
 {
 	const struct group *group = &rollup->groups[number];
-	json_t *event = json_loadb(group->first, group->first_len, 0, NULL), *open;
+	json_t *event = json_loadb(group->first, group->first_len, JSON_ALLOW_NUL, NULL), *open;
 
 	if (!event)
 		return NULL;
 	json_object_set_new(event, "event_id", json_sprintf("%s-r", text_of(event, "event_id")));
 	drop_single(event);
+	if (group->cgroups_differ) /* an app may run each of its jobs in one of its own */
+		json_object_del(event, "cgroup");
 	json_object_set_new(event, "ts", json_string(group->end));
 	json_object_set_new(event, "phase", json_string("rollup"));
 	json_object_set_new(event, "flows", json_integer((json_int_t)group->flows));

@@ -34,28 +34,38 @@ static json_t *words(const char *text)
 	return json_string(clean);
 }
 
-static json_t *number(uint64_t value)
-{
-	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
 json_t *eg_ship_status(const struct eg_sink_config *config, const struct eg_sink_report *report, uint64_t lag_events,
 		       uint64_t lag_bytes)
 {
 	const struct eg_tally *tally = &report->tally;
 	uint64_t spooled = report->held + report->waiting + lag_events, now = eg_ship_utc_ns();
-	uint64_t lag_ms = report->oldest_ns && now > report->oldest_ns ? (now - report->oldest_ns) / 1000000 : 0;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} numbers[] = {
+		{"produced", eg_tally_settled(tally) + spooled},
+		{"delivered", tally->delivered},
+		{"filtered", tally->filtered},
+		{"spooled", spooled},
+		{"dead_lettered", tally->dead_lettered},
+		{"evicted", tally->evicted},
+		{"lost", report->lost},
+		{"held", report->held},
+		{"lag_events", report->waiting + lag_events},
+		{"lag_bytes", lag_bytes},
+		{"lag_ms", report->oldest_ns && now > report->oldest_ns ? (now - report->oldest_ns) / 1000000 : 0},
+		{"requests", report->requests},
+		{"retries", report->retries},
+		{"damaged_bytes", report->damaged_bytes},
+	};
+	json_t *status = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", config->name, "type",
+				   eg_sink_type_name(config->type), "state", eg_sink_state_name(report->state), "last_success",
+				   moment(report->last_success_ns), "last_error_at", moment(report->last_error_ns),
+				   "last_error", words(report->last_error), "note", words(report->note));
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "name", config->name, "type", eg_sink_type_name(config->type), "state",
-			 eg_sink_state_name(report->state), "produced", number(eg_tally_settled(tally) + spooled), "delivered",
-			 number(tally->delivered), "filtered", number(tally->filtered), "spooled", number(spooled),
-			 "dead_lettered", number(tally->dead_lettered), "evicted", number(tally->evicted), "lost",
-			 number(report->lost), "held", number(report->held), "lag_events", number(report->waiting + lag_events), "lag_bytes",
-			 number(lag_bytes), "lag_ms", number(lag_ms), "requests", number(report->requests), "retries",
-			 number(report->retries), "damaged_bytes", number(report->damaged_bytes), "last_success",
-			 moment(report->last_success_ns), "last_error_at", moment(report->last_error_ns), "last_error",
-			 words(report->last_error), "note", words(report->note));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		json_object_set_new(status, numbers[i].name, json_integer((json_int_t)(numbers[i].value & INT64_MAX)));
+	return status;
 }
 
 json_t *eg_ship_tested(const struct eg_sink_tested *tested)

@@ -45,7 +45,7 @@ uint64_t eg_ship_utc_ns(void)
 
 /* ---- What it reports ------------------------------------------------------------------------- */
 
-static uint64_t oldest_open_ns(const struct eg_batch *batch)
+static uint64_t oldest_open_ns(const struct eg_ship_batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
 		if (!batch->settled[i])
@@ -66,7 +66,7 @@ void eg_sink_publish(struct eg_sink *sink, enum eg_sink_state state)
 	report->held = sink->cursor.held;
 	report->lost = report->tally.dead_lettered + report->tally.evicted - sink->lost_before;
 	report->waiting = sink->rolling ? 0 : sink->batch.open;
-	report->oldest_ns = oldest_open_ns(&sink->batch);
+	report->oldest_ns = sink->next_ts_ns ? sink->next_ts_ns : oldest_open_ns(&sink->batch);
 	if (sink->reader) {
 		eg_spool_reader_tell(sink->reader, &report->read);
 		report->damaged_bytes = eg_spool_reader_damaged(sink->reader);
@@ -292,9 +292,12 @@ static bool open_link(struct eg_sink *sink)
 
 		if (!r)
 			r = sink->protocol->open(sink->config, &sink->stopping, &sink->link, &err);
-		if (!r)
+		if (!r) {
+			sink->next_ts_ns = 0;
 			return true;
+		}
 		sink->link = NULL;
+		eg_sink_peek(sink);
 		eg_sink_complain(sink, EG_SINK_PAUSED, "%s", err.message[0] ? err.message : strerror(-r));
 		eg_error_clear(&err);
 		if (!eg_sink_pause(sink))
@@ -358,7 +361,7 @@ int eg_sink_start(const struct eg_sink_place *place, const struct eg_sink_config
 	sink->bytes_limit = config->batch_bytes;
 	pthread_mutex_init(&sink->lock, NULL);
 	pthread_cond_init(&sink->wake, NULL);
-	r = eg_batch_init(&sink->batch, config->batch_events);
+	r = eg_ship_batch_init(&sink->batch, config->batch_events);
 	if (!r)
 		r = -pthread_create(&sink->thread, NULL, run, sink);
 	if (r) {
@@ -399,7 +402,7 @@ void eg_sink_free(struct eg_sink *sink)
 		return;
 	eg_spool_reader_free(sink->reader);
 	eg_rollup_free(sink->rollup);
-	eg_batch_free(&sink->batch);
+	eg_ship_batch_free(&sink->batch);
 	pthread_mutex_destroy(&sink->lock);
 	pthread_cond_destroy(&sink->wake);
 	explicit_bzero(&sink->key, sizeof(sink->key));

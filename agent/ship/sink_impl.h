@@ -8,7 +8,7 @@
 #include <pthread.h>
 
 #include "backoff.h"
-#include "batch.h"
+#include "ship_batch.h"
 #include "cursor.h"
 #include "render.h"
 #include "rollup.h"
@@ -17,7 +17,7 @@
 #define EG_NS_PER_S	 1000000000ull
 #define EG_SINK_POLL_NS	 (EG_NS_PER_S / 10) /* how often the spool is looked at while nothing comes */
 #define EG_SINK_PAUSE_NS (60 * EG_NS_PER_S)
-#define EG_SINK_POISON_RUN 16 /* refused events in a row, after which each further one costs a pause */
+#define EG_SINK_POISON_RUN 16 /* refused events in a row, after which each further answer that refuses costs a pause */
 
 struct eg_sink {
 	const struct eg_sink_place *place;
@@ -28,11 +28,12 @@ struct eg_sink {
 	struct eg_cursor cursor; /* ahead of the stored one while a batch is on its way */
 	uint64_t lost_before; /* by the cursor as it was loaded */
 	uint64_t stored_ns; /* monotonic, of the last store */
-	struct eg_batch batch;
+	struct eg_ship_batch batch;
 	uint64_t window_gone; /* records of a window that were gone when it was read again */
 	bool rolling; /* the batch is of a roll-up: its records are among those held */
 	struct eg_hash_key key;
 	struct eg_rollup *rollup;
+	uint64_t next_ts_ns; /* "ts" of the next record, while the link can't be opened; else 0 */
 	uint64_t window_due_ns; /* monotonic: the window ends by then, also if nothing comes any more */
 	struct eg_backoff backoff;
 	unsigned poison_run;
@@ -75,6 +76,8 @@ enum eg_fill {
 	EG_FILL_FAILED, /* the spool can't be read just now, and that was said */
 };
 enum eg_fill eg_sink_fill(struct eg_sink *sink);
+/* Looks at the next record and leaves it there: how late a sink is that reads none. */
+void eg_sink_peek(struct eg_sink *sink);
 /* All that was read is settled: the cursor moves; at_once: on disk when this returns. False: stop. */
 bool eg_sink_commit(struct eg_sink *sink, bool at_once);
 

@@ -55,14 +55,14 @@ static int take_now(struct eg_sink *sink, const struct eg_spool_record *record, 
 		return r;
 	if (r == -EINVAL || !event)
 		item.ts_ns = 0;
-	eg_batch_add(&sink->batch, &item, 1, eg_ship_mono_ns());
+	eg_ship_batch_add(&sink->batch, &item, 1, eg_ship_mono_ns());
 	return 0;
 }
 
 /* 0; 1: the window ends before it; -ENOMEM. */
 static int take(struct eg_sink *sink, const struct eg_spool_record *record)
 {
-	json_t *event = json_loadb(record->text, record->len, 0, NULL);
+	json_t *event = json_loadb(record->text, record->len, JSON_ALLOW_NUL, NULL);
 	enum eg_way way = json_is_object(event) ? eg_filter(sink->config, event) : EG_WAY_NOW;
 	uint64_t ts_ns = ts_of(event);
 	int r = 0;
@@ -126,6 +126,20 @@ enum eg_fill eg_sink_fill(struct eg_sink *sink)
 		return EG_FILL_FAILED;
 	}
 	return EG_FILL_SEND;
+}
+
+void eg_sink_peek(struct eg_sink *sink)
+{
+	struct eg_spool_record record;
+	json_t *event;
+
+	if (eg_spool_reader_next(sink->reader, &record) != 1)
+		return;
+	event = json_loadb(record.text, record.len, JSON_ALLOW_NUL, NULL);
+	sink->next_ts_ns = ts_of(event);
+	sink->cursor.tally.evicted += record.missed; /* when it comes again, nothing is missed before it */
+	json_decref(event);
+	(void)eg_spool_reader_seek(sink->reader, &record.pos);
 }
 
 bool eg_sink_commit(struct eg_sink *sink, bool at_once)

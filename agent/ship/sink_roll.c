@@ -20,7 +20,7 @@
 static int add(struct eg_sink *sink, const struct eg_spool_record *record)
 {
 	struct eg_sink_config config = *sink->config; /* borrows all of it */
-	json_t *event = json_loadb(record->text, record->len, 0, NULL);
+	json_t *event = json_loadb(record->text, record->len, JSON_ALLOW_NUL, NULL);
 	int r = 0;
 
 	config.flows_full = false; /* what was held before that was configured still goes */
@@ -96,7 +96,7 @@ static int add_item(struct eg_sink *sink, size_t group)
 		return r;
 	if (r)
 		item.ts_ns = 0;
-	eg_batch_add(&sink->batch, &item, eg_rollup_records(sink->rollup, group), eg_ship_mono_ns());
+	eg_ship_batch_add(&sink->batch, &item, eg_rollup_records(sink->rollup, group), eg_ship_mono_ns());
 	return 0;
 }
 

@@ -7,8 +7,8 @@
  * one item that is refused for what it is stands alone, and goes to the dead letters.
  *
  * A receiver that refuses everything (a wrong index, say) looks the same as one poison event after the
- * other. So after a run of them with nothing delivered in between each further one costs a minute: people
- * have time to see it, and what is in the spool stays there.
+ * other. So after a run of them with nothing delivered in between each further answer that refuses costs a
+ * minute: people have time to see it, and what is in the spool stays there.
  */
 #include <errno.h>
 #include <string.h>
@@ -58,18 +58,22 @@ static void note_success(struct eg_sink *sink)
 	eg_sink_publish(sink, EG_SINK_OK);
 }
 
+/* Once for each answer that refuses something. False: stop. */
+static bool doubt(struct eg_sink *sink, const char *why)
+{
+	if (sink->poison_run < EG_SINK_POISON_RUN)
+		return true;
+	eg_sink_complain(sink, EG_SINK_PAUSED, "%u events in a row were refused, so it may not be the events: %.300s",
+			 sink->poison_run, why);
+	return eg_sink_pause(sink);
+}
+
 /* False: stop. */
 static bool bury(struct eg_sink *sink, size_t place, const char *why)
 {
 	const struct eg_item *item = &sink->batch.items[place];
 	int r;
 
-	if (sink->poison_run >= EG_SINK_POISON_RUN) {
-		eg_sink_complain(sink, EG_SINK_PAUSED, "%u events in a row were refused, so it may not be the events: %.300s",
-				 sink->poison_run, why);
-		if (!eg_sink_pause(sink))
-			return false;
-	}
 	while ((r = eg_dead_letter_write(sink->place->cursor_fd, sink->config->name, sink->config->dead_bytes, item, why))) {
 		eg_sink_complain(sink, EG_SINK_FAILING, "the dead-letter file can't be written: %s", strerror(-r));
 		if (!eg_sink_wait(sink, eg_backoff_next(&sink->backoff, EG_NS_PER_S, 0)))
@@ -99,9 +103,10 @@ static void send_parcel(struct eg_sink *sink, const struct eg_item *items, size_
 /* What the protocol says of each. False: stop. */
 static bool settle_items(struct eg_sink *sink, size_t count, const struct eg_result *result)
 {
-	size_t delivered = 0;
+	size_t delivered = 0, refused = 0;
 
 	for (size_t i = 0; i < count; i++) {
+		refused += result->items[i] == EG_OUTCOME_SPLIT;
 		if (result->items[i] == EG_OUTCOME_DELIVERED) {
 			settle_delivered(sink, sink->batch.places[i]);
 			delivered++;
@@ -109,6 +114,8 @@ static bool settle_items(struct eg_sink *sink, size_t count, const struct eg_res
 	}
 	if (delivered)
 		note_success(sink);
+	if (refused && !doubt(sink, result->error))
+		return false;
 	for (size_t i = 0; i < count; i++) {
 		if (result->items[i] == EG_OUTCOME_SPLIT && !bury(sink, sink->batch.places[i], result->error))
 			return false;
@@ -164,7 +171,7 @@ static enum attempt attempt(struct eg_sink *sink, const struct eg_range *range, 
 {
 	for (;;) {
 		size_t count;
-		const struct eg_item *items = eg_batch_parcel(&sink->batch, range->first, range->count, &count);
+		const struct eg_item *items = eg_ship_batch_parcel(&sink->batch, range->first, range->count, &count);
 
 		if (!count)
 			return SETTLED;
@@ -176,7 +183,7 @@ static enum attempt attempt(struct eg_sink *sink, const struct eg_range *range, 
 				return STOPPED;
 			if (result->outcome == EG_OUTCOME_DELIVERED || result->outcome == EG_OUTCOME_SPLIT)
 				result->outcome = EG_OUTCOME_RETRY; /* of what is left, if anything is */
-			eg_batch_parcel(&sink->batch, range->first, range->count, &count);
+			eg_ship_batch_parcel(&sink->batch, range->first, range->count, &count);
 			if (!count)
 				return SETTLED;
 		} else if (result->outcome == EG_OUTCOME_DELIVERED) {
@@ -231,7 +238,9 @@ bool eg_sink_deliver(struct eg_sink *sink)
 		case REFUSED:
 			if (eg_bisect_split(&bisect))
 				continue;
-			if (!bury(sink, range.first, result.error[0] ? result.error : "refused"))
+			if (!result.error[0])
+				snprintf(result.error, sizeof(result.error), "refused");
+			if (!doubt(sink, result.error) || !bury(sink, range.first, result.error))
 				return false;
 			break;
 		case SETTLED:
@@ -239,7 +248,7 @@ bool eg_sink_deliver(struct eg_sink *sink)
 		}
 		eg_bisect_settled(&bisect);
 	}
-	eg_batch_clear(&sink->batch);
+	eg_ship_batch_clear(&sink->batch);
 	count_delivery(sink);
 	return true;
 }

@@ -17,8 +17,11 @@ static bool set_tls(struct eg_syslog_link *link)
 	CURL *easy = link->easy;
 	bool bad = false;
 
-	if (config->ca_file)
+	if (config->ca_file) {
 		bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file) != CURLE_OK;
+		/* Else the host's authorities would count as well: Debian's libcurl has a directory of them by default. */
+		bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK;
+	}
 	if (config->cert_file)
 		bad |= curl_easy_setopt(easy, CURLOPT_SSLCERT, config->cert_file) != CURLE_OK;
 	if (config->key_file)

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import Host  # noqa: E402  pylint: disable=wrong-import-position
+from harness import Agent, Host  # noqa: E402  pylint: disable=wrong-import-position
 from harness.host import sweep  # noqa: E402  pylint: disable=wrong-import-position
 
 
@@ -43,7 +43,10 @@ def agent(host):
 def pytest_runtest_makereport(item, call):
     """A failed test shows what the agent wrote."""
     report = (yield).get_result()
-    host = getattr(item, "funcargs", {}).get("bare_host")
-    if report.failed and host:
-        for agent in host.agents:
-            report.sections.append(("egretd's stderr", agent.stderr()[-3000:]))
+    if not report.failed:
+        return
+    agents = []
+    for value in getattr(item, "funcargs", {}).values():
+        agents += value.agents if isinstance(value, Host) else [value] if isinstance(value, Agent) else []
+    for agent in dict.fromkeys(agents):
+        report.sections.append(("egretd's stderr", agent.stderr()[-3000:]))

@@ -13,10 +13,12 @@ def test_a_host_that_is_lost(host, agent):
     capped = host.app(policy("capped", [rule(ALLOWED, 443)],
                              limits={"egress": {"bytes": CAP, "per": "31d", "action": "drop"}}))
     killed = host.app(policy("killed", [rule(ALLOWED, 443)]))
+    agent.put(policy("killed", [rule(ALLOWED, 443)], cgroups=host.glob_of("killed"), purpose="another revision"))
     agent.kill("killed", reason="drill", ticket="INC-7")
     capped.connect("c", ALLOWED, 443)
     assert capped.ask("c") == "ping"
-    revision = agent.get("/v1/policies/capped")
+    revision, history = agent.get("/v1/policies/capped"), agent.get("/v1/policies/killed/history")
+    assert len(history["revisions"]) == 2
     backup = os.path.join(host.directory, "backup.tar.gz")
 
     def written_down():
@@ -41,6 +43,7 @@ def test_a_host_that_is_lost(host, agent):
     agent.start()
     assert agent.get("/v1/policies/capped") == revision
     assert agent.app("killed")["state"] == "killed"
+    assert agent.get("/v1/policies/killed/history") == history
     (hold,) = agent.app("killed")["holds"]
     assert (hold["reason"], hold["ticket"]) == ("drill", "INC-7")
     for app in ("capped", "killed"):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import ALLOWED, DENIED, eventually, holds, policy, rule
+from harness import ALLOWED, DENIED, Host, eventually, holds, policy, rule
 from harness.http_receivers import Webhook
 
 USER = "nobody"
@@ -154,7 +154,7 @@ def test_killed_and_started_again(bare_host, receiver):
     host = bare_host
     agent = begin(host, webhook(receiver, flows="full"))
     app = host.app(policy("web", []))
-    for _ in range(3):
+    for _ in range(2):
         denied(app)
         pid = ship_pid(agent)
         os.kill(pid, signal.SIGKILL)
@@ -163,8 +163,8 @@ def test_killed_and_started_again(bare_host, receiver):
     one, ids = settled(agent)
     assert set(receiver.stored) == ids
     adds_up(one)
-    assert agent.get("/v1/sinks")["restarts"] == 3
-    assert "egret_ship_restarts_total 3" in agent.api("GET", "/metrics")
+    assert agent.get("/v1/sinks")["restarts"] == 2
+    assert "egret_ship_restarts_total 2" in agent.api("GET", "/metrics")
 
 
 def test_an_outage_holds_up_nothing_and_nobody(bare_host, receiver):
@@ -243,41 +243,38 @@ def test_a_poison_event_is_announced(bare_host):
 # ---- Asking and changing --------------------------------------------------------------------------------------
 
 
-def test_a_test_says_what_came_back(bare_host, receiver):
-    agent = begin(bare_host, webhook(receiver))
+@pytest.fixture(scope="module")
+def shared():
+    """One agent and its receiver, for tests that leave them as they were."""
+    with Host() as host, Hook() as receiver:
+        yield begin(host, webhook(receiver, flows="full")), receiver
+
+
+def test_a_test_says_what_came_back(shared):
+    agent, receiver = shared
     answer = eventually(lambda: agent.api("POST", "/v1/sinks/hook/test"), what="an answer")
     assert answer["ok"] and answer["status"] == 202 and answer["sink"] == "hook", answer
-    (event,) = receiver.of(action="sink_test")
-    assert event["sink"] == "hook" and event["host"] == "test-host"
+    sent = receiver.of(action="sink_test")[0]
+    assert sent["sink"] == "hook" and sent["host"] == "test-host"
+    assert agent.cli("sinks", "test", "hook")[::2] == (0, "")
+    status, out, _ = agent.cli("sinks")
+    assert status == 0 and [word in out for word in ("SINK", "hook", "webhook", "ok")] == [True] * 4, out
+    assert json.loads(agent.cli("sinks", "-o", "json")[1])["sinks"][0]["name"] == "hook"
     receiver.token = "another"
+    status, out, _ = agent.cli("sinks", "test", "hook")
+    assert status == 1 and "401" in out, out
+    assert agent.cli("sinks", "test", "nobody")[0] == 5
     answer = agent.api("POST", "/v1/sinks/hook/test")
     assert not answer["ok"] and answer["status"] == 401 and "401" in answer["answer"], answer
     assert agent.refused("POST", "/v1/sinks/nobody/test").code == "no_sink"
-
-
-def test_reload_takes_other_sinks(bare_host, receiver):
-    agent = begin(bare_host, webhook(receiver, flows="full"))
-    settled(agent)
-    before = ship_pid(agent)
-    with Hook() as other:
-        agent.configure(sinks=[webhook(receiver, flows="full"), {**webhook(other, flows="full"), "name": "second"}])
-        agent.reload()
-        eventually(lambda: len(agent.get("/v1/sinks")["sinks"]) == 2 and ship_pid(agent) not in (0, before), 20, "both")
-        _, ids = settled(agent, "second")
-        assert set(other.stored) == ids  # a new sink begins at the oldest event
-        settled(agent)
-        assert set(receiver.stored.values()) == {1}
-    agent.configure(sinks=[])
-    agent.reload()
-    eventually(lambda: not agent.get("/v1/sinks")["running"], what="its end")
-    assert not os.path.exists(f"/proc/{ship_pid(agent) or before}/exe")
+    receiver.token = None
 
 
 # ---- What it may ---------------------------------------------------------------------------------------------------
 
 
-def test_it_has_no_privileges(bare_host, receiver):
-    agent = begin(bare_host, webhook(receiver))
+def test_it_has_no_privileges(shared):
+    agent, _ = shared
     eventually(lambda: sink(agent)["state"] == "ok", what="its state")
     pid = ship_pid(agent)
     with open(f"/proc/{pid}/status", encoding="utf-8") as text:
@@ -296,6 +293,27 @@ def test_it_has_no_privileges(bare_host, receiver):
     assert os.stat(os.path.join(agent.state_dir, "ship")).st_mode & 0o777 == 0o700
     fds = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
     assert not any("bpf" in fd or agent.socket in fd for fd in fds), fds
+
+
+# ---- Another configuration ----------------------------------------------------------------------------------------
+
+
+def test_reload_takes_other_sinks(shared):
+    agent, receiver = shared
+    settled(agent)
+    before = ship_pid(agent)
+    with Hook() as other:
+        agent.configure(sinks=[webhook(receiver, flows="full"), {**webhook(other, flows="full"), "name": "second"}])
+        agent.reload()
+        eventually(lambda: len(agent.get("/v1/sinks")["sinks"]) == 2 and ship_pid(agent) not in (0, before), 20, "both")
+        _, ids = settled(agent, "second")
+        assert set(other.stored) == ids  # a new sink begins at the oldest event
+        settled(agent)
+        assert all(times == 1 for one, times in receiver.stored.items() if one in ids)
+    agent.configure(sinks=[])
+    agent.reload()
+    eventually(lambda: not agent.get("/v1/sinks")["running"], what="its end")
+    assert not os.path.exists(f"/proc/{ship_pid(agent) or before}/exe")
 
 
 def test_without_its_user_events_stay(bare_host, receiver):

@@ -5,11 +5,12 @@ import email.utils
 import os
 import shutil
 import ssl
+import subprocess
 import time
 
 import pytest
 
-from harness import http_faults as faults
+from harness import ALLOWED, DENIED, http_faults as faults, policy, rule
 from harness.http_receivers import ALL, Elastic, Hec, Loki, Otlp, Webhook, tls_context
 from harness.pki import Authority
 from harness.ship_http import Delivery, Refused, Sink, event
@@ -141,6 +142,16 @@ def test_answer_lost(kind, directory, fault):
             assert delivery.results[1]["items"] == ["delivered"] * (10 if halves else 20)
 
 
+def test_answer_lost_on_a_kept_connection(kind, directory):
+    """There libcurl sends again by itself, since a receiver may close what is idle: once, too."""
+    with kind([None, faults.lose_answer]) as receiver, Sink(receiver, directory) as sink:
+        assert sink.send(batch(1))["outcome"] == "delivered"
+        delivery = deliver(receiver, sink, batch(), twice=kind not in DEDUPES)
+        assert delivery.outcomes() == ["delivered"]
+        assert max(receiver.stored.values()) <= (3 if kind not in DEDUPES else 1)
+        assert {receiver.stored[f"host-1-{number}"] for number in range(1, 20)} == {1 if kind in DEDUPES else 2}
+
+
 def test_page(kind, directory):
     """A portal in the receiver's place says 200."""
     with kind([faults.PAGE]) as receiver, Sink(receiver, directory) as sink:
@@ -255,7 +266,8 @@ def test_new_token(kind, directory):
 def test_bad_token(kind, directory):
     path = os.path.join(directory, "other")
     with kind() as receiver:
-        for text, words in ((None, "No such file"), (b"a\x00b", "control characters"), (b"a\r\nX: y", "control characters"),
+        for text, words in ((None, "No such file"), (b"a\x00b", "control characters"),
+                            (b"a\r\nX: y", "control characters"),
                             (b" \n", "is empty"), (b"x" * 5000, "too long")):
             if text is not None:
                 with open(path, "wb") as out:
@@ -291,8 +303,9 @@ class Pki:
         for name in ("good", "evil"):
             os.mkdir(os.path.join(directory, name))
         here = "IP:127.0.0.1"
-        self.good, self.evil = (Authority(os.path.join(directory, name)) for name in ("good", "evil"))
+        self.good, self.evil = (Authority(os.path.join(directory, name), name) for name in ("good", "evil"))
         self.server = self.good.issue("server", here)
+        self.named = self.good.issue("named", "DNS:localhost")
         self.expired = self.good.issue("expired", here, start="20240101000000Z", end="20240201000000Z")
         self.early = self.good.issue("early", here, start="20900101000000Z", end="20910101000000Z")
         self.elsewhere = self.good.issue("elsewhere", "DNS:other.test")
@@ -314,7 +327,8 @@ def pki(tmp_path_factory):
 ])
 def test_bad_certificate(pki, directory, certificate, words):
     """Not one byte of a request goes out; the receiver's new certificate is seen by itself."""
-    with Otlp(context=tls_context(getattr(pki, certificate))) as receiver, Sink(receiver, directory, tls=pki.tls()) as sink:
+    context = tls_context(getattr(pki, certificate))
+    with Otlp(context=context) as receiver, Sink(receiver, directory, tls=pki.tls()) as sink:
         result = sink.send(batch())
         assert result["outcome"] == "pause" and result["status"] == 0
         assert f"certificate of 127.0.0.1:{receiver.port} {words}" in result["error"]
@@ -323,10 +337,22 @@ def test_bad_certificate(pki, directory, certificate, words):
         assert deliver(receiver, sink, batch()).outcomes() == ["delivered"]
 
 
-def test_the_host_s_authorities_only(pki, directory):
-    """Without "ca", a private authority is nobody's."""
-    with Otlp(context=tls_context(pki.server)) as receiver, Sink(receiver, directory) as sink:
-        assert "is not signed by an authority" in sink.send(batch())["error"]
+def test_the_host_s_authorities(pki, directory):
+    """They count without "ca", and only then: in the bundle as well as in the directory, which libcurl reads both."""
+    host = os.path.join(directory, "certs")
+    os.mkdir(host)
+    digest = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", pki.evil.file], check=True,
+                            capture_output=True, text=True, timeout=60).stdout.strip()
+    for name in ("ca-certificates.crt", f"{digest}.0"):
+        shutil.copy(pki.evil.file, os.path.join(host, name))
+    prefix = ("unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/ssl/certs && shift && exec "$@"', "sh", host)
+    with Otlp(context=tls_context(pki.foreign)) as receiver:
+        with Sink(receiver, directory, prefix=prefix) as sink:
+            deliver(receiver, sink, batch())
+        with Sink(receiver, directory, prefix=prefix, tls=pki.tls()) as sink:
+            assert "is not signed by an authority" in sink.send(batch())["error"]
+        with Sink(receiver, directory) as sink:
+            assert "is not signed by an authority" in sink.send(batch())["error"]
 
 
 def test_new_authority(pki, directory):
@@ -403,7 +429,8 @@ def test_proxy(directory):
             assert proxy.requests[0]["path"] == "http://siem.invalid:8080/hook"
 
 
-@pytest.mark.parametrize("status, outcome, words", [(407, "pause", "does not let us through"), (502, "retry", "has no way")])
+@pytest.mark.parametrize("status, outcome, words", [(407, "pause", "does not let us through"),
+                                                    (502, "retry", "has no way")])
 def test_proxy_refuses(pki, directory, status, outcome, words):
     with Webhook() as proxy:
         through, proxy.url, proxy.connect_status = f"http://127.0.0.1:{proxy.port}", "https://siem.invalid/hook", status
@@ -461,10 +488,11 @@ def test_hec_without_acknowledgement(directory):
         assert sink.send(batch())["outcome"] == "delivered"
 
 
-@pytest.mark.parametrize("status, code, outcome", [(400, 7, "pause"), (400, 6, "split"), (503, 9, "retry"), (200, 5, "retry"),
-                                                   (400, 10, "pause")])
+@pytest.mark.parametrize("status, code, outcome", [(400, 7, "pause"), (400, 6, "split"), (503, 9, "retry"),
+                                                   (200, 5, "retry"), (400, 10, "pause")])
 def test_hec_codes(directory, status, code, outcome):
-    with Hec([faults.says(status, b'{"text":"words","code":%d}' % code)]) as receiver, Sink(receiver, directory) as sink:
+    said = faults.says(status, b'{"text":"words","code":%d}' % code)
+    with Hec([said]) as receiver, Sink(receiver, directory) as sink:
         result = sink.send(batch())
         assert result["outcome"] == outcome and "words" in result["error"]
 
@@ -484,13 +512,15 @@ def test_bulk_mixed(directory):
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"errors":false,"items":[]}', b'{"items":[{"create":{"status":201}}]}',
-                                  b'{"items":[{},{}]}', b'{"items":[{"create":{"status":"201"}},{"create":{"status":201}}]}'])
+                                  b'{"items":[{},{}]}',
+                                  b'{"items":[{"create":{"status":"201"}},{"create":{"status":201}}]}'])
 def test_bulk_needs_a_result_each(directory, body):
     with Elastic([faults.says(200, body)]) as receiver, Sink(receiver, directory) as sink:
         assert deliver(receiver, sink, batch(2)).outcomes() == ["retry", "delivered"]
 
 
-@pytest.mark.parametrize("answer", [(200, b""), (204, b""), (200, b"{}"), (200, b'{"partialSuccess":{"rejectedLogRecords":"0"}}'),
+@pytest.mark.parametrize("answer", [(200, b""), (204, b""), (200, b"{}"),
+                                    (200, b'{"partialSuccess":{"rejectedLogRecords":"0"}}'),
                                     (200, b'{"partialSuccess":{"errorMessage":"a warning"}}')])
 def test_otlp_accepts(directory, answer):
     with Otlp([faults.says(*answer)]) as receiver, Sink(receiver, directory) as sink:
@@ -529,3 +559,46 @@ def test_webhook_content_type(directory):
         deliver(receiver, sink, batch())
         assert sink.send(batch(1))["outcome"] == "delivered"
         assert receiver.requests[-1]["headers"]["Idempotency-Key"] == "host-1-0"
+
+
+# ---- From an agent ------------------------------------------------------------------------------------------------
+
+
+def settled(agent, receivers):
+    """Every sink has delivered all there is; the ids of that."""
+    ids = {one["event_id"] for one in agent.query()}
+    for one in agent.get("/v1/sinks")["sinks"]:
+        assert one["spooled"] == 0 and one["delivered"] == one["produced"] == len(ids), one
+    for receiver in receivers:
+        assert set(receiver.stored) == ids and set(receiver.stored.values()) == {1}, receiver.kind
+    return ids
+
+
+def test_all_of_them_from_an_agent(pki, bare_host):
+    """Mutual TLS, a receiver that is known by name, and three schemas, from egret-ship in its jail."""
+    files = os.path.join(bare_host.directory, "sinks")
+    shutil.copytree(pki.good.directory, files)
+    with open(os.path.join(files, "token"), "w", encoding="ascii") as out:
+        out.write("sesame")
+    for name in os.listdir(files):
+        os.chmod(os.path.join(files, name), 0o755)  # test files, of no secret
+    os.chmod(files, 0o755)
+    tls = {"ca": "good.pem", "cert": "client.pem", "key": "client.key"}
+    tls = {key: os.path.join(files, name) for key, name in tls.items()}
+    with contextlib.ExitStack() as stack:
+        receivers, sinks = [], []
+        for kind, schema in (Hec, "ocsf"), (Elastic, "ecs"), (Otlp, "ocsf"), (Loki, "egret"), (Webhook, "egret"):
+            context = tls_context(pki.named, client_ca=pki.good.file)
+            receiver = stack.enter_context(kind(context=context, token="sesame", **({"ack": 2} if kind is Hec else {})))
+            receivers.append(receiver)
+            sinks.append({"name": kind.kind, "type": kind.kind, "url": receiver.url.replace("127.0.0.1", "localhost"),
+                          "schema": schema, "flows": "full", "tls": tls, "batch": {"wait": "100ms"},
+                          "token_file": os.path.join(files, "token")})
+        sinks[0]["ack"] = True
+        bare_host.agent.configure(ship_user="nobody", sinks=sinks)
+        bare_host.agent.start()
+        app = bare_host.app(policy("web", [rule(ALLOWED, 443)]))
+        assert app.fails("connect", "d", DENIED, 80) == "EPERM"
+        eventually(lambda: any(one["type"] == "deny" for one in bare_host.agent.query()), what="the denial")
+        eventually(lambda: settled(bare_host.agent, receivers), 30, "all events everywhere")
+        assert [receiver.complaints for receiver in receivers] == [[]] * 5

@@ -16,10 +16,10 @@
 #define COUNT_MAX 16
 #define SECRET	  "s3cret"
 
-#define CHECK(condition)          \
-	do {                      \
-		if (!(condition)) \
-			abort();  \
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			abort();                                                                                       \
 	} while (0)
 
 static const struct eg_dialect *const dialects[] = {&eg_dialect_hec, &eg_dialect_elastic, &eg_dialect_otlp,

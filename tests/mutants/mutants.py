@@ -20,9 +20,9 @@ def allow(file, reason, *tests, breaks=None, keep=""):
 MUTANTS = [
     # ---- Invariant 1: fail closed
     Mutant("1: unknown cgroups are denied", "bpf/tag.h",
-           "ret->unknown = host->flags & EG_HOST_EARLY ? EG_UNKNOWN_DENY : cgroup->unknown;",
-           "ret->unknown = EG_UNKNOWN_PASS;", [PACKET, "e2e/test_allow_deny.py::unknown_cgroups"]),
-    Mutant("1: early boot denies everything", "bpf/tag.h", "host->flags & EG_HOST_EARLY ? EG_UNKNOWN_DENY : cgroup->unknown",
+           "tag->unknown = early ? EG_UNKNOWN_DENY : cgroup->unknown;", "tag->unknown = EG_UNKNOWN_PASS;",
+           [PACKET, "e2e/test_allow_deny.py::unknown_cgroups"]),
+    Mutant("1: early boot denies everything", "bpf/tag.h", "early ? EG_UNKNOWN_DENY : cgroup->unknown",
            "cgroup->unknown", ["e2e/test_lifecycle.py::early_denies"]),
     Mutant("1: two policies for a cgroup deny it", "bpf/tag.h", "} else if (cgroup->flags & EG_CGROUP_AMBIGUOUS) {",
            "} else if (0) {", ["e2e/test_allow_deny.py::ambiguous"]),
@@ -114,6 +114,11 @@ MUTANTS = [
            "if (clock->utc_ns >= ruleset->expires_utc_ns || app->state.expired_uid == ruleset->uid) {",
            "if (app->state.expired_uid == ruleset->uid) {", [PACKET, "e2e/test_lifecycle.py::expiry_without_the_agent"]),
     Mutant("6: expiry is latched", "bpf/verdict.h", "|| app->state.expired_uid == ruleset->uid) {", ") {", [PACKET]),
+    Mutant("6: an upgrade swaps the programs", "agent/core/kern_pins.c", "if (info.id == program_id)", "if (1)",
+           ["e2e/test_programs.py::not_as_it_would_be_loaded"]),
+    Mutant("6: programs of other maps are not adopted", "agent/core/kern_programs.c",
+           "if (!is_pinned(ids[i], maps, count) && !is_own(ids[i], maps, count))", "if (0)",
+           ["e2e/test_programs.py::not_as_it_would_be_loaded"]),
     Mutant("6: a restart adopts what is pinned", "agent/core/apply.c", "if (!entry->now && is_in_force(agent, entry, compiled)) {",
            "if (0) {", ["e2e/test_lifecycle.py::nothing_changes_on_a_restart"]),
 

@@ -13,6 +13,7 @@
 #include "../../agent/cli/tar.h"
 
 #define SNAPSHOT "snapshots/app-x-20261125T223628.211403810Z.json"
+#define REVISION "history/app-x/01798761600000000000-3-abcdef0123456789.json"
 #define USAGE	 "egret-usage 1 boot\napp-x * 0 3600000000000\t498790 77\nend clean\n"
 #define KILL	 "96d2bc40 {\"v\":1}\n"
 
@@ -63,6 +64,10 @@ static void make_dirs(const char *dir)
 	assert_int_equal(mkdir(path, 0700), 0);
 	snprintf(path, sizeof(path), "%s/snapshots", dir);
 	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/history", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/history/app-x", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
 }
 
 static int setup(void **ret)
@@ -80,6 +85,7 @@ static int setup(void **ret)
 	put(s->from, "policies/app-x.json", "egret-policy 3\n{}");
 	put(s->from, "policies/app-x.new", "a draft");
 	put(s->from, SNAPSHOT, "{}");
+	put(s->from, REVISION, "{\"rev\":3}");
 	put(s->from, "lock", "");
 	*ret = s;
 	return 0;
@@ -119,6 +125,8 @@ static void test_there_and_back(void **ret)
 	assert_string_equal(text_of(s->to, "policies/app-x.json"), "egret-policy 3\n{}");
 	assert_string_equal(text_of(s->to, "policies/app-x.new"), "");
 	assert_string_equal(text_of(s->to, SNAPSHOT), "{}");
+	assert_string_equal(text_of(s->to, REVISION), "{\"rev\":3}");
+	assert_int_equal(s->count.revisions, 1);
 	assert_string_equal(text_of(s->to, "usage"),
 			    "egret-usage 1 restored\napp-x * 0 3600000000000\t498790 77\nend running\n");
 	assert_int_equal(stat(s->to, &st), 0);
@@ -141,7 +149,7 @@ static void test_tar_reads_it(void **ret)
 	n = fread(names, 1, sizeof(names) - 1, out);
 	names[n] = '\0';
 	assert_int_equal(pclose(out), 0);
-	assert_string_equal(names, "egret-backup\nholds.journal\nusage\npolicies/app-x.json\n" SNAPSHOT "\n");
+	assert_string_equal(names, "egret-backup\nholds.journal\nusage\npolicies/app-x.json\n" REVISION "\n" SNAPSHOT "\n");
 }
 
 /* Kills are joined, usage that is there stays, policies go aside. */
@@ -261,7 +269,8 @@ static void test_names(void **ret)
 {
 	static const char *const bad[] = {"../escape",	     "/etc/passwd",	    "policies/../../x.json", "policies/.json",
 					  "policies/A.json", "policies/a/b.json",   "policies/a.new",	     "lock",
-					  "snapshots/a.json", "snapshots/../usage", "other",		     "policies/"};
+					  "snapshots/a.json", "snapshots/../usage", "other",		    "history/a.json",	     "history/../usage",
+					  "history/a/01798761600000000000-../x.json",		     "policies/"};
 	struct state *s = *ret;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -273,6 +282,7 @@ static void test_names(void **ret)
 	assert_refused(s);
 	assert_true(eg_backup_may_have("policies/a.json"));
 	assert_true(eg_backup_may_have(SNAPSHOT));
+	assert_true(eg_backup_may_have(REVISION));
 	assert_true(eg_backup_may_have("holds.direct"));
 }
 

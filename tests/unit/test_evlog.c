@@ -448,6 +448,31 @@ static void slow_follower_is_told(void **state)
 	eg_query_free(q);
 }
 
+/* What the quota took before somebody asks is told by an event of its own, not to each who asks. */
+static void query_of_what_is_left(void **state)
+{
+	struct answer a;
+	uint64_t left;
+
+	(void)state;
+	open_log(256 * KIB, 0);
+	for (int i = 0; i < 60; i++) {
+		assert_int_equal(append(40, "flow", "a"), 0);
+		assert_int_equal(append(1, "deny", "a"), 0);
+		settle();
+	}
+	left = count_lines();
+	assert_true(left < stamp.n - 1);
+	a = ask((struct eg_events_filter){.limit = UINT64_MAX});
+	assert_int_equal(a.lines, left);
+	assert_int_equal(a.gaps, 0);
+	a = ask((struct eg_events_filter){.limit = UINT64_MAX, .types = "deny"});
+	assert_int_equal(a.lines, 60);
+	a = ask((struct eg_events_filter){.limit = 55, .types = "deny"});
+	assert_int_equal(a.lines, 55);
+	assert_int_equal(a.first, 6 * 41);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -467,6 +492,7 @@ int main(void)
 		T(query_refuses),
 		T(follow),
 		T(slow_follower_is_told),
+		T(query_of_what_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

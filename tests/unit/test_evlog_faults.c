@@ -368,6 +368,26 @@ static void eviction_does_not_disturb_readers(void **state)
 	eg_spool_reader_free(reader);
 }
 
+/* Nobody waits for the other: every number is there or was told, and the quota is kept in the end. */
+static void appending_while_evicting(void **state)
+{
+	struct eg_evlog_gap gap;
+
+	(void)state;
+	open_log(256 * KIB, 64 * KIB);
+	for (int i = 0; i < 3000; i++) {
+		assert_int_equal(append(9, "flow", "a"), 0);
+		assert_int_equal(append(1, i % 3 ? "deny" : "dns", "a"), 0);
+		if (i % 64 == 0)
+			assert_int_equal(eg_evlog_check(log_), 0);
+	}
+	settle();
+	assert_true(stats_of().bytes <= 256 * KIB);
+	assert_true(eg_evlog_take_gap(log_, &gap));
+	assert_int_equal(count_lines() + gap.events[0] + gap.events[1] + gap.events[2], 30000);
+	assert_int_equal(stamp.n, 30001);
+}
+
 static void older_segments_without_frames_go_first(void **state)
 {
 	static const char old[] = "events-0000000005-000000000001.ndjson";
@@ -511,6 +531,7 @@ int main(void)
 		T(bad_bytes_are_put_aside),
 		T(vital_records_stay_longest),
 		T(eviction_does_not_disturb_readers),
+		T(appending_while_evicting),
 		T(older_segments_without_frames_go_first),
 		T(group_may_read),
 		T(killed_at_any_moment),

@@ -21,7 +21,8 @@ static enum eg_outcome items[8];
 
 static struct eg_answer answer(long status, const char *body)
 {
-	return (struct eg_answer){.peer = "siem:8088", .status = status, .body = body, .len = strlen(body), .location = ""};
+	return (struct eg_answer){
+		.peer = "siem:8088", .status = status, .body = body, .len = strlen(body), .location = ""};
 }
 
 static struct eg_result judge(const struct eg_dialect *dialect, const struct eg_answer *given, size_t count)
@@ -80,8 +81,9 @@ static void says_what_came_back(void **state)
 	assert_int_equal(result.retry_after_ns, 7 * S);
 	given = answer(302, "");
 	given.location = "https://login.example/";
-	assert_string_equal(judge(&eg_dialect_loki, &given, 1).error,
-			    "siem:8088 sends us elsewhere, which is never followed; see \"url\" (302): https://login.example/");
+	assert_string_equal(
+		judge(&eg_dialect_loki, &given, 1).error,
+		"siem:8088 sends us elsewhere, which is never followed; see \"url\" (302): https://login.example/");
 	given = answer(200, "\xef\xbb\xbf \n<HTML><body>Sign in");
 	assert_string_equal(judge(&eg_dialect_webhook, &given, 1).error,
 			    "siem:8088 gives an answer that is not one of such a receiver (200): a page for browsers");
@@ -205,25 +207,29 @@ static void hec_acknowledges(void **state)
 
 /* ---- _bulk -------------------------------------------------------------------------------------------------------- */
 
-#define BULK(...) "{\"errors\":true,\"items\":[" __VA_ARGS__ "]}"
+#define BULK(...)    "{\"errors\":true,\"items\":[" __VA_ARGS__ "]}"
 #define ITEM(status) "{\"create\":{\"status\":" #status "}}"
-#define FAILED(status, type) "{\"create\":{\"status\":" #status ",\"error\":{\"type\":\"" type "\",\"reason\":\"why\"}}}"
+#define FAILED(status, type)                                                                                           \
+	"{\"create\":{\"status\":" #status ",\"error\":{\"type\":\"" type "\",\"reason\":\"why\"}}}"
 
 static void bulk_by_item(void **state)
 {
-	static const enum eg_outcome expected[] = {EG_OUTCOME_DELIVERED, EG_OUTCOME_DELIVERED, EG_OUTCOME_RETRY, EG_OUTCOME_RETRY,
-						   EG_OUTCOME_SPLIT,	 EG_OUTCOME_PAUSE,     EG_OUTCOME_PAUSE};
-	struct eg_answer given = answer(200, BULK(ITEM(201) "," ITEM(409) "," ITEM(429) "," ITEM(503) "," FAILED(
-							      400, "document_parsing_exception") "," FAILED(400, "index_closed_exception") ","
-							      FAILED(403, "cluster_block_exception")));
+	static const enum eg_outcome expected[] = {EG_OUTCOME_DELIVERED, EG_OUTCOME_DELIVERED, EG_OUTCOME_RETRY,
+						   EG_OUTCOME_RETRY,	 EG_OUTCOME_SPLIT,     EG_OUTCOME_PAUSE,
+						   EG_OUTCOME_PAUSE};
+	struct eg_answer given = answer(
+		200,
+		BULK(ITEM(201) "," ITEM(409) "," ITEM(429) "," ITEM(503) "," FAILED(400, "document_parsing_exception") "," FAILED(
+			400, "index_closed_exception") "," FAILED(403, "cluster_block_exception")));
 	struct eg_result result = judge(&eg_dialect_elastic, &given, 7);
 
 	(void)state;
 	assert_true(result.has_items);
 	assert_memory_equal(items, expected, sizeof(expected));
 	assert_int_equal(result.outcome, EG_OUTCOME_PAUSE);
-	assert_string_equal(result.error,
-			    "siem:8088 refuses some events (200): 5 of 7, the first with 400 index_closed_exception: why");
+	assert_string_equal(
+		result.error,
+		"siem:8088 refuses some events (200): 5 of 7, the first with 400 index_closed_exception: why");
 	given = answer(200, BULK(ITEM(200) "," FAILED(400, "x")));
 	assert_int_equal(judge(&eg_dialect_elastic, &given, 2).outcome, EG_OUTCOME_SPLIT);
 	given = answer(200, BULK(FAILED(400, "x") "," ITEM(429)));
@@ -233,9 +239,19 @@ static void bulk_by_item(void **state)
 static void bulk_needs_all(void **state)
 {
 	static const char *const odd[] = {
-		"", "{}", "null", "[]", BULK(), BULK(ITEM(201)), BULK(ITEM(201) "," ITEM(201) "," ITEM(201)), BULK("{},{}"),
-		BULK(ITEM(201) ",{\"create\":{}}"), BULK(ITEM(201) ",{\"create\":{\"status\":\"201\"}}"), BULK(ITEM(201) ",7"),
-		BULK(ITEM(201) ",{\"create\":{\"status\":201},\"x\":{\"status\":201}}"), BULK(ITEM(201) "," ITEM(201)) "x",
+		"",
+		"{}",
+		"null",
+		"[]",
+		BULK(),
+		BULK(ITEM(201)),
+		BULK(ITEM(201) "," ITEM(201) "," ITEM(201)),
+		BULK("{},{}"),
+		BULK(ITEM(201) ",{\"create\":{}}"),
+		BULK(ITEM(201) ",{\"create\":{\"status\":\"201\"}}"),
+		BULK(ITEM(201) ",7"),
+		BULK(ITEM(201) ",{\"create\":{\"status\":201},\"x\":{\"status\":201}}"),
+		BULK(ITEM(201) "," ITEM(201)) "x",
 	};
 
 	(void)state;
@@ -253,9 +269,17 @@ static void bulk_needs_all(void **state)
 
 static void otlp(void **state)
 {
-	static const char *const good[] = {"", " \n", "{}", "{\"partialSuccess\":{}}", "{\"partialSuccess\":null}",
-					   "{\"partialSuccess\":{\"rejectedLogRecords\":\"0\",\"errorMessage\":\"warning\"}}"};
-	static const char *const odd[] = {"ok", "[]", "<html>", "{\"partialSuccess\":7}",
+	static const char *const good[] = {
+		"",
+		" \n",
+		"{}",
+		"{\"partialSuccess\":{}}",
+		"{\"partialSuccess\":null}",
+		"{\"partialSuccess\":{\"rejectedLogRecords\":\"0\",\"errorMessage\":\"warning\"}}"};
+	static const char *const odd[] = {"ok",
+					  "[]",
+					  "<html>",
+					  "{\"partialSuccess\":7}",
 					  "{\"partialSuccess\":{\"rejectedLogRecords\":\"x\"}}",
 					  "{\"partialSuccess\":{\"rejectedLogRecords\":\"-1\"}}",
 					  "{\"partialSuccess\":{\"rejectedLogRecords\":[]}}"};
@@ -305,23 +329,30 @@ static void failures(void **state)
 {
 	(void)state;
 	CHECK(RETRY, "connection refused by siem:8088", .code = CURLE_COULDNT_CONNECT, .os_errno = ECONNREFUSED);
-	CHECK(RETRY, "connection refused by proxy:3128", .code = CURLE_COULDNT_CONNECT, .os_errno = ECONNREFUSED, .proxy = "proxy:3128");
-	CHECK(RETRY, "no connection to siem:8088: No route to host", .code = CURLE_COULDNT_CONNECT, .os_errno = EHOSTUNREACH);
+	CHECK(RETRY, "connection refused by proxy:3128", .code = CURLE_COULDNT_CONNECT, .os_errno = ECONNREFUSED,
+	      .proxy = "proxy:3128");
+	CHECK(RETRY, "no connection to siem:8088: No route to host", .code = CURLE_COULDNT_CONNECT,
+	      .os_errno = EHOSTUNREACH);
 	CHECK(RETRY, "no address is known for the name of siem:8088", .code = CURLE_COULDNT_RESOLVE_HOST);
 	CHECK(RETRY, "no answer within 30s from siem:8088", .code = CURLE_OPERATION_TIMEDOUT, .connected = true);
 	CHECK(RETRY, "no connection within 30s to siem:8088", .code = CURLE_OPERATION_TIMEDOUT);
 	CHECK(RETRY, "stopped while waiting for siem:8088", .code = CURLE_ABORTED_BY_CALLBACK, .stopped = true);
-	CHECK(PAUSE, "certificate of siem:8088 has expired: x", .code = CURLE_PEER_FAILED_VERIFICATION, .verify = 10, .detail = "x");
-	CHECK(PAUSE, "certificate of siem:8088 is for another host: ?", .code = CURLE_PEER_FAILED_VERIFICATION, .detail = "\x1b");
+	CHECK(PAUSE, "certificate of siem:8088 has expired: x", .code = CURLE_PEER_FAILED_VERIFICATION, .verify = 10,
+	      .detail = "x");
+	CHECK(PAUSE, "certificate of siem:8088 is for another host: ?", .code = CURLE_PEER_FAILED_VERIFICATION,
+	      .detail = "\x1b");
 	CHECK(RETRY, "siem:8088 broke off while TLS began", .code = CURLE_SSL_CONNECT_ERROR, .os_errno = ECONNRESET);
-	CHECK(PAUSE, "no TLS with siem:8088: wrong version number", .code = CURLE_SSL_CONNECT_ERROR, .detail = "wrong version number");
-	CHECK(PAUSE, "siem:8088 refuses our certificate, or wants one; see \"tls.cert\": tlsv13 alert certificate required",
+	CHECK(PAUSE, "no TLS with siem:8088: wrong version number", .code = CURLE_SSL_CONNECT_ERROR,
+	      .detail = "wrong version number");
+	CHECK(PAUSE,
+	      "siem:8088 refuses our certificate, or wants one; see \"tls.cert\": tlsv13 alert certificate required",
 	      .code = CURLE_RECV_ERROR, .connected = true, .detail = "tlsv13 alert certificate required");
-	CHECK(RETRY, "siem:8088 broke off before its answer was whole: Recv failure", .code = CURLE_RECV_ERROR, .detail = "Recv failure");
+	CHECK(RETRY, "siem:8088 broke off before its answer was whole: Recv failure", .code = CURLE_RECV_ERROR,
+	      .detail = "Recv failure");
 	CHECK(PAUSE, "the proxy proxy:3128 does not let us through to siem:8088 (407)", .code = CURLE_RECV_ERROR,
 	      .proxy = "proxy:3128", .connect_status = 407);
-	CHECK(RETRY, "the proxy proxy:3128 has no way to siem:8088 (502)", .code = CURLE_RECV_ERROR, .proxy = "proxy:3128",
-	      .connect_status = 502);
+	CHECK(RETRY, "the proxy proxy:3128 has no way to siem:8088 (502)", .code = CURLE_RECV_ERROR,
+	      .proxy = "proxy:3128", .connect_status = 502);
 }
 
 /* A connection that ends under TLS may have been refused; one that says why, or had no TLS, was not. */
@@ -357,11 +388,13 @@ static void no_failure_drops(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_status), cmocka_unit_test(says_what_came_back), cmocka_unit_test(repeats_no_secret),
-		cmocka_unit_test(too_long_an_answer), cmocka_unit_test(retry_after), cmocka_unit_test(hec),
-		cmocka_unit_test(hec_acknowledges), cmocka_unit_test(bulk_by_item), cmocka_unit_test(bulk_needs_all),
-		cmocka_unit_test(otlp), cmocka_unit_test(loki_and_webhook), cmocka_unit_test(failures), cmocka_unit_test(lost_refusals),
-		cmocka_unit_test(no_failure_drops),
+		cmocka_unit_test(every_status),	     cmocka_unit_test(says_what_came_back),
+		cmocka_unit_test(repeats_no_secret), cmocka_unit_test(too_long_an_answer),
+		cmocka_unit_test(retry_after),	     cmocka_unit_test(hec),
+		cmocka_unit_test(hec_acknowledges),  cmocka_unit_test(bulk_by_item),
+		cmocka_unit_test(bulk_needs_all),    cmocka_unit_test(otlp),
+		cmocka_unit_test(loki_and_webhook),  cmocka_unit_test(failures),
+		cmocka_unit_test(lost_refusals),     cmocka_unit_test(no_failure_drops),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

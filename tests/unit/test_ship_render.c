@@ -56,7 +56,8 @@ static const char *header_of(const struct eg_dialect *dialect, const struct eg_s
 
 static void hec(void **state)
 {
-	struct eg_sink_config config = {.source = (char *)"egret", .sourcetype = (char *)"egret:json", .index = (char *)"net"};
+	struct eg_sink_config config = {
+		.source = (char *)"egret", .sourcetype = (char *)"egret:json", .index = (char *)"net"};
 	struct eg_item items[] = {item("h-1-1", "hr", TS, "{\"a\":1}"), item("h-1-2", "", 5, "{}")};
 
 	(void)state;
@@ -115,15 +116,15 @@ static void elastic_bounds_its_index(void **state)
 	eg_body_free(&body);
 }
 
-#define OTLP_HEAD                                                                                                    \
-	"{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"egret\"}},"           \
-	"{\"key\":\"service.version\",\"value\":{\"stringValue\":\"" EG_VERSION "\"}},"                              \
-	"{\"key\":\"host.name\",\"value\":{\"stringValue\":\"h1\"}},"                                                \
-	"{\"key\":\"site\",\"value\":{\"stringValue\":\"a\"}}]},"                                                    \
+#define OTLP_HEAD                                                                                                      \
+	"{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"egret\"}},"             \
+	"{\"key\":\"service.version\",\"value\":{\"stringValue\":\"" EG_VERSION "\"}},"                                \
+	"{\"key\":\"host.name\",\"value\":{\"stringValue\":\"h1\"}},"                                                  \
+	"{\"key\":\"site\",\"value\":{\"stringValue\":\"a\"}}]},"                                                      \
 	"\"scopeLogs\":[{\"scope\":{\"name\":\"egret\",\"version\":\"" EG_VERSION "\"},\"logRecords\":["
-#define OTLP_RECORD(ts, severity, id, body)                                                                          \
-	"{\"timeUnixNano\":\"" ts "\",\"observedTimeUnixNano\":\"" ts "\"," severity ",\"body\":" body              \
-	",\"attributes\":[{\"key\":\"event.id\",\"value\":{\"stringValue\":\"" id "\"}},"                            \
+#define OTLP_RECORD(ts, severity, id, body)                                                                            \
+	"{\"timeUnixNano\":\"" ts "\",\"observedTimeUnixNano\":\"" ts "\"," severity ",\"body\":" body                 \
+	",\"attributes\":[{\"key\":\"event.id\",\"value\":{\"stringValue\":\"" id "\"}},"                              \
 	"{\"key\":\"event.name\",\"value\":{\"stringValue\":\"deny\"}}]}"
 #define WARN "\"severityNumber\":13,\"severityText\":\"WARN\""
 
@@ -131,7 +132,8 @@ static void otlp(void **state)
 {
 	struct eg_sink_config config = {.labels = json_pack("{ss}", "site", "a")};
 	struct eg_item items[] = {
-		item("h-1-1", "", TS, "{\"n\":-9007199254740993,\"x\":0.5,\"t\":true,\"s\":\"\\\"\",\"z\":null,\"l\":[1,[]],\"o\":{}}"),
+		item("h-1-1", "", TS,
+		     "{\"n\":-9007199254740993,\"x\":0.5,\"t\":true,\"s\":\"\\\"\",\"z\":null,\"l\":[1,[]],\"o\":{}}"),
 		item("h-1-2", "", 1, "{}"),
 		item("h-1-3", "", 2, "{}"),
 	};
@@ -146,10 +148,13 @@ static void otlp(void **state)
 		      "{\"key\":\"x\",\"value\":{\"doubleValue\":0.5}},{\"key\":\"t\",\"value\":{\"boolValue\":true}},"
 		      "{\"key\":\"s\",\"value\":{\"stringValue\":\"\\\"\"}},{\"key\":\"z\",\"value\":{}},"
 		      "{\"key\":\"l\",\"value\":{\"arrayValue\":{\"values\":[{\"intValue\":\"1\"},{\"arrayValue\":{\"values\":[]}}]}}},"
-		      "{\"key\":\"o\",\"value\":{\"kvlistValue\":{\"values\":[]}}}]}}") ","
-	      OTLP_RECORD("1", "\"severityNumber\":19,\"severityText\":\"ERROR3\"", "h-1-2", "{\"kvlistValue\":{\"values\":[]}}") ","
-	      OTLP_RECORD("2", "\"severityNumber\":9,\"severityText\":\"INFO\"", "h-1-3", "{\"kvlistValue\":{\"values\":[]}}")
-	      "]}]}]}");
+		      "{\"key\":\"o\",\"value\":{\"kvlistValue\":{\"values\":[]}}}]}}") "," OTLP_RECORD("1",
+													"\"severityNumber\":19,\"severityText\":\"ERROR3\"",
+													"h-1-2",
+													"{\"kvlistValue\":{\"values\":[]}}") "," OTLP_RECORD("2",
+																			     "\"severityNumber\":9,\"severityText\":\"INFO\"",
+																			     "h-1-3",
+																			     "{\"kvlistValue\":{\"values\":[]}}") "]}]}]}");
 	json_decref(config.labels);
 }
 
@@ -298,7 +303,8 @@ static void urls(void **state)
 	check_url(&eg_dialect_loki, "http://[::1]:3100?a=b#c", NULL, "http://[::1]:3100/loki/api/v1/push?a=b");
 	check_url(&eg_dialect_hec, "https://h:8088", NULL, "https://h:8088/services/collector/event");
 	check_url(&eg_dialect_hec, "https://h/services/collector", NULL, "https://h/services/collector/event");
-	check_url(&eg_dialect_hec, "https://h/services/collector/event?x=1", "/services/collector/ack", "https://h/services/collector/ack?x=1");
+	check_url(&eg_dialect_hec, "https://h/services/collector/event?x=1", "/services/collector/ack",
+		  "https://h/services/collector/ack?x=1");
 	check_url(&eg_dialect_webhook, "https://h/any/?a#b", NULL, "https://h/any/?a");
 	snprintf(expected, sizeof(expected), "https://h/_bulk?%s", filter);
 	check_url(&eg_dialect_elastic, "https://h", NULL, expected);
@@ -309,10 +315,10 @@ static void urls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hec),	   cmocka_unit_test(elastic), cmocka_unit_test(elastic_bounds_its_index),
-		cmocka_unit_test(otlp),	   cmocka_unit_test(otlp_hosts), cmocka_unit_test(loki),
-		cmocka_unit_test(loki_labels), cmocka_unit_test(webhook), cmocka_unit_test(strings), cmocka_unit_test(gzip),
-		cmocka_unit_test(urls),
+		cmocka_unit_test(hec),	       cmocka_unit_test(elastic),    cmocka_unit_test(elastic_bounds_its_index),
+		cmocka_unit_test(otlp),	       cmocka_unit_test(otlp_hosts), cmocka_unit_test(loki),
+		cmocka_unit_test(loki_labels), cmocka_unit_test(webhook),    cmocka_unit_test(strings),
+		cmocka_unit_test(gzip),	       cmocka_unit_test(urls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,6 +125,25 @@ static void test_keys_keep_apart(void **state)
 	eg_rollup_free(rollup);
 }
 
+static void test_cgroups_share_an_event(void **state)
+{
+	struct eg_rollup *rollup = begin();
+	json_t *event;
+
+	(void)state;
+	add_text(rollup, "{\"app\":\"a\",\"cgroup\":\"m.slice/one\",\"phase\":\"end\",\"ts\":\"1\"}");
+	event = eg_rollup_event(rollup, 0);
+	assert_string_equal(text(event, "cgroup"), "m.slice/one");
+	json_decref(event);
+	add_text(rollup, "{\"app\":\"a\",\"cgroup\":\"m.slice/two\",\"phase\":\"end\",\"ts\":\"1\"}");
+	assert_int_equal(eg_rollup_count(rollup), 1);
+	event = eg_rollup_event(rollup, 0);
+	assert_null(json_object_get(event, "cgroup"));
+	assert_int_equal(number(event, "flows"), 2);
+	json_decref(event);
+	eg_rollup_free(rollup);
+}
+
 /* ---- Sums ------------------------------------------------------------------------------------------- */
 
 static void test_open_flows_are_told_apart(void **state)
@@ -264,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many_flows_are_one_event), cmocka_unit_test(test_keys_keep_apart),
+		cmocka_unit_test(test_cgroups_share_an_event),
 		cmocka_unit_test(test_open_flows_are_told_apart), cmocka_unit_test(test_sums_over_any_windows),
 		cmocka_unit_test(test_same_records_same_bytes),	 cmocka_unit_test(test_full),
 		cmocka_unit_test(test_text_is_bounded),

@@ -250,6 +250,35 @@ static void test_refusing_everything_pauses(void **state)
 	stop_sink(sink);
 }
 
+static void refuse_items(struct receiver *r, const struct eg_item *items, size_t count, struct eg_result *result)
+{
+	(void)items;
+	if (r->requests == 2) /* what comes after the first batch is taken */
+		return;
+	result->has_items = true;
+	result->outcome = EG_OUTCOME_DELIVERED;
+	for (size_t i = 0; i < count; i++)
+		result->items[i] = EG_OUTCOME_SPLIT;
+	snprintf(result->error, sizeof(result->error), "partialSuccess: 1 rejected");
+}
+
+/* One answer that gives up a whole batch is one refusal, and what comes next shows whether it was the events. */
+static void test_a_batch_refused_by_items(void **state)
+{
+	struct eg_sink_report report;
+	struct eg_sink *sink;
+
+	(void)state;
+	receiver.judge = refuse_items;
+	add_denials(1, 300);
+	sink = start_sink();
+	WAIT_FOR(sink, report, report.tally.dead_lettered == 200);
+	assert_int_equal(report.tally.delivered, 100);
+	assert_int_equal(receiver.requests, 3);
+	assert_adds_up(&report, 300);
+	stop_sink(sink);
+}
+
 static void test_paused_until_a_file_changes(void **state)
 {
 	char token[128];
@@ -264,6 +293,7 @@ static void test_paused_until_a_file_changes(void **state)
 	sink = start_sink();
 	WAIT_FOR(sink, report, report.state == EG_SINK_PAUSED);
 	assert_string_equal(report.last_error, "token_file can't be read");
+	assert_true(report.oldest_ns > 0); /* how late it is, is known all the same */
 	receiver.open_fails = false;
 	put_file(token, O_TRUNC, "x", 1);
 	WAIT_FOR(sink, report, report.tally.delivered == 3);
@@ -331,6 +361,58 @@ static void test_what_is_no_event_is_buried(void **state)
 	stop_sink(sink);
 }
 
+/* ---- This host's own trouble --------------------------------------------------------------------------------- */
+
+/* A directory in the place of a file that is to be written. */
+static void block(const char *name)
+{
+	assert_int_equal(mkdirat(cursor_fd, name, 0700), 0);
+}
+
+static void unblock(const char *name)
+{
+	assert_int_equal(unlinkat(cursor_fd, name, AT_REMOVEDIR), 0);
+}
+
+static void test_cursor_can_not_be_written(void **state)
+{
+	struct eg_sink_report report;
+	struct eg_sink *sink;
+
+	(void)state;
+	block("a.cursor.new");
+	add_denials(1, 10);
+	sink = start_sink();
+	WAIT_FOR(sink, report, report.state == EG_SINK_FAILING);
+	assert_non_null(strstr(report.last_error, "the cursor can't be written"));
+	assert_int_equal(receiver.count, 10); /* and nothing more is sent until it can */
+	add_denials(11, 20);
+	unblock("a.cursor.new");
+	WAIT_FOR(sink, report, report.tally.delivered == 20);
+	assert_int_equal(receiver.count, 20);
+	stop_sink(sink);
+}
+
+static void test_dead_letter_can_not_be_written(void **state)
+{
+	struct eg_sink_report report;
+	struct eg_sink *sink;
+
+	(void)state;
+	block("a.dead");
+	receiver.judge = refuse_77;
+	add_denials(71, 80);
+	sink = start_sink();
+	WAIT_FOR(sink, report, report.state == EG_SINK_FAILING);
+	assert_int_equal(report.tally.dead_lettered, 0); /* it is not given up */
+	assert_true(report.waiting > 0);
+	unblock("a.dead");
+	WAIT_FOR(sink, report, eg_tally_settled(&report.tally) == 10);
+	assert_int_equal(report.tally.dead_lettered, 1);
+	assert_int_equal(report.tally.delivered, 9);
+	stop_sink(sink);
+}
+
 /* ---- Tests by people --------------------------------------------------------------------------------------- */
 
 static void test_test_event(void **state)
@@ -371,8 +453,9 @@ int main(void)
 		SINK_TEST(test_retried_until_it_arrives),     SINK_TEST(test_ends_at_once_in_an_outage),
 		SINK_TEST(test_one_poison_is_buried),	      SINK_TEST(test_items_are_settled_one_by_one),
 		SINK_TEST(test_413_makes_batches_smaller),    SINK_TEST(test_refusing_everything_pauses),
-		SINK_TEST(test_paused_until_a_file_changes),  SINK_TEST(test_evicted_is_counted),
+		SINK_TEST(test_paused_until_a_file_changes),  SINK_TEST(test_a_batch_refused_by_items),  SINK_TEST(test_evicted_is_counted),
 		SINK_TEST(test_damaged_cursor_begins_anew),   SINK_TEST(test_what_is_no_event_is_buried),
+		SINK_TEST(test_cursor_can_not_be_written),    SINK_TEST(test_dead_letter_can_not_be_written),
 		SINK_TEST(test_test_event),
 	};
 

@@ -2,15 +2,33 @@
 /* Frames of the spool and its reader: what is damaged, missing, replaced or not written yet. */
 #include "spool_fixture.h"
 
+#include <sys/syscall.h>
+
 #define E1 1000u
 #define E2 2000u
 
 static struct tmpdir dir;
 static struct eg_spool_reader *reader;
 
+/* A disk with a bad block: this is the pread that everything in this program calls. */
+static off_t bad_block = -1;
+
+ssize_t pread(int fd, void *to, size_t len, off_t offset)
+{
+	if (bad_block >= 0 && offset < bad_block + 4096 && offset + (off_t)len > bad_block) {
+		if (offset >= bad_block) {
+			errno = EIO;
+			return -1;
+		}
+		len = (size_t)(bad_block - offset);
+	}
+	return syscall(SYS_pread64, fd, to, len, offset);
+}
+
 static int setup(void **state)
 {
 	(void)state;
+	bad_block = -1;
 	tmpdir_make(&dir);
 	assert_int_equal(mkdir(dir.log, 0700), 0);
 	return 0;
@@ -377,6 +395,36 @@ static void garbage_of_any_size(void **state)
 	assert_true(eg_spool_reader_damaged(reader) > 99);
 }
 
+/* The newest segment may be read again; a complete one holds nobody up, and what it had there is missed. */
+static void unreadable_block(void **state)
+{
+	struct eg_spool_record record;
+	struct got got;
+	unsigned before = 0;
+	int r;
+
+	(void)state;
+	put_segment(dir.log, E1, 1, records(E1, 1, 1000, 1000));
+	bad_block = 102400;
+	open_reader(NULL);
+	while ((r = eg_spool_reader_next(reader, &record)) == 1)
+		before++;
+	assert_int_equal(r, -EIO);
+	assert_in_range(before, 90, 100);
+	assert_int_equal(eg_spool_reader_next(reader, &record), -EIO);
+	put_segment(dir.log, E1, 1001, records(E1, 1001, 1010, 10));
+	got = read_records(reader);
+	assert_int_equal(got.last.n, 1010);
+	assert_in_range(got.missed, 4, 6);
+	assert_int_equal(before + got.missed + got.count, 1010);
+	assert_true(eg_spool_reader_damaged(reader) >= 4096);
+	bad_block = 1017 * 1000; /* the last one there */
+	open_reader(NULL);
+	got = read_records(reader);
+	assert_int_equal(got.count + got.missed, 1010);
+	assert_true(got.missed > 0);
+}
+
 /* ---- Lag ---------------------------------------------------------------------------- */
 
 static void lag_is_told(void **state)
@@ -426,6 +474,7 @@ int main(void)
 		TEST(flipped_at_each_byte),
 		TEST(newest_flipped_at_each_byte),
 		TEST(garbage_of_any_size),
+		TEST(unreadable_block),
 		TEST(lag_is_told),
 	};
 

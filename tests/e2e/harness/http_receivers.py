@@ -207,7 +207,8 @@ class Hec(Receiver):
             one, at = decoder.raw_decode(text, at)
             at += len(text[at:]) - len(text[at:].lstrip())
             need(set(one) <= self.keys and isinstance(one["event"], dict), f"members {sorted(one)}")
-            need(isinstance(one["time"], (int, float)) and all(isinstance(v, str) for v in one["fields"].values()), "types")
+            need(isinstance(one["time"], (int, float)), "time")
+            need(all(isinstance(value, str) for value in one["fields"].values()), "flat fields")
             ids.append(one["fields"]["event_id"])
         need(ids, "no events")
         for number, event in enumerate(ids):
@@ -243,8 +244,8 @@ class Elastic(Receiver):
         wanted = parse_qs(urlsplit(handler.path).query).get("filter_path")
         need(wanted == ["errors,items.*.status,items.*.error.type,items.*.error.reason"], f"filter_path {wanted}")
         if not self.full:
-            whole = {"errors": whole["errors"], "items": [{"create": {k: v for k, v in one["create"].items()
-                                                                       if k in ("status", "error")}} for one in results]}
+            shown = [{k: v for k, v in one["create"].items() if k in ("status", "error")} for one in results]
+            whole = {"errors": whole["errors"], "items": [{"create": one} for one in shown]}
         return self.answer(whole)
 
     def create(self, _index, _id):
@@ -322,7 +323,8 @@ class Loki(Receiver):
         bad = []
         for stream in json.loads(body)["streams"]:
             labels = stream["stream"]
-            need(labels and all(LABEL.fullmatch(k) and isinstance(v, str) and v for k, v in labels.items()), f"{labels}")
+            need(labels and all(LABEL.fullmatch(name) for name in labels), f"{labels}")
+            need(all(isinstance(value, str) and value for value in labels.values()), f"{labels}")
             for when, line in stream["values"]:
                 need(isinstance(when, str) and DIGITS.fullmatch(when), f"time {when!r}")
                 event = json.loads(line)["event_id"]

@@ -83,7 +83,8 @@ class Ship:
 
     def stop(self, within=5):
         self.process.terminate()
-        assert self.process.wait(within) == 0, self.words()
+        status = self.process.wait(within)
+        assert status in (0, -signal.SIGTERM), (status, self.words())  # the latter: it had hardly begun
 
     def words(self):
         with open(self.said, encoding="utf-8", errors="replace") as log:

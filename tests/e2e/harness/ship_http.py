@@ -50,7 +50,7 @@ class Sink:
 
     def __exit__(self, kind, *_):
         status = self.stop()
-        assert kind or status == 0, f"ship_http ended with {status}"
+        assert kind or status == 0, f"ship_driver ended with {status}"
 
     def begin(self, items):
         self.process.stdin.write(json.dumps(items) + "\n")
