@@ -97,6 +97,8 @@ static const struct eg_option kill_options[] = {
 };
 
 static const struct eg_option restore_options[] = {
+	{"override", 0, 0, "pass over the control plane's kill for a time (admin)", 0},
+	{"for", 0, "TIME", "with --override: 1m to 24h; 0 ends it now", "15m 1h 0"},
 	{"all", 0, 0, "lift the hold on all apps (holds on single apps stay)", 0},
 	REASON("why; in the record and in events"),
 	END,

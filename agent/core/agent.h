@@ -115,6 +115,14 @@ int eg_agent_kill(struct eg_agent *agent, const struct eg_kill_request *req, con
 /* POST /v1/apps/APP/restore (and /v1/restore for the hold on all apps: app NULL) */
 int eg_agent_restore(struct eg_agent *agent, const char *app, const char *reason,
 		     const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+/* POST /v1/apps/APP/override: passes over the control plane's kill for a time, 1 min .. 24 h; 0 ends it */
+struct eg_override {
+	const char *app;
+	uint64_t for_ns;
+	const char *reason;
+};
+int eg_agent_override(struct eg_agent *agent, const struct eg_override *wanted, const struct eg_actor *actor, json_t **ret,
+		      struct eg_error *err);
 /* POST /v1/apps/APP/relax: audit for for_ns, 1 min .. 24 h; 0 ends it */
 int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, const char *reason,
 		   const struct eg_actor *actor, json_t **ret, struct eg_error *err);

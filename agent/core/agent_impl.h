@@ -267,6 +267,13 @@ uint32_t eg_cut_rule(struct eg_agent *agent, const char *name, uint32_t rule);
 /* Sockets that the tasks in a newly tagged cgroup brought along. */
 uint32_t eg_cut_foreign(struct eg_agent *agent, uint64_t cgroup_id);
 
+/* ---- override.c: under lock -------------------------------------------------------------------- */
+
+bool eg_override_on(struct eg_agent *agent, const struct eg_entry *entry);
+json_t *eg_override_json(struct eg_agent *agent, const struct eg_entry *entry); /* until when; null: none */
+/* Ends it, and tells why. False: there was none. Its sockets are the caller's to reset. */
+bool eg_override_end(struct eg_agent *agent, const struct eg_entry *entry, const char *cause);
+
 /* ---- loopback.c ------------------------------------------------------------------------------ */
 
 bool eg_loopback_addr(const struct eg_addr *addr);

@@ -42,6 +42,7 @@ struct eg_api_ops {
 		    struct eg_error *);
 	int (*restore)(struct eg_agent *, const char *app, const char *reason, const struct eg_actor *, json_t **ret,
 		       struct eg_error *);
+	int (*override)(struct eg_agent *, const struct eg_override *, const struct eg_actor *, json_t **ret, struct eg_error *);
 	int (*relax)(struct eg_agent *, const char *app, uint64_t for_ns, const char *reason, const struct eg_actor *,
 		     json_t **ret, struct eg_error *);
 	int (*snapshot)(struct eg_agent *, const char *app, const char *reason, const struct eg_actor *, json_t **ret,

@@ -221,6 +221,7 @@ int eg_api_post_plan(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_kill(struct eg_api_request *rq, struct eg_api_reply *reply); /* of an app, or of many */
 int eg_api_post_restore(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_snapshot(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_override(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_relax(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_tags(struct eg_api_request *rq, struct eg_api_reply *reply);
 /* api_control.c */

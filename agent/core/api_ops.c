@@ -15,6 +15,7 @@ const struct eg_api_ops eg_api_ops_agent = {
 	.policy_renew = eg_agent_policy_renew,
 	.kill = eg_agent_kill,
 	.restore = eg_agent_restore,
+	.override = eg_agent_override,
 	.relax = eg_agent_relax,
 	.snapshot = eg_agent_snapshot,
 	.tag = eg_agent_tag,

@@ -11,6 +11,7 @@ static const struct eg_api_route routes[] = {
 	{"GET", "/v1/apps/{app}", EG_ROLE_VIEWER, eg_api_get_app, "grants", EG_API_BODY_MAX},
 	{"POST", "/v1/apps/{app}/kill", EG_ROLE_RESPONDER, eg_api_post_kill, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/apps/{app}/restore", EG_ROLE_RESPONDER, eg_api_post_restore, NULL, EG_API_BODY_MAX},
+	{"POST", "/v1/apps/{app}/override", EG_ROLE_ADMIN, eg_api_post_override, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/apps/{app}/relax", EG_ROLE_ADMIN, eg_api_post_relax, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/apps/{app}/snapshot", EG_ROLE_RESPONDER, eg_api_post_snapshot, NULL, EG_API_BODY_MAX},
 	{"POST", "/v1/kill", EG_ROLE_RESPONDER, eg_api_post_kill, NULL, EG_API_BODY_MAX},

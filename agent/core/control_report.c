@@ -54,6 +54,18 @@ static json_t *last_holds(struct eg_agent *agent)
 	return holds;
 }
 
+/* The control plane is told where its kill is passed over, and until when. */
+static void add_override(struct eg_agent *agent, const char *app, json_t *hold)
+{
+	const struct eg_entry *entry;
+
+	pthread_mutex_lock(&agent->lock);
+	entry = eg_registry_find(agent, app);
+	if (entry && eg_override_on(agent, entry))
+		json_object_set_new(hold, "overridden_until", eg_override_json(agent, entry));
+	pthread_mutex_unlock(&agent->lock);
+}
+
 /* Those of every layer, for the state that is written back. */
 static json_t *in_force(struct eg_agent *agent)
 {
@@ -63,9 +75,13 @@ static json_t *in_force(struct eg_agent *agent)
 
 	if (eg_holds_list(agent->holds, &infos, &count) < 0)
 		return list;
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_pack("{s:s,s:s}", "app", infos[i].hold.app, "layer",
-						      eg_hold_layer_name(infos[i].hold.layer)));
+	for (size_t i = 0; i < count; i++) {
+		json_t *hold = json_pack("{s:s,s:s}", "app", infos[i].hold.app, "layer", eg_hold_layer_name(infos[i].hold.layer));
+
+		if (infos[i].hold.layer == EG_HOLD_CONTROL)
+			add_override(agent, infos[i].hold.app, hold);
+		json_array_append_new(list, hold);
+	}
 	return list;
 }
 

@@ -342,6 +342,18 @@ void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold)
 	eg_snapshots_want(agent->snapshots, hold->app, hold->reason, hold->actor, &notes);
 }
 
+/* What comes by is newer than what an admin passes over. */
+static void end_override(struct eg_agent *agent, const char *app)
+{
+	const struct eg_entry *entry;
+
+	pthread_mutex_lock(&agent->lock);
+	entry = eg_registry_find(agent, app);
+	if (entry)
+		eg_override_end(agent, entry, "the control plane killed it again");
+	pthread_mutex_unlock(&agent->lock);
+}
+
 /*
  * The record comes before the word here: it says whether the kill is newer than what is known, and it
  * only queues. A kill that was in force already is cut again all the same.
@@ -360,6 +372,7 @@ int eg_kill_control(struct eg_agent *agent, const struct eg_hold *hold, json_t *
 			     hold->app, (unsigned long long)hold->generation);
 		return r;
 	}
+	end_override(agent, hold->app);
 	put_in_force(agent, hold, &notes, &result); /* also if it can't be recorded */
 	result.durable = r == 0 && eg_holds_wait_durable(agent->holds, ticket, DURABLE_WAIT_MS);
 	if (!result.durable)

@@ -57,7 +57,7 @@ static void step_hold(const struct eg_reconcile *reconcile, const char *app, con
 		      struct eg_steps *ret)
 {
 	const json_t *known = json_object_get(json_object_get(reconcile->have, "holds"), app);
-	bool killed = json_is_true(json_object_get(known, "killed"));
+	bool killed = json_is_true(json_object_get(known, "killed")), newer;
 	struct word word = {0};
 
 	for (int of_host = 0; of_host < 2; of_host++) {
@@ -67,9 +67,11 @@ static void step_hold(const struct eg_reconcile *reconcile, const char *app, con
 			copy_error(&ret->error, &document->error);
 		hear(&word, document);
 	}
-	if (!word.document || word.killed == killed)
+	newer = !known || word.generation > number_of(known, "generation");
+	/* a kill that is newer than the one in force is told: it ends what an admin of the host may have overridden */
+	if (!word.document || (word.killed == killed && !(killed && newer)))
 		return;
-	if (known && word.generation <= number_of(known, "generation")) {
+	if (!newer) {
 		eg_error_set(&ret->error, 409, "stale_generation",
 			     "The %s has the generation %llu, but the last word on it here has %llu: it was ignored. "
 			     "Write it anew "

@@ -188,6 +188,41 @@ def test_a_missing_key_restores_nothing(site):
     eventually(lambda: site.agent.app("held")["state"] == "enforce", what="the restore")
 
 
+def test_an_admin_overrides_a_kill_for_a_time(site):
+    """Until its end, or a newer kill; it is told upstream, and no other kill is touched."""
+    site.push("over", [rule(ALLOWED, 443)])
+    site.in_force("over")
+    site.etcd.put("/egret/kills/over", "killed")
+    eventually(lambda: site.agent.app("over")["state"] == "killed")
+    app = site.host.app(name="over")
+    assert app.fails("connect", "c", ALLOWED, 443) == "EPERM"
+    status, out, err = site.agent.cli("restore", "over", "--override", "--for", "1h", "--reason", "payroll runs today")
+    assert status == 0 and "passed over until" in out, err
+    assert site.agent.app("over")["state"] == "enforce" and site.agent.app("over")["override_until"]
+    event = site.agent.event(type="alert", app="over", action="override")
+    assert event["cause"] == "payroll runs today" and event["until"]
+    app.connect("live", ALLOWED, 443)
+    assert app.ask("live") == "ping"
+    eventually(lambda: any(one["app"] == "over" and one.get("overridden_until") for one in site.state()["killed"]), 60,
+               "the override in the state")
+    site.agent.kill("over")  # another layer holds at once
+    assert app.end("live") in RESET and app.fails("connect", "c", ALLOWED, 443) == "EPERM"
+    site.agent.restore("over")
+    app.connect("again", ALLOWED, 443)
+    assert app.ask("again") == "ping"
+    site.etcd.put("/egret/kills/over", "killed")  # newer than the one that is overridden
+    assert app.end("again") in RESET
+    assert site.agent.app("over")["state"] == "killed" and site.agent.app("over")["override_until"] is None
+    site.agent.event(type="alert", app="over", action="override_end")
+    site.agent.api("POST", "/v1/apps/over/override", {"for": "1h", "reason": "r"})
+    app.connect("third", ALLOWED, 443)
+    site.agent.api("POST", "/v1/apps/over/override", {"for": "0", "reason": "r"})
+    assert app.end("third") in RESET and site.agent.app("over")["state"] == "killed"
+    site.etcd.put("/egret/kills/over", "restored")
+    eventually(lambda: site.agent.app("over")["state"] == "enforce", what="the restore")
+    assert site.agent.refused("POST", "/v1/apps/over/override", {"for": "1h", "reason": "r"}).code == "not_killed"
+
+
 def test_all_apps_at_once(site):
     site.push("one", [rule(ALLOWED, 443)])
     site.in_force("one")

@@ -174,6 +174,10 @@ static void kills(void **state)
 	assert_int_equal(steps(f).hold, EG_HOLD_KEEP);
 	eg_desired_remove(&f->desired, EG_DOCUMENT_KILL, false, "web");
 	assert_int_equal(steps(f).hold, EG_HOLD_KEEP); /* a missing key restores nothing */
+	kill(f, 9, "killed"); /* once more: it ends what an admin may have overridden */
+	now = steps(f);
+	assert_int_equal(now.hold, EG_HOLD_KILL);
+	assert_int_equal(now.hold_generation, 9);
 	kill(f, 6, "restored");
 	assert_int_equal(steps(f).hold, EG_HOLD_KEEP);
 	assert_string_equal(steps(f).error.code, "stale_generation");
