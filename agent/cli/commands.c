@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "template.h"
+#include "top.h"
 
 #define END            {.name = 0}
 #define TAKE_OVER      {"take-over", 0, 0, "also if the app's policy came from another source", 0}
@@ -131,6 +132,24 @@ static const struct eg_option events_options[] = {
 	END,
 };
 
+static const struct eg_option top_options[] = {
+	{"batch", 'b', 0, "print tables instead of drawing on the terminal; with -o json a line each", 0},
+	{"count", 'n', "N", "so many tables, then end", 0},
+	{"interval", 'd', "TIME", "pause between samples; default 2s", "1s 2s 10s"},
+	{"sort", 's', "COLUMN", "rate, cap, denied, live or name; default rate", EG_TOP_SORTS},
+	SELECTOR("only apps with these labels"),
+	END,
+};
+
+static const struct eg_option report_options[] = {
+	{"all", 0, 0, "every app on this host", 0},
+	{"since", 0, "TIME", "of the last TIME; default 24h", "1h 24h 7d 30d"},
+	{"write", 'w', "FILE", "into FILE instead of standard output", EG_WORDS_FILE},
+	END,
+};
+
+static const struct eg_option backup_options[] = {STATE_DIR, END};
+
 static const struct eg_option run_options[] = {
 	{"app", 0, "NAME", "the app that the command belongs to; required", EG_WORDS_APP},
 	{"policy", 0, "FILE", "apply this policy first", EG_WORDS_FILE},
@@ -248,10 +267,24 @@ const struct eg_command eg_commands[] = {
 	 true, false, false},
 	{"events", "[APP]", "the event log", 0, events_options, 0, 1, {EG_WORDS_APP}, eg_cmd_events, true, false, false},
 	{"usage", "[APP]", "traffic and caps", 0, usage_options, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
+	{"top", 0, "the apps by what they do now",
+	 "Keys: r c d l n sort by rate, use of cap, denied, live, name; / filters; arrows select; K kills the selected app "
+	 "once yes is typed; space pauses; q ends.",
+	 top_options, 0, 0, {0}, eg_cmd_top, true, false, false},
+	{"report", "{APP | --all}", "a page of HTML: traffic, caps, destinations, denials, kills, DNS",
+	 "The page is one file that loads nothing and runs nothing, for mail, tickets and paper.", report_options, 0, 1,
+	 {EG_WORDS_APP}, eg_cmd_report, false, false, false},
 	{"sinks", "[test NAME]", "where events and alerts go to: state, lag, last error",
 	 "With test, sends one event to the sink and says what came back; exits 1 if it was not taken, or, without, when "
 	 "egret-ship does not run.",
 	 0, 0, 2, {"test"}, eg_cmd_sinks, false, false, false},
+	{"backup", "FILE", "keep kills, pushed policies, use of caps and snapshots in a file",
+	 "Reads the state directory, whether an agent runs or not. Needs root. tar tzf FILE lists it.", backup_options, 1, 1,
+	 {EG_WORDS_FILE}, eg_cmd_backup, false, false, false},
+	{"restore-state", "FILE", "bring a backup's kills, policies and their history back",
+	 "While egretd is stopped. No kill is lifted by it, and no used cap given back: kills are joined, usage that is "
+	 "there stays. The policies become the backup's; those of before are kept aside.",
+	 backup_options, 1, 1, {EG_WORDS_FILE}, eg_cmd_restore_state, false, false, false},
 	{"run", "--app NAME -- COMMAND [ARGUMENT...]", "run a command as an app",
 	 "Makes a cgroup below the managed root, tags it, and runs the command in it once enforcement is on. Needs root. "
 	 "Exits with the command's status, 128 + N if signal N ended it, 127 if it was not found, 126 if it can't be run, "
