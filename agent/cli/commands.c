@@ -108,6 +108,7 @@ static const struct eg_option doctor_options[] = {
 	BPFFS,
 	STATE_DIR,
 	{"root", 0, "DIR", "how names are looked up below DIR, as in /proc/PID/root of an app", EG_WORDS_DIR},
+	{"strict", 0, 0, "exit 1 also when there is a warning", 0},
 	END,
 };
 
@@ -169,7 +170,7 @@ const struct eg_command eg_commands[] = {
 	{"oci-hook", 0, "tag a container's cgroup, as its runtime's createRuntime hook",
 	 "Reads the container's state on standard input. When it fails, so does the container's start.", oci_hook_options, 0,
 	 0, {0}, eg_cmd_oci_hook, false, false, false},
-	{"doctor", 0, "look for what is wrong, and say what to do", "Exits 1 when something failed; warnings don't count.",
+	{"doctor", 0, "look for what is wrong, and say what to do", "Exits 1 when something failed; warnings count with --strict.",
 	 doctor_options, 0, 0, {0}, eg_cmd_doctor, false, false, false},
 	{"completion", "SHELL", "print completion for bash, zsh or fish",
 	 "For bash: egret completion bash > /etc/bash_completion.d/egret", 0, 1, 1, {"bash zsh fish"}, eg_cmd_completion,

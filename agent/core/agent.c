@@ -92,6 +92,7 @@ static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 		.grants_per_app = config->grants_max,
 		.ring_bytes = config->ring_bytes,
 		.priority_ring_bytes = config->priority_ring_bytes,
+		.any_family = config->any_family,
 	};
 	int r;
 

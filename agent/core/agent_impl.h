@@ -92,6 +92,15 @@ struct eg_applied {
 	struct eg_tables *tables; /* NULL once the policy was replaced */
 };
 
+/* What becomes of frames that processes of an app with CAP_NET_RAW write (AF_PACKET), worst last. */
+enum eg_frames {
+	EG_FRAMES_NONE, /* no process has it */
+	EG_FRAMES_REFUSED, /* BPF LSM refuses the socket */
+	EG_FRAMES_GUARDED, /* judged on the other end of the veth */
+	EG_FRAMES_NAMES, /* the same, but the guard can't read DNS or ClientHellos, and the policy has names */
+	EG_FRAMES_OPEN, /* nothing sees them */
+};
+
 struct eg_entry {
 	char name[EG_APP_NAME_LEN];
 	uint32_t slot;
@@ -101,6 +110,7 @@ struct eg_entry {
 	bool deleted;
 	bool netns_admin; /* a process administers a network namespace of the app's own */
 	bool netns_refused; /* EG_APP_NETNS_ADMIN is set */
+	enum eg_frames frames;
 	char netns_why[240]; /* why no guard covers the administrator; "" if one does, or there is none */
 	uint32_t cut_expired; /* reaper.c's, main thread: ruleset whose end was followed by a cut */
 	uint64_t cut_refused; /* the same: packets that caps had refused at its last look */

@@ -11,16 +11,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "../lib/cleanup.h"
 #include "../lib/log.h"
+#include "kern_lsm.h"
 #include "kern_pins.h"
 
 #include <egret.skel.h>
-
-#define BPF_FS_MAGIC_NUMBER 0xcafe4a11
 
 struct eg_kern {
 	struct egret *skel;
@@ -32,6 +30,7 @@ struct eg_kern {
 	uint32_t max[EG_MAP_COUNT_];
 	int fd[EG_MAP_COUNT_];
 	int possible_cpus;
+	int families; /* as eg_kern_families() says */
 };
 
 static const char *const map_names[EG_MAP_COUNT_] = {
@@ -197,6 +196,11 @@ static int load(struct eg_kern *kern, const struct eg_kern_sizes *sizes, struct 
 			return eg_error_set(err, 500, "bpf_open", "map %s could not be prepared: %s",
 					    map_names[id], strerror(-r));
 	}
+	kern->families = sizes->any_family ? -ECANCELED : eg_kern_lsm_probe();
+	bpf_program__set_autoload(kern->skel->progs.eg_lsm_create, kern->families == 0);
+	if (kern->families && kern->families != -ECANCELED && kern->families != -EOPNOTSUPP)
+		eg_log_warning("BPF LSM is on, but its programs are refused (%s): sockets of AF_PACKET and the like are not",
+			       strerror(-kern->families));
 	libbpf_said[0] = '\0';
 	r = egret__load(kern->skel);
 	if (r)
@@ -236,29 +240,6 @@ static int check_pinned_abi(const char *bpffs, bool *ret_adopted, struct eg_erro
 	return 0;
 }
 
-static int prepare_bpffs(const char *bpffs, struct eg_error *err)
-{
-	struct statfs fs;
-	char path[320];
-
-	if (mkdir(bpffs, 0700) && errno != EEXIST)
-		return eg_error_set(err, 500, "no_bpffs",
-				    "%s can't be made (%s); mount the BPF filesystem: mount -t bpf bpf /sys/fs/bpf",
-				    bpffs, strerror(errno));
-	if (statfs(bpffs, &fs) || (unsigned long)fs.f_type != BPF_FS_MAGIC_NUMBER) {
-		rmdir(bpffs);
-		return eg_error_set(err, 500, "no_bpffs",
-				    "%s is not in a BPF filesystem; mount one: mount -t bpf bpf /sys/fs/bpf", bpffs);
-	}
-	chmod(bpffs, 0700);
-	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s", bpffs, i ? "links" : "maps");
-		if (mkdir(path, 0700) && errno != EEXIST)
-			return eg_error_set(err, 500, "no_bpffs", "%s can't be made: %s", path, strerror(errno));
-	}
-	return 0;
-}
-
 EG_DEFINE_CLEANUP(kern, struct eg_kern *, eg_kern_close);
 
 int eg_kern_open(const char *bpffs, const struct eg_kern_sizes *sizes, struct eg_kern **ret, bool *ret_adopted,
@@ -277,7 +258,7 @@ int eg_kern_open(const char *bpffs, const struct eg_kern_sizes *sizes, struct eg
 	kern->possible_cpus = libbpf_num_possible_cpus();
 	if (kern->possible_cpus < 1)
 		return eg_error_set(err, 500, "no_cpus", "the number of possible CPUs can't be read");
-	r = prepare_bpffs(bpffs, err);
+	r = eg_kern_make_bpffs(bpffs, err);
 	if (r)
 		return r;
 	r = check_pinned_abi(bpffs, &adopted, err);
@@ -322,12 +303,18 @@ void eg_kern_close(struct eg_kern *kern)
 /* ---- Attaching ----------------------------------------------------------------------- */
 
 /*
- * The packet hooks are the authority, so they come first, and in a change of programs last.
+ * The packet hooks are the authority, so they come first, and in a change of programs last. The last
+ * one is not there without BPF LSM.
  */
 static const char *const attached[] = {"eg_egress",   "eg_ingress",  "eg_sockops",  "eg_sock_create",
 				       "eg_sock_release", "eg_bind4",    "eg_bind6",    "eg_connect4",
-				       "eg_connect6", "eg_sendmsg4", "eg_sendmsg6"};
+				       "eg_connect6", "eg_sendmsg4", "eg_sendmsg6", "eg_lsm_create"};
 #define ATTACHED (sizeof(attached) / sizeof(attached[0]))
+
+static bool is_loaded(const struct eg_kern *kern, const char *name)
+{
+	return !kern->families || strcmp(name, "eg_lsm_create") != 0;
+}
 
 static int attach_one(struct eg_kern *kern, const char *name, int cgroup_fd, uint64_t cgroup_id)
 {
@@ -339,6 +326,11 @@ static int attach_one(struct eg_kern *kern, const char *name, int cgroup_fd, uin
 	if (!program)
 		return -ENOENT;
 	eg_kern_link_path(path, sizeof(path), kern->bpffs, cgroup_id, name);
+	if (!is_loaded(kern, name)) {
+		if (kern->families == -ECANCELED)
+			unlink(path); /* of an agent before this one, which ends it */
+		return 0;
+	}
 	r = eg_kern_link_update(path, cgroup_id, bpf_program__fd(program));
 	if (r != -ENOENT)
 		return r;
@@ -382,10 +374,15 @@ bool eg_kern_attached(struct eg_kern *kern, uint64_t cgroup_id)
 
 	for (size_t i = 0; i < ATTACHED; i++) {
 		eg_kern_link_path(path, sizeof(path), kern->bpffs, cgroup_id, attached[i]);
-		if (!eg_kern_link_alive(path, cgroup_id))
+		if (is_loaded(kern, attached[i]) && !eg_kern_link_alive(path, cgroup_id))
 			return false;
 	}
 	return true;
+}
+
+int eg_kern_families(const struct eg_kern *kern)
+{
+	return kern->families;
 }
 
 int eg_kern_detach(struct eg_kern *kern, uint64_t cgroup_id)

@@ -8,11 +8,37 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "../lib/cleanup.h"
 #include "kern.h"
 #include "kern_guard.h"
+
+#define BPF_FS_MAGIC_NUMBER 0xcafe4a11
+
+int eg_kern_make_bpffs(const char *bpffs, struct eg_error *err)
+{
+	struct statfs fs;
+	char path[320];
+
+	if (mkdir(bpffs, 0700) && errno != EEXIST)
+		return eg_error_set(err, 500, "no_bpffs",
+				    "%s can't be made (%s); mount the BPF filesystem: mount -t bpf bpf /sys/fs/bpf",
+				    bpffs, strerror(errno));
+	if (statfs(bpffs, &fs) || (unsigned long)fs.f_type != BPF_FS_MAGIC_NUMBER) {
+		rmdir(bpffs);
+		return eg_error_set(err, 500, "no_bpffs",
+				    "%s is not in a BPF filesystem; mount one: mount -t bpf bpf /sys/fs/bpf", bpffs);
+	}
+	chmod(bpffs, 0700);
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", bpffs, i ? "links" : "maps");
+		if (mkdir(path, 0700) && errno != EEXIST)
+			return eg_error_set(err, 500, "no_bpffs", "%s can't be made: %s", path, strerror(errno));
+	}
+	return 0;
+}
 
 void eg_kern_link_path(char *ret, size_t size, const char *bpffs, uint64_t cgroup_id, const char *program)
 {

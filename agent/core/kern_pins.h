@@ -9,7 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../lib/error.h"
+
 struct bpf_map;
+
+/* Makes the directories, with mode 0700. 0, or a negative errno and the sentence. */
+int eg_kern_make_bpffs(const char *bpffs, struct eg_error *err);
 
 /* Entries of a map that is pinned there already, 0 if there is none. -ESTALE: its kind or sizes are not this map's. */
 int eg_kern_pinned_max(const struct bpf_map *map, const char *path, uint32_t *ret);

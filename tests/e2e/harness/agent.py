@@ -22,6 +22,7 @@ CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
 START_S = 60
 CLONE_NEWNET = 0x40000000
 STOP_S = 20
+seen = set()  # what tests saw refuse something, as (where, why): the table of `make escape` is made of it
 
 
 class ApiError(Exception):
@@ -236,7 +237,10 @@ class Agent:
 
     def count(self, name, reason, which="egress"):
         """How often the reason was given for the app: which is egress, ingress or audited."""
-        return self.app(name)["reasons"].get(reason, {}).get(which, 0)
+        found = self.app(name)["reasons"].get(reason, {}).get(which, 0)
+        if found:
+            seen.add(("counted", reason))
+        return found
 
     def kill(self, name, **body):
         return self.api("POST", f"/v1/apps/{name}/kill", body)
@@ -280,7 +284,12 @@ class Agent:
         def look():
             return self.log(**wanted)
 
-        return eventually(look, timeout, f"an event with {wanted}")[0]
+        event = eventually(look, timeout, f"an event with {wanted}")[0]
+        if event.get("verdict") == "deny":
+            seen.add((event.get("hook", event["type"]), event["reason"]))
+        elif event["type"] in ("cap", "kill", "lost", "suppressed"):
+            seen.add(("event", event["type"]))
+        return event
 
     def query(self, query=""):
         """GET /v1/events"""
@@ -290,6 +299,16 @@ class Agent:
         return [json.loads(line) for line in text.splitlines()]
 
     # ---- The command line ----------------------------------------------------------------------------
+
+    def doctor(self, check):
+        """What egret doctor says under that check, as (level, message), and its exit status."""
+        status, text, errors = self.cli("-o", "json", "doctor")
+        assert status in (0, 1), errors
+        findings = [finding for finding in json.loads(text)["findings"] if finding["check"] == check]
+        for finding in findings:
+            if finding["level"] != "ok":
+                seen.add((f"doctor: {check}", f"{finding['message']} -> {finding['fix']}"))
+        return [(finding["level"], finding["message"]) for finding in findings], status
 
     def cli(self, *arguments, text=None, timeout=60, environment=None):
         """egret: (exit status, stdout, stderr)."""
