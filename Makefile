@@ -47,7 +47,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench lint install clean
+.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench escape lint install clean
 
 all: $(BUILD)/egretd $(BUILD)/egret ## build everything under build/
 
@@ -163,6 +163,9 @@ fuzz: $(FUZZ) $(BPF_FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30); the pars
 
 bench: all $(BENCH) ## DESIGN's speed goals beside their peers
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run
+
+escape: all ## tries every way out of a policy: closed by what, or open on this kernel and what to do
+	@BUILD=$(BUILD) $(PYTHON) tests/escape
 
 demo: all ## one app, from allowed to killed, with its flow log
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/demo

@@ -27,6 +27,7 @@
 #include "compile.h"
 #include "config.h"
 #include "events.h"
+#include "frames.h"
 #include "holds.h"
 #include "kern.h"
 #include "patterns.h"
@@ -90,15 +91,6 @@ struct eg_applied {
 
 	uint32_t uid; /* ruleset */
 	struct eg_tables *tables; /* NULL once the policy was replaced */
-};
-
-/* What becomes of frames that processes of an app with CAP_NET_RAW write (AF_PACKET), worst last. */
-enum eg_frames {
-	EG_FRAMES_NONE, /* no process has it */
-	EG_FRAMES_REFUSED, /* BPF LSM refuses the socket */
-	EG_FRAMES_GUARDED, /* judged on the other end of the veth */
-	EG_FRAMES_NAMES, /* the same, but the guard can't read DNS or ClientHellos, and the policy has names */
-	EG_FRAMES_OPEN, /* nothing sees them */
 };
 
 struct eg_entry {

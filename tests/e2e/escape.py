@@ -188,3 +188,14 @@ def id_of(attack):
     """pytest's id of an attack, or None: there is no such test."""
     file, _, name = attack.partition("::")
     return tests_of(file).get(name)
+
+
+def gaps(each, checks):
+    """What a row lacks. checks: those that egret doctor makes."""
+    found = [f"there is no test {attack}" for attack in each.attacks if not id_of(attack)]
+    found += [f"egret doctor has no check {check}" for check in each.doctor if check not in checks]
+    if not each.tried:
+        found.append("it doesn't say what is tried")
+    if not each.attacks and not each.doctor:
+        found.append("neither an attack nor a check of egret doctor")
+    return found
