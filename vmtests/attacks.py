@@ -39,6 +39,16 @@ def test_io_uring(host):
     assert host.wire("in", dst=DENIED) == before
 
 
+def test_another_senders_address(host):
+    app = host.app(to_allowed("sender"), caps=[CAP_NET_RAW])
+    for number, (level, option, address) in enumerate((("IPPROTO_IP", 19, ALLOWED), ("IPPROTO_IPV6", 78, ALLOWED6))):
+        app.open(f"u{number}", address, "udp")
+        assert app.fails("option", f"u{number}", level, option, 1) == "EPERM"
+        app.option(f"u{number}", "SOL_SOCKET", "SO_REUSEADDR", 1)  # others go through as they are
+    assert host.agent.count("sender", "raw_socket") == 2
+    app.stop()
+
+
 def test_no_other_protocol(host):
     app = host.app(to_allowed("odd"), caps=[CAP_NET_RAW])
     for kind, protocol in (("SOCK_STREAM", 132), ("SOCK_DGRAM", 115), ("SOCK_DGRAM", 136), ("SOCK_STREAM", 256)):

@@ -30,6 +30,18 @@ static void check_upcalls(struct eg_doctor *doctor)
 			       "dns_resolver), which makes a tunnel");
 }
 
+/* Then a socket sends by any address without asking for it; BPF can't tell. */
+static void check_senders(struct eg_doctor *doctor)
+{
+	static const char path[] = "/proc/sys/net/ipv6/ip_nonlocal_bind";
+	EG_FCLOSE FILE *f = fopen(path, "re");
+
+	if (f && fgetc(f) == '1')
+		eg_doctor_warn(doctor, "senders", "Set it to 0, or give apps a network namespace of their own",
+			       "%s is set: apps in this network namespace can send with any IPv6 address as the sender's, and "
+			       "have allowed hosts answer to it", path);
+}
+
 /* ---- Moving out --------------------------------------------------------------------------------- */
 
 /* The nearest cgroup above whose cgroup.procs others than root may write; false: there is none. */
@@ -187,6 +199,7 @@ void eg_doctor_others(struct eg_doctor *doctor, const json_t *status, const json
 	size_t i;
 
 	check_upcalls(doctor);
+	check_senders(doctor);
 	list_processes(&all);
 	json_array_foreach(json_object_get(apps, "apps"), i, app) {
 		if (mount)

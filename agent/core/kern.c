@@ -308,7 +308,7 @@ void eg_kern_close(struct eg_kern *kern)
  */
 static const char *const attached[] = {"eg_egress",   "eg_ingress",  "eg_sockops",  "eg_sock_create",
 				       "eg_sock_release", "eg_bind4",    "eg_bind6",    "eg_connect4",
-				       "eg_connect6", "eg_sendmsg4", "eg_sendmsg6", "eg_lsm_create"};
+				       "eg_connect6", "eg_sendmsg4", "eg_sendmsg6", "eg_setsockopt", "eg_lsm_create"};
 #define ATTACHED (sizeof(attached) / sizeof(attached[0]))
 
 static bool is_loaded(const struct eg_kern *kern, const char *name)

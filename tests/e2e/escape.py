@@ -158,6 +158,9 @@ ROWS = [
         "a DNAT in the app's namespace, before and after the flow began; programs of others",
         "nat::the_translated_destination_is_judged nat::what_a_rule_names_is_no_excuse nat::programs_of_others_are_reported", "nat"),
     # What was thought of since.
+    row("another sender's address, so that an allowed host answers to it",
+        "IP_TRANSPARENT and IPV6_FREEBIND, which takes no capability, and a bind to an address that is not the host's",
+        "escape_calls::another_senders_address", "senders"),
     row("work done by others: a helper of the host, a service manager, another process of the same user",
         "sockets of helpers that look names up or run commands; upcalls of the kernel's keyring; ptrace",
         "escape_calls::an_abstract_socket_of_the_host escape_calls::doctor_names_helpers", "unix upcalls uids cgroups"),

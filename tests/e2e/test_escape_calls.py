@@ -86,6 +86,34 @@ def test_so_mark(shared, app):
     denied(shared, "no_rule", 4, dst=DENIED, hook="connect")
 
 
+FORGERS = [("IPPROTO_IP", 19, ALLOWED), ("IPPROTO_IP", 15, ALLOWED6), ("IPPROTO_IPV6", 75, ALLOWED6),
+           ("IPPROTO_IPV6", 78, ALLOWED6)]  # IP_TRANSPARENT, IP_FREEBIND, IPV6_TRANSPARENT, IPV6_FREEBIND
+STRANGER, STRANGER6 = "10.77.1.77", "fd77:1::77"
+
+
+def test_another_senders_address(shared, app):
+    """Whoever an allowed host answers gets what was sent with its address; in IPv6 that takes no capability."""
+    def forge(worker, name, level, option, address):
+        worker.open(name, address, "udp")
+        return worker.fails("option", name, level, option, 1)
+
+    for number, (level, option, address) in enumerate(FORGERS):
+        stranger = STRANGER6 if ":" in address else STRANGER
+        assert forge(app, f"u{number}", level, option, address) == "EPERM"
+        assert app.fails("bind", f"u{number}", stranger, 5000, "udp") == "EADDRNOTAVAIL"
+    denied(shared, "raw_socket", 4, hook="setsockopt", proto="udp")
+    outsider = shared.process(shared.other_cgroup(), caps=[CAP_NET_RAW])  # there it works
+    for number, (level, option, address) in enumerate((FORGERS[0], FORGERS[3])):
+        stranger = STRANGER6 if ":" in address else STRANGER
+        assert forge(outsider, f"u{number}", level, option, address) is None
+        outsider.bind(f"u{number}", stranger, 5000, "udp")
+        outsider.sendto(f"u{number}", address, 443)
+        assert shared.wire("in", src=stranger, proto="udp")[0] == 1
+    made = policy(shared.name_of_app, [rule(ALLOWED6, 443, "udp")], raw_sockets=True, cgroups=shared.glob_of(shared.name_of_app))
+    shared.agent.put(made)
+    assert forge(app, "by policy", *FORGERS[3]) is None
+
+
 def test_vsock(shared, app):
     """It leads to the hypervisor, past IP. Refused by BPF LSM, or reported."""
     outcome = app.fails("raw", "AF_VSOCK", "SOCK_STREAM")

@@ -21,7 +21,7 @@ TO_ALLOWED = [rule([ALLOWED, ALLOWED6], 443), rule([ALLOWED, ALLOWED6], 443, "ud
 
 @pytest.fixture
 def bare_host(config):
-    with Host(inside=True, **config) as host:
+    with Host(inside=True, **{"socket_families": "off", **config}) as host:  # frames are for the guard to judge
         yield host
 
 

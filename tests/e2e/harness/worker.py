@@ -257,9 +257,9 @@ class Operations:
         return self.socks[name].send(b"z" * size, MSG_ZEROCOPY)
 
     def option(self, name, level, option, value):
-        """setsockopt by names of the socket module; value is a number, or bytes in hex."""
+        """setsockopt by names of the socket module, or an option's number; value is a number, or bytes in hex."""
         value = bytes.fromhex(value) if isinstance(value, str) else value
-        self.socks[name].setsockopt(getattr(socket, level), getattr(socket, option), value)
+        self.socks[name].setsockopt(getattr(socket, level), option if isinstance(option, int) else getattr(socket, option), value)
 
     def pull(self, name, timeout=5, size=None):
         """Reads until the end, or nothing came for timeout: {"bytes", "end": "eof", errno's name}."""
