@@ -80,6 +80,38 @@ static void check_cgroups(struct eg_doctor *doctor, const char *mount, const jso
 	}
 }
 
+/* ---- Neighbours -------------------------------------------------------------------------------------- */
+
+static bool is_open_port(const char *device)
+{
+	EG_FCLOSE FILE *f = NULL;
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/brport/isolated", device);
+	f = fopen(path, "re");
+	return f && fgetc(f) == '0';
+}
+
+/* Who writes frames can address a neighbour by its hardware address, whatever IP address the guard reads. */
+static void check_bridge(struct eg_doctor *doctor, const json_t *app)
+{
+	const char *name = eg_json_text(app, "app"), *frames = eg_json_text(app, "frames");
+	bool writes = frames && (strcmp(frames, "guarded") == 0 || strcmp(frames, "names") == 0);
+	json_t *guard;
+	size_t i;
+
+	if (!writes && !eg_json_true(app, "netns_admin"))
+		return;
+	json_array_foreach(json_object_get(app, "guards"), i, guard) {
+		const char *device = json_string_value(guard);
+
+		if (device && is_open_port(device))
+			eg_doctor_warn(doctor, "bridge", "Isolate the ports (bridge link set dev VETH isolated on), or route to each app",
+				       "app %s can hand frames to every neighbour on the bridge of %s: the guard reads IP addresses, "
+				       "not hardware addresses", name ? name : "?", device);
+	}
+}
+
 /* ---- Processes of the same user -------------------------------------------------------------------- */
 
 struct process {
@@ -204,6 +236,7 @@ void eg_doctor_others(struct eg_doctor *doctor, const json_t *status, const json
 	json_array_foreach(json_object_get(apps, "apps"), i, app) {
 		if (mount)
 			check_cgroups(doctor, mount, app);
+		check_bridge(doctor, app);
 		check_uids(doctor, status, &all, app);
 	}
 }

@@ -175,7 +175,7 @@ static void say_families(struct eg_doctor *doctor, const char *root, const struc
 		eg_doctor_warn(doctor, "families",
 			       "Boot with bpf in lsm=, or take CAP_NET_RAW from apps and restrict socket families by seccomp "
 			       "(systemd: RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK)",
-			       "below root %s a process with CAP_NET_RAW, or none, can open %s, whose packets no hook of a cgroup sees",
+			       "below root %s processes can open %s (some of them with CAP_NET_RAW), whose packets no hook of a cgroup sees",
 			       root, list ? list : "?");
 	else if (refused)
 		eg_doctor_ok(doctor, "families", "below root %s sockets that no hook of a cgroup sees are refused", root);

@@ -30,7 +30,8 @@ ROWS = [
         "lsm families frames"),
     row("PACKET_QDISC_BYPASS, AF_XDP",
         "frames that skip the queue, and frames out of a ring",
-        "escape_frames::frames_past_the_queue escape_frames::frames_by_af_xdp", "lsm families frames"),
+        "escape_frames::frames_past_the_queue escape_frames::frames_by_af_xdp escape_frames::frames_where_no_guard_is",
+        "lsm families frames"),
     row("SOCK_RAW, IP_HDRINCL",
         "raw sockets without and with a policy's leave; headers with options, cut short, of other protocols",
         "allow_deny::raw_sockets_and_odd_protocols_are_refused allow_deny::raw_sockets_by_policy_are_still_judged "
@@ -143,7 +144,8 @@ ROWS = [
         "rewrites and copies by nft and tc, VXLAN, a segment route, TCP_REPAIR, uplinks that no guard covers",
         "guard::nft_rewrites_the_destination guard::copies_beyond_the_cap guard::vxlan_in_its_namespace "
         "guard::nft_rewrites_the_source_of_what_comes_in guard::an_uplink_that_is_no_veth_is_refused guard::a_tun_is_refused "
-        "escape_frames::a_repaired_connection allow_deny::an_admin_of_its_own_namespace_is_refused", "netns"),
+        "escape_frames::a_repaired_connection escape_frames::a_segment_route "
+        "allow_deny::an_admin_of_its_own_namespace_is_refused", "netns"),
     row("the managed root removed and made again (measured: pinned link alive with cgroup id 0, no program on the new root)",
         "the root removed, with the agent running and without",
         "lifecycle::the_root_can_not_be_removed lifecycle::a_root_that_was_removed_and_made_again_is_taken_up", "enforcement"),
@@ -161,6 +163,9 @@ ROWS = [
     row("another sender's address, so that an allowed host answers to it",
         "IP_TRANSPARENT and IPV6_FREEBIND, which takes no capability, and a bind to an address that is not the host's",
         "escape_calls::another_senders_address", "senders"),
+    row("a neighbour on the same bridge, handed packets for another address",
+        "the hardware address of a neighbour on frames that the guard allows",
+        "escape_frames::neighbours_on_the_bridge", "bridge"),
     row("work done by others: a helper of the host, a service manager, another process of the same user",
         "sockets of helpers that look names up or run commands; upcalls of the kernel's keyring; ptrace",
         "escape_calls::an_abstract_socket_of_the_host escape_calls::doctor_names_helpers", "unix upcalls uids cgroups"),

@@ -173,7 +173,7 @@ def test_a_move_to_another_cgroup(shared, app):
     procs = f"{cgroup.full(shared.root)}/cgroup.procs"
     os.chown(procs, 65534, 0)
     try:
-        findings, status = shared.agent.doctor("cgroups")
+        findings, status = shared.agent.doctor("cgroups", staged=True)
     finally:
         os.chown(procs, 0, 0)
     assert {level for level, _ in findings} == {"fail"} and status == 1
@@ -208,7 +208,7 @@ def test_doctor_names_helpers(shared, app):
     with open(f"/proc/{app.pid}/status", encoding="ascii") as status:
         uid = int(next(line for line in status if line.startswith("Uid:")).split()[1])
     beside = shared.process(shared.other_cgroup(), uid=uid)
-    findings, _ = agent.doctor("uids")
+    findings, _ = agent.doctor("uids", staged=True)
     assert any(level == "warn" and f"app {name} runs as uid {uid}" in message and f"({beside.pid})" in message
                for level, message in findings)
     beside.stop()

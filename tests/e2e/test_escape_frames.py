@@ -5,10 +5,10 @@ Without BPF LSM there is the guard on the host end of its veth; where none is, `
 """
 import pytest
 
-from harness import ALLOWED, APP, DENIED, Host, eventually, policy, rule
+from harness import ALLOWED, ALLOWED6, APP, DENIED, DENIED6, Host, eventually, policy, rule
 from harness.frames import udp_frame
 from harness.names import named
-from harness.net import ROUTER
+from harness.net import ROUTER, batch, run
 
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
 ASK = b"\x12\x34\1\0\0\1\0\0\0\0\0\0\6secret\7example\0\0\1\0\1"
@@ -62,6 +62,31 @@ def test_frames_by_af_xdp(guarded):
     write_frames(guarded, "frames_by_af_xdp")
 
 
+def test_neighbours_on_the_bridge(guarded):
+    """The guard reads IP addresses: frames for an allowed one get to any neighbour, unless the host isolates the ports."""
+    agent, network, near = guarded.agent, guarded.network, f"{guarded.name}-near"
+    run("ip", "netns", "add", near)
+    network.made.append(near)
+    batch(near, [f"link add up0 type veth peer name near0 netns {network.host}", "link set up0 up"])
+    batch(network.host, ["link set near0 master br0", "link set near0 up"])
+    neighbour = guarded.outsider(netns=near)
+    neighbour.watch_wire("up0")
+    mac = bytes.fromhex(run("ip", "-n", near, "-o", "link", "show", "up0").split("link/ether ")[1][:17].replace(":", ""))
+
+    def handed():
+        guarded.writer.frame("up0", udp_frame(ALLOWED, mac=mac))
+        return sum(each[5] for each in neighbour.wire_tally() if each[1:4] == [APP, ALLOWED, "udp"])
+
+    eventually(lambda: handed() > 0)
+    ((level, message),), _ = agent.doctor("bridge", netns=network.host)
+    assert level == "warn" and message.startswith("app writer can hand frames to every neighbour on the bridge of app0")
+    for port in ("app0", "near0"):
+        run("bridge", "-n", network.host, "link", "set", "dev", port, "isolated", "on")
+    before = handed()
+    assert handed() == handed() == before
+    assert agent.doctor("bridge", netns=network.host)[0] == []
+
+
 def test_a_dns_question_in_a_frame(guarded):
     """The guard knows the resolver's address and reads no questions. That is open, and said."""
     agent = guarded.agent
@@ -111,3 +136,17 @@ def test_a_repaired_connection(host, agent):
     assert (agent.count("repairer", "no_rule"), agent.count("repairer", "no_rule_port")) == (1, 1)
     agent.event(type="deny", app="repairer", reason="no_rule", dst=DENIED)
     host.unseen(DENIED)
+
+
+def test_a_segment_route(host, agent):
+    """A route that wraps what is allowed into a packet to somebody else, made after connect() was judged."""
+    app = host.app(policy("wrapper", [rule(ALLOWED6, 443, "udp")], allow_netns_admin=True), uid=0, caps=[CAP_NET_ADMIN])
+    app.connect("u", ALLOWED6, 443, "udp")
+    for mode in ("encap", "encap.red"):  # with a routing header, and without
+        app.command("ip", "-6", "route", "replace", f"{ALLOWED6}/128", "encap", "seg6", "mode", mode, "segs", DENIED6,
+                    "dev", "up0")
+        assert app.fails("send", "u", "secret") == "EPERM"
+    assert agent.count("wrapper", "ext_header") == 1
+    event = agent.event(type="deny", app="wrapper", reason="ext_header", hook="packet")
+    assert event["dst"] == DENIED6 and agent.app("wrapper")["denied"] == 2
+    host.unseen(DENIED6)

@@ -300,20 +300,24 @@ class Agent:
 
     # ---- The command line ----------------------------------------------------------------------------
 
-    def doctor(self, check):
-        """What egret doctor says under that check, as (level, message), and its exit status."""
-        status, text, errors = self.cli("-o", "json", "doctor")
+    def doctor(self, check, staged=False, netns=None):
+        """What egret doctor says under that check, as (level, message), and its exit status.
+
+        staged: the test made what is found on purpose, so that it is not of this kernel.
+        netns: where it looks, as it would in the agent's own.
+        """
+        status, text, errors = self.cli("-o", "json", "doctor", netns=netns)
         assert status in (0, 1), errors
         findings = [finding for finding in json.loads(text)["findings"] if finding["check"] == check]
         for finding in findings:
-            if finding["level"] != "ok":
+            if finding["level"] != "ok" and not staged:
                 seen.add((f"doctor: {check}", f"{finding['message']} -> {finding['fix']}"))
         return [(finding["level"], finding["message"]) for finding in findings], status
 
-    def cli(self, *arguments, text=None, timeout=60, environment=None):
+    def cli(self, *arguments, text=None, timeout=60, environment=None, netns=None):
         """egret: (exit status, stdout, stderr)."""
         done = subprocess.run(
-            [EGRET, "--socket", self.socket, *arguments],
+            [*(["ip", "netns", "exec", netns] if netns else []), EGRET, "--socket", self.socket, *arguments],
             input=text if text is not None else "", capture_output=True, text=True, timeout=timeout, check=False,
             env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), **(environment or {})},
         )

@@ -37,10 +37,10 @@ def extension(following, body=b"\1\4\0\0\0\0"):
     return struct.pack("!BB", following, (len(body) + 2) // 8 - 1) + body
 
 
-def udp_frame(dst, between=b"", fragment=0, port=443, data=b"secret"):
-    """An Ethernet frame to everybody, with a datagram; between: what precedes the IPv4 header."""
+def udp_frame(dst, between=b"", fragment=0, port=443, data=b"secret", mac=b"\xff" * 6):
+    """An Ethernet frame, to everybody unless a hardware address is given, with a datagram; between: what precedes the IPv4 header."""
     packet = ipv4(dst, udp(port, data), fragment=fragment)
-    return (b"\xff" * 6 + b"\x02" * 6 + (between or b"\x08\x00") + packet).hex()
+    return (mac + b"\x02" * 6 + (between or b"\x08\x00") + packet).hex()
 
 
 # ---- Made by hand ----------------------------------------------------------------------------------------
