@@ -16,11 +16,12 @@ endif
 
 WARN    := -Wall -Wextra -Wmissing-prototypes -Wshadow -Wvla -Wconversion -Wno-sign-conversion -Werror
 CFLAGS  ?= -O2 -g
-DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"'
+DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"' -DEG_DATA_DIR='"$(PREFIX)/share/egret"'
 ALL_C   := -std=gnu11 $(CFLAGS) $(WARN) $(SAN) $(DEFS) -Iinclude -isystem $(BUILD)/gen -MMD -MP
 LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
 NLFLAGS := -isystem /usr/include/libnl3
-BPF_C   := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function -Iinclude \
+BPF_WARN := -Wall -Wextra -Werror -Wno-unused-function
+BPF_C   := -O2 -g -target bpf -mcpu=v3 $(BPF_WARN) -Iinclude \
            -idirafter /usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
 
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -35,6 +36,7 @@ BPF_TEST := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/t
 BPF_FUZZ := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/fuzz_*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+SHIP_TEST := $(addprefix $(BUILD)/tests/,ship_driver render)
 MAN      := $(wildcard agent/*/*.[1578])
 
 # `make V=1` shows the commands.
@@ -47,9 +49,9 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench escape lint install clean
+.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench escape mutants lint install clean
 
-all: $(BUILD)/egretd $(BUILD)/egret ## build everything under build/
+all: $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret ## build everything under build/
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -93,6 +95,10 @@ $(BUILD)/lib%.a:
 $(BUILD)/egretd: $(BUILD)/agent/core/main.o $(CORE_OBJ) $(BUILD)/libegret.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
+
+$(BUILD)/egret-ship: $(BUILD)/agent/ship/main.o $(SHIP_OBJ) $(BUILD)/libegret.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcurl -lnettle -ljansson -lz -lpthread
 
 $(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libegret.a
 	$(call say,LINK,$@)
@@ -150,16 +156,19 @@ unit: $(UNIT) ## unit tests (cmocka)
 bpf-test: $(BPF_TEST) $(BPF_FUZZ) ## packet paths by BPF_PROG_TEST_RUN
 	@BUILD=$(BUILD) tests/run bpf
 
-e2e: all $(BUILD)/tests/render ## end to end: real sockets, real agent, network namespaces
+e2e: all $(SHIP_TEST) ## end to end: real sockets, real agent, network namespaces
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run e2e
 
 vm: all $(PARSER_TEST) ## the core suite on other kernels, under qemu
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run vm
 
-test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(BUILD)/tests/render
+test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(SHIP_TEST)
 
 fuzz: $(FUZZ) $(BPF_FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30); the parsers FUZZ_COUNT times (1,000,000)
 	@BUILD=$(BUILD) tests/run fuzz
+
+mutants: all $(UNIT) $(BPF_TEST) ## breaks each invariant and reason on purpose: the tests have to notice
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/mutants/run $(ONLY)
 
 bench: all $(BENCH) ## DESIGN's speed goals beside their peers
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run
@@ -180,11 +189,14 @@ lint: ## man pages, shell, C
 
 install: all ## into DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $(BUILD)/egretd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(BUILD)/egretd $(BUILD)/egret-ship $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(BUILD)/egret $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/egret/policies
 	install -m 0644 agent/core/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
-	cp -r policies/examples policies/templates $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
+	cp -r policies/examples $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
+	install -d $(DESTDIR)$(PREFIX)/share/egret/templates
+	install -m 0644 policies/templates/*.json $(DESTDIR)$(PREFIX)/share/egret/templates/
+	install -m 0644 policies/policy.schema.json $(DESTDIR)$(PREFIX)/share/egret/
 	install -D -m 0644 agent/cli/egret-oci-hook.json $(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d/egret.json
 	for page in $(MAN); do \
 		section=$${page##*.}; \
@@ -194,4 +206,4 @@ install: all ## into DESTDIR and PREFIX
 clean: ## remove build/
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -162,20 +162,25 @@ static __always_inline void eg_meter_give(struct eg_meter *meter, const struct e
 	}
 }
 
-/* A second meter (`again`) sees packets bunched by queues that come after the first: twice the burst. */
-static __always_inline int eg_meter_take(struct eg_meter *meter, const struct eg_meter_conf *conf, __u64 amount,
-					 const struct eg_clock *clock, bool again)
+/*
+ * A second meter (`again`) sees packets bunched by queues that come after the first: twice the
+ * burst. By itself, as a list of four has every way through it four times in a row.
+ */
+EG_GLOBAL int eg_meter_take(struct eg_meter *meter, const struct eg_meter_conf *conf, __u32 amount,
+			    const struct eg_clock *clock, bool again)
 {
+	if (!meter || !conf || !clock)
+		return EG_TAKE_DENIED;
 	switch (conf->kind) {
 	case EG_METER_BYTES:
 		return eg_meter_take_bytes(meter, conf, amount, clock->utc_ns);
 	case EG_METER_RATE:
-		return eg_meter_take_tokens(meter, amount * conf->per_ns >> 16, conf->limit << again,
+		return eg_meter_take_tokens(meter, (__u64)amount * conf->per_ns >> 16, conf->limit << again,
 					    clock->boot_ns);
 	case EG_METER_FLOWS:
 		return eg_meter_take_tokens(meter, conf->per_ns, conf->limit, clock->boot_ns);
 	case EG_METER_DNS:
-		return eg_meter_take_tokens(meter, amount * conf->per_ns, conf->limit, clock->boot_ns);
+		return eg_meter_take_tokens(meter, (__u64)amount * conf->per_ns, conf->limit, clock->boot_ns);
 	default:
 		return EG_TAKE_DENIED;
 	}

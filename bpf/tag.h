@@ -22,7 +22,9 @@ struct eg_tag {
 	__u32 reason; /* UNKNOWN_CGROUP, AMBIGUOUS_CGROUP or POLICY_DELETED, when gen is 0 */
 	__u64 cgroup_id; /* the innermost cgroup */
 	__u32 managed; /* 1: a managed root was met */
+	__u32 by_hand; /* 1: a tag that root gave was met; it holds for all below */
 	__u32 epoch; /* eg_host_ctl.tag_epoch before the look-up: a tag that changes meanwhile is looked up again */
+	__u32 reserved; /* zero */
 };
 
 /* sk NULL: the cgroup of the current task, which a socket made now will have. */
@@ -39,42 +41,54 @@ static __always_inline void eg_tag_orphan(struct eg_tag *tag)
 	tag->reason = EG_REASON_POLICY_DELETED;
 }
 
+/*
+ * What the cgroup of that id adds to what those above it said. A function of its own, since inline
+ * in the walk it made half of what the verifier has to go through in most programs.
+ */
+EG_GLOBAL int eg_tag_level(struct eg_tag *tag, __u64 id, bool early)
+{
+	const struct eg_cgroup *cgroup;
+
+	if (!tag)
+		return 0;
+	tag->cgroup_id = id;
+	cgroup = bpf_map_lookup_elem(&cgroups, &id);
+	if (!cgroup || tag->by_hand)
+		return 0;
+	if (cgroup->flags & EG_CGROUP_EXPLICIT) {
+		tag->by_hand = 1;
+		tag->app = cgroup->app;
+		tag->gen = cgroup->gen;
+		return 0;
+	}
+	if (tag->gen || tag->reason == EG_REASON_AMBIGUOUS_CGROUP)
+		return 0;
+	if (cgroup->flags & EG_CGROUP_ROOT) {
+		tag->managed = 1;
+		tag->unknown = early ? EG_UNKNOWN_DENY : cgroup->unknown;
+	} else if (cgroup->flags & EG_CGROUP_AMBIGUOUS) {
+		tag->reason = EG_REASON_AMBIGUOUS_CGROUP;
+		tag->unknown = EG_UNKNOWN_DENY;
+	} else {
+		tag->app = cgroup->app;
+		tag->gen = cgroup->gen;
+	}
+	return 0;
+}
+
 static __always_inline void eg_tag_find(const struct eg_host_ctl *host, struct bpf_sock *sk, struct eg_tag *ret)
 {
 	const struct eg_app *app;
-	bool by_hand = false;
 
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->reason = EG_REASON_UNKNOWN_CGROUP;
 	ret->epoch = *(volatile const __u32 *)&host->tag_epoch;
 	for (int level = 1; level <= EG_CGROUP_DEPTH; level++) {
 		__u64 id = eg_tag_ancestor(sk, level);
-		const struct eg_cgroup *cgroup;
 
 		if (!id)
 			break;
-		ret->cgroup_id = id;
-		cgroup = bpf_map_lookup_elem(&cgroups, &id);
-		if (!cgroup || by_hand)
-			continue;
-		if (cgroup->flags & EG_CGROUP_EXPLICIT) {
-			by_hand = true;
-			ret->app = cgroup->app;
-			ret->gen = cgroup->gen;
-			continue;
-		}
-		if (ret->gen || ret->reason == EG_REASON_AMBIGUOUS_CGROUP)
-			continue;
-		if (cgroup->flags & EG_CGROUP_ROOT) {
-			ret->managed = 1;
-			ret->unknown = host->flags & EG_HOST_EARLY ? EG_UNKNOWN_DENY : cgroup->unknown;
-		} else if (cgroup->flags & EG_CGROUP_AMBIGUOUS) {
-			ret->reason = EG_REASON_AMBIGUOUS_CGROUP;
-			ret->unknown = EG_UNKNOWN_DENY;
-		} else {
-			ret->app = cgroup->app;
-			ret->gen = cgroup->gen;
-		}
+		eg_tag_level(ret, id, host->flags & EG_HOST_EARLY);
 	}
 	app = eg_app_at(ret->app);
 	if (ret->gen && (!app || app->ctl.gen != ret->gen))

@@ -9,10 +9,17 @@ CAP_NET_RAW = 13
 NOT_HERE = {"EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EAFNOSUPPORT"}
 
 
+def once(test):
+    """As suite.py's: for one boot of each kernel."""
+    test.plain_boot_only = True
+    return test
+
+
 def to_allowed(name, **more):
     return policy(name, [rule([ALLOWED, ALLOWED6], 443), rule([ALLOWED, ALLOWED6], 443, "udp")], **more)
 
 
+@once
 def test_headers_made_by_hand(host):
     app = host.app(to_allowed("forger", raw_sockets=True), caps=[CAP_NET_RAW])
     before = [host.wire("in", src=src) for src in (APP, APP6)]
@@ -27,6 +34,7 @@ def test_headers_made_by_hand(host):
     app.stop()
 
 
+@once
 def test_io_uring(host):
     app, before = host.app(to_allowed("ring")), host.wire("in", dst=DENIED)
     for sqpoll in (False, True):
@@ -39,6 +47,7 @@ def test_io_uring(host):
     assert host.wire("in", dst=DENIED) == before
 
 
+@once
 def test_another_senders_address(host):
     app = host.app(to_allowed("sender"), caps=[CAP_NET_RAW])
     for number, (level, option, address) in enumerate((("IPPROTO_IP", 19, ALLOWED), ("IPPROTO_IPV6", 78, ALLOWED6))):
@@ -49,6 +58,7 @@ def test_another_senders_address(host):
     app.stop()
 
 
+@once
 def test_no_other_protocol(host):
     app = host.app(to_allowed("odd"), caps=[CAP_NET_RAW])
     for kind, protocol in (("SOCK_STREAM", 132), ("SOCK_DGRAM", 115), ("SOCK_DGRAM", 136), ("SOCK_STREAM", 256)):

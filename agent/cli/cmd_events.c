@@ -90,8 +90,11 @@ static int check_options(struct eg_cli *cli, const char **ret_app)
 {
 	const char *limit = eg_cli_option(cli, "limit");
 	int64_t number;
+	const char *labels;
 	int r = eg_cli_app(cli, 0, ret_app);
 
+	if (!r)
+		r = eg_cli_check_labels(cli, &labels);
 	if (!r)
 		r = eg_cli_check_span(cli, "last");
 	if (!r && limit && eg_kill_parse_count(limit, &number))
@@ -106,7 +109,8 @@ static char *events_path(struct eg_cli *cli, const char *app, const char *type, 
 
 	if (follow && !last && !limit)
 		limit = "0";
-	return eg_client_path("/v1/events", "follow", follow ? "1" : NULL, "app", app, "type", type, "last", last,
+	return eg_client_path("/v1/events", "follow", follow ? "1" : NULL, "app", app, "labels",
+			      eg_cli_option(cli, "label"), "type", type, "last", last,
 			      "limit", limit, NULL);
 }
 

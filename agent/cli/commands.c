@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "client.h"
+#include "template.h"
 
 #define END            {.name = 0}
 #define TAKE_OVER      {"take-over", 0, 0, "also if the app's policy came from another source", 0}
@@ -31,7 +32,36 @@ static const struct eg_option apps_options[] = {
 
 static const struct eg_option check_options[] = {
 	{"max-lifetime", 0, "TIME", "how far ahead a policy may expire; default 90d", "30d 90d 365d"},
+	{"strict", 0, 0, "warnings fail, too: for pipelines", 0},
 	{"online", 0, 0, "ask the agent instead, which knows its host's limits", 0},
+	END,
+};
+
+static const struct eg_option new_options[] = {
+	{"template", 0, "NAME", "which template",
+	 "db-view-read-only deny-all llm-agent-sandbox one-service package-registry-build sheets-read-only slack-notify-only "
+	 "web-api-client"},
+	{"app", 0, "NAME", "the app's name", 0},
+	{"owner", 0, "TEXT", "who answers for the app", 0},
+	{"ticket", 0, "TEXT", "where it was approved", 0},
+	{"set", 0, "NAME=VALUE", "a parameter of the template; may be given often", 0},
+	{"expires", 0, "WHEN", "a time from now, or a moment; default 30d", "7d 30d 90d"},
+	{"list", 0, 0, "show the templates and their parameters", 0},
+	{"templates", 0, "DIR", "where templates are; default $EGRET_TEMPLATES, or " EG_TEMPLATES, EG_WORDS_DIR},
+	END,
+};
+
+static const struct eg_option seen_options[] = {LAST("events of the last TIME"), LIMIT, END};
+
+static const struct eg_option rollback_options[] = {
+	{"for", 0, "TIME", "it expires so long from now; default as it said", "7d 30d 90d"},
+	TAKE_OVER,
+	END,
+};
+
+static const struct eg_option renew_options[] = {
+	{"for", 0, "TIME", "it expires so long from now; required", "7d 30d 90d"},
+	TAKE_OVER,
 	END,
 };
 
@@ -79,7 +109,15 @@ static const struct eg_option relax_options[] = {
 	END,
 };
 
-static const struct eg_option flows_options[] = {FOLLOW, LAST("flows of the last TIME; default 10m"), LIMIT, END};
+static const struct eg_option flows_options[] = {
+	FOLLOW,
+	LAST("flows of the last TIME; default 10m"),
+	LIMIT,
+	SELECTOR("of apps with these labels"),
+	END,
+};
+
+static const struct eg_option usage_options[] = {SELECTOR("of apps with these labels"), END};
 
 static const struct eg_option events_options[] = {
 	FOLLOW,
@@ -87,6 +125,7 @@ static const struct eg_option events_options[] = {
 	 "flow deny dns cap rate kill restore expire policy relax tag alert agent lost suppressed"},
 	LAST("events of the last TIME"),
 	LIMIT,
+	SELECTOR("of apps with these labels"),
 	END,
 };
 
@@ -121,8 +160,11 @@ const struct eg_command eg_commands[] = {
 	 false, false, false},
 	{"policy check", "FILE...", "check policy files",
 	 "Works without an agent. A directory stands for its *.json; \"-\" for standard input. Two policies for one app "
-	 "are an error. Exits 1 when anything is wrong; warnings don't count.",
+	 "are an error. Exits 1 when anything is wrong; warnings count with --strict only.",
 	 check_options, 1, MANY, {EG_WORDS_FILE, EG_WORDS_FILE}, eg_cmd_policy_check, false, false, false},
+	{"policy new", 0, "write a policy from a template",
+	 "Prints a policy that `policy check` accepts, for a file or for `policy apply -`. --list shows what there is.",
+	 new_options, 0, 0, {0}, eg_cmd_policy_new, false, false, false},
 	{"policy apply", "FILE...", "put policies in force",
 	 "The policy is written whole and then switched to at once. Of several files none is applied unless the agent "
 	 "finds all of them right.",
@@ -130,14 +172,30 @@ const struct eg_command eg_commands[] = {
 	{"policy diff", "FILE", "what applying a file would change",
 	 "Compares with the policy in force, rule by rule. Exits 1 when they differ.", 0, 1, 1, {EG_WORDS_FILE},
 	 eg_cmd_policy_diff, false, false, false},
+	{"policy suggest", "APP", "write the smallest policy that explains what an app did",
+	 "From the log, best of an app in audit mode whose policy names resolvers: names before addresses, ports merged, "
+	 "nothing widened. The policy goes to standard output, what it stands on to standard error.",
+	 seen_options, 1, 1, {EG_WORDS_APP}, eg_cmd_policy_suggest, false, false, false},
+	{"policy plan", "FILE", "what a new policy would newly deny or allow of what was seen",
+	 "The loaded program is asked about each recorded destination, with the new policy's rules. Exits 1 when something "
+	 "that passed would be denied.",
+	 seen_options, 1, 1, {EG_WORDS_FILE}, eg_cmd_policy_plan, false, false, false},
+	{"policy history", "APP [REV]", "the revisions that were in force, or one of them", 0, 0, 1, 2, {EG_WORDS_APP},
+	 eg_cmd_policy_history, false, false, false},
+	{"policy rollback", "APP [REV]", "put an earlier revision in force again",
+	 "Without REV the last one with another text than what is in force. It is a new revision, belongs to somebody as any "
+	 "does, and lifts no kill.",
+	 rollback_options, 1, 2, {EG_WORDS_APP}, eg_cmd_policy_rollback, false, false, false},
+	{"policy renew", "APP --for TIME", "let the policy in force expire later, the same otherwise", 0, renew_options, 1, 1,
+	 {EG_WORDS_APP}, eg_cmd_policy_renew, false, false, false},
 	{"policy get", "APP", "print the policy in force", 0, 0, 1, 1, {EG_WORDS_APP}, eg_cmd_policy_get, false, false,
 	 false},
 	{"policy delete", "APP", "delete an app's policy: everything is denied to it",
 	 "The app's tag stays, so it is not an unknown cgroup: it is denied everything. Holds stay in force.",
 	 delete_options, 1, 1, {EG_WORDS_APP}, eg_cmd_policy_delete, false, false, false},
 	{"explain", "APP DEST", "whether the app may reach DEST, and which rule says so",
-	 "DEST is ADDRESS:PORT, [ADDRESS]:PORT, NAME:PORT or, for icmp, ADDRESS. The loaded program itself is asked. "
-	 "Exits 1 when it would be denied.",
+	 "DEST is ADDRESS:PORT, [ADDRESS]:PORT, NAME:PORT or, for icmp, ADDRESS; a prefix for an address tells which parts of "
+	 "it are allowed. The loaded program itself is asked. Exits 1 when any of it would be denied.",
 	 explain_options, 2, 2, {EG_WORDS_APP}, eg_cmd_explain, false, false, false},
 	{"denied", "[APP]", "what was denied lately, and what would allow it", 0, denied_options, 0, 1, {EG_WORDS_APP},
 	 eg_cmd_denied, false, false, false},
@@ -158,7 +216,11 @@ const struct eg_command eg_commands[] = {
 	{"flows", "[APP]", "connections, with their bytes and rules", 0, flows_options, 0, 1, {EG_WORDS_APP}, eg_cmd_flows,
 	 true, false, false},
 	{"events", "[APP]", "the event log", 0, events_options, 0, 1, {EG_WORDS_APP}, eg_cmd_events, true, false, false},
-	{"usage", "[APP]", "traffic and caps", 0, 0, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
+	{"usage", "[APP]", "traffic and caps", 0, usage_options, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
+	{"sinks", "[test NAME]", "where events go to: state, lag, last error",
+	 "With test, sends one event to the sink and says what came back; exits 1 if it was not taken, or, without, when "
+	 "egret-ship does not run.",
+	 0, 0, 2, {"test"}, eg_cmd_sinks, false, false, false},
 	{"run", "--app NAME -- COMMAND [ARGUMENT...]", "run a command as an app",
 	 "Makes a cgroup below the managed root, tags it, and runs the command in it once enforcement is on. Needs root. "
 	 "Exits with the command's status, 128 + N if signal N ended it, 127 if it was not found, 126 if it can't be run, "

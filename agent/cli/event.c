@@ -144,7 +144,8 @@ static void put_dns(FILE *out, const json_t *event)
 static void put_rest(FILE *out, const json_t *event)
 {
 	static const char *const known[] = {"schema", "ts",	"type",	  "event_id", "host", "app",
-					    "owner",  "ticket", "labels", "cgroup",   "seq",  "policy_rev"};
+					    "owner",  "ticket", "labels", "cgroup",   "seq",  "policy_rev",
+					    "catalog_id", "request_id", "log"};
 	const char *key, *separator = "";
 	json_t *value;
 

@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "guards.h"
 #include "netns.h"
+#include "shipper.h"
 
 /* ---- Ground -------------------------------------------------------------------------------- */
 
@@ -81,6 +82,28 @@ static int open_cgroupfs(struct eg_agent *agent, struct eg_error *err)
 	return 0;
 }
 
+static int check_btf(struct eg_error *err)
+{
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		return eg_error_set(err, 500, "no_btf",
+				    "this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF");
+	return 0;
+}
+
+/* One agent for each set of maps, whatever state directory it was given. */
+static int lock_bpffs(struct eg_agent *agent, struct eg_error *err)
+{
+	int r = eg_kern_prepare(agent->config->bpffs, err);
+
+	if (r < 0)
+		return r;
+	agent->bpffs_fd = open(agent->config->bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (agent->bpffs_fd < 0 || flock(agent->bpffs_fd, LOCK_EX | LOCK_NB))
+		return eg_error_set(err, 500, "already_running", "another egretd uses the maps in %s: stop it first",
+				    agent->config->bpffs);
+	return 0;
+}
+
 static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 {
 	const struct eg_config *config = agent->config;
@@ -94,27 +117,13 @@ static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 		.priority_ring_bytes = config->priority_ring_bytes,
 		.any_family = config->any_family,
 	};
-	int r;
+	int r = eg_kern_open(config->bpffs, &sizes, &agent->kern, &agent->adopted, err);
 
-	if (access("/sys/kernel/btf/vmlinux", R_OK))
-		return eg_error_set(err, 500, "no_btf",
-				    "this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF");
-	r = eg_kern_open(config->bpffs, &sizes, &agent->kern, &agent->adopted, err);
 	if (r < 0)
 		return r;
 	if (agent->adopted && eg_kern_slots(agent->kern) != config->max_apps + 1)
 		eg_log_notice("the pinned maps were made for %u apps: max_apps takes effect on fresh maps",
 			      eg_kern_slots(agent->kern) - 1);
-	return 0;
-}
-
-/* One agent for each set of maps, whatever state directory it was given. */
-static int lock_bpffs(struct eg_agent *agent, struct eg_error *err)
-{
-	agent->bpffs_fd = open(agent->config->bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (agent->bpffs_fd < 0 || flock(agent->bpffs_fd, LOCK_EX | LOCK_NB))
-		return eg_error_set(err, 500, "already_running", "another egretd uses the maps in %s: stop it first",
-				    agent->config->bpffs);
 	return 0;
 }
 
@@ -193,9 +202,11 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 	if (!r)
 		r = open_cgroupfs(agent, err);
 	if (!r)
-		r = open_kernel(agent, err);
+		r = check_btf(err);
 	if (!r)
 		r = lock_bpffs(agent, err);
+	if (!r)
+		r = open_kernel(agent, err);
 	if (r < 0)
 		return r;
 	if (!agent->adopted)
@@ -214,6 +225,8 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 	eg_agent_merge_direct(agent); /* before the words are looked at, since these have a record */
 	eg_kill_load(agent);
 	r = eg_expired_new(&agent->expired);
+	if (!r)
+		r = eg_expiry_new(agent, &agent->expiry);
 	if (!r)
 		r = eg_usage_start(agent, &agent->usage);
 	if (r < 0)
@@ -310,6 +323,8 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 	if (!r)
 		r = eg_prefetch_start(agent, &agent->prefetch);
 	if (!r)
+		r = eg_shipper_start(agent, &agent->shipper);
+	if (!r)
 		r = eg_snapshots_start(agent, &agent->snapshots);
 	if (!r)
 		r = eg_alerts_start(agent, &agent->alerts);
@@ -390,9 +405,11 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_notice(agent, "agent", NULL, NULL, json_pack("{s:s}", "action", "stop"));
 	if (agent->events)
 		eg_events_quiesce(agent->events);
+	eg_shipper_end_tests(agent->shipper);
 	eg_api_stop(agent->api);
 	eg_alerts_stop(EG_TAKE_PTR(agent->alerts));
 	eg_prefetch_stop(EG_TAKE_PTR(agent->prefetch));
+	eg_shipper_stop(EG_TAKE_PTR(agent->shipper)); /* it posts events; what it has no time to send, the next one sends */
 	eg_nsadmin_stop(agent->nsadmin);
 	eg_guards_free(agent->guards);
 	eg_reaper_stop(agent->reaper);
@@ -404,6 +421,7 @@ void eg_agent_stop(struct eg_agent *agent)
 	eg_reaper_free(agent->reaper); /* the same */
 	eg_usage_stop(agent->usage);
 	eg_expired_free(agent->expired);
+	eg_expiry_free(agent->expiry);
 	eg_cgwatch_free(agent->cgwatch);
 	eg_polidir_close(agent->polidir);
 	eg_roots_stop(agent);

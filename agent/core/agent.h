@@ -70,6 +70,29 @@ int eg_agent_policy_delete(struct eg_agent *agent, const char *app, const char *
 /* POST /v1/policies:check: changes nothing; {"ok": bool, "diagnostics": [...]} */
 int eg_agent_policy_check(struct eg_agent *agent, const char *text, size_t len, json_t **ret,
 			  struct eg_error *err);
+/* GET /v1/policies/APP/history: rev NULL: all, without their policies; or one, with it */
+int eg_agent_policy_history(struct eg_agent *agent, const char *app, const char *rev, json_t **ret,
+			    struct eg_error *err);
+struct eg_policy_back {
+	const char *rev; /* of a rollback; NULL: the last one with another text than what is in force */
+	uint64_t for_ns; /* it expires so long from now; 0: as it says */
+	const char *if_match; /* as in struct eg_policy_put */
+	bool take_over;
+};
+/* POST /v1/policies/APP/rollback and .../renew: a new revision, which lifts no hold */
+int eg_agent_policy_rollback(struct eg_agent *agent, const char *app, const struct eg_policy_back *back,
+			     const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+int eg_agent_policy_renew(struct eg_agent *agent, const char *app, const struct eg_policy_back *back,
+			  const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+struct eg_plan_request {
+	const char *text; /* of the policy; not NUL-terminated */
+	size_t len;
+	uint64_t last_ns; /* events of the last ... ; 0: all that is kept */
+	uint64_t limit; /* at most the newest ... */
+};
+/* POST /v1/policies:plan: changes nothing; what was seen of the app that the policy would newly deny or allow */
+int eg_agent_policy_plan(struct eg_agent *agent, const struct eg_plan_request *request, json_t **ret,
+			 struct eg_error *err);
 /* POST /v1/apps/APP/kill and /v1/kill */
 int eg_agent_kill(struct eg_agent *agent, const struct eg_kill_request *req, const struct eg_actor *actor,
 		  json_t **ret, struct eg_error *err);
@@ -97,8 +120,12 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 /* GET /v1/denied: app may be NULL (all); since_ns 0: everything kept */
 int eg_agent_denied(struct eg_agent *agent, const char *app, uint64_t since_ns, json_t **ret,
 		    struct eg_error *err);
-/* GET /v1/usage: app may be NULL */
-int eg_agent_usage(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err);
+/* GET /v1/usage: app and labels may be NULL */
+int eg_agent_usage(struct eg_agent *agent, const char *app, const char *labels, json_t **ret, struct eg_error *err);
+/* GET /v1/sinks */
+int eg_agent_sinks(struct eg_agent *agent, json_t **ret, struct eg_error *err);
+/* POST /v1/sinks/NAME/test: waits for what comes back, as long as the sink's time-out is */
+int eg_agent_sink_test(struct eg_agent *agent, const char *sink, json_t **ret, struct eg_error *err);
 /* GET /metrics: Prometheus text exposition format 0.0.4; caller frees */
 int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err);
 

@@ -8,6 +8,7 @@
 #include "agent_impl.h"
 #include "agent_run.h"
 #include "clock.h"
+#include "shipper.h"
 
 static int64_t utc_offset(void *ctx)
 {
@@ -32,6 +33,9 @@ static void fill_policy(const struct eg_applied *applied, uint32_t rule, struct 
 {
 	copy(ret->owner, sizeof(ret->owner), applied->owner);
 	copy(ret->ticket, sizeof(ret->ticket), applied->ticket);
+	copy(ret->catalog_id, sizeof(ret->catalog_id), applied->catalog_id);
+	copy(ret->request_id, sizeof(ret->request_id), applied->request_id);
+	ret->log_full = applied->log_full;
 	copy(ret->policy_rev, sizeof(ret->policy_rev), applied->rev);
 	copy(ret->rule_id, sizeof(ret->rule_id), eg_applied_rule_id(applied, rule));
 	if (strlen(applied->labels_json) < sizeof(ret->labels_json) && json_object_size(applied->labels))
@@ -71,12 +75,17 @@ static void observe(void *ctx, const struct eg_event *e)
 int eg_agent_start_events(struct eg_agent *agent)
 {
 	const struct eg_config *config = agent->config;
+	struct eg_ship_user user = {0};
+	struct eg_error none = {0};
+	bool shared = eg_ship_user(config->ship_user, &user, &none) == 0; /* else the shipper says so, once there are sinks */
 	const struct eg_events_config events = {
 		.events_fd = eg_kern_map_fd(agent->kern, EG_MAP_EVENTS),
 		.flow_events_fd = eg_kern_map_fd(agent->kern, EG_MAP_FLOW_EVENTS),
 		.losses_fd = eg_kern_map_fd(agent->kern, EG_MAP_LOSSES),
 		.host = config->host,
 		.log_dir = config->log_dir,
+		.log_shared = shared,
+		.log_gid = user.gid,
 		.quota_bytes = config->event_quota_bytes,
 		.segment_bytes = config->event_segment_bytes,
 		.ctx = agent,
@@ -86,5 +95,6 @@ int eg_agent_start_events(struct eg_agent *agent)
 		.observe = observe,
 	};
 
+	eg_error_clear(&none);
 	return eg_events_start(&events, &agent->events);
 }

@@ -14,6 +14,7 @@
 #include "agent_run.h"
 #include "clock.h"
 #include "sdnotify.h"
+#include "shipper.h"
 
 enum source { ON_SIGNAL, ON_TICK, ON_CLOCK, ON_CGROUPS, ON_POLICIES, ON_DIRECT, SOURCES };
 
@@ -64,6 +65,7 @@ static void tick(struct loop *loop)
 	eg_reaper_check(agent->reaper);
 	pthread_mutex_lock(&agent->apply);
 	eg_ends_check(agent);
+	eg_expiry_check(agent->expiry);
 	eg_roots_check(agent);
 	eg_cgwatch_check_roots(agent->cgwatch);
 	look_at_unwatched(loop);
@@ -96,6 +98,7 @@ static const char *needs_restart(const struct eg_config *a, const struct eg_conf
 		{"state_dir", same(a->state_dir, b->state_dir)},
 		{"log_dir", same(a->log_dir, b->log_dir)},
 		{"host", same(a->host, b->host)},
+		{"ship_user", same(a->ship_user, b->ship_user)},
 		{"metrics_listen", same(a->metrics_listen, b->metrics_listen)},
 		{"cgroup_root", a->root_count == b->root_count},
 		{"event_quota", a->event_quota_bytes == b->event_quota_bytes},
@@ -164,6 +167,7 @@ static void reload_config(struct loop *loop)
 	if (eg_api_reload(agent->api, &api, &err) < 0)
 		eg_log_err("%s", err.message);
 	eg_error_clear(&err);
+	eg_shipper_reload(agent->shipper);
 	eg_log_notice("the configuration was read again");
 }
 

@@ -32,6 +32,12 @@ struct eg_api_ops {
 	int (*policy_delete)(struct eg_agent *, const char *app, const char *if_match, bool take_over, const struct eg_actor *,
 			     json_t **ret, struct eg_error *);
 	int (*policy_check)(struct eg_agent *, const char *text, size_t len, json_t **ret, struct eg_error *);
+	int (*policy_plan)(struct eg_agent *, const struct eg_plan_request *, json_t **ret, struct eg_error *);
+	int (*policy_history)(struct eg_agent *, const char *app, const char *rev, json_t **ret, struct eg_error *);
+	int (*policy_rollback)(struct eg_agent *, const char *app, const struct eg_policy_back *,
+			       const struct eg_actor *, json_t **ret, struct eg_error *);
+	int (*policy_renew)(struct eg_agent *, const char *app, const struct eg_policy_back *, const struct eg_actor *,
+			    json_t **ret, struct eg_error *);
 	int (*kill)(struct eg_agent *, const struct eg_kill_request *, const struct eg_actor *, json_t **ret,
 		    struct eg_error *);
 	int (*restore)(struct eg_agent *, const char *app, const char *reason, const struct eg_actor *, json_t **ret,
@@ -45,7 +51,9 @@ struct eg_api_ops {
 	int (*explain)(struct eg_agent *, const char *app, const char *dest, const char *proto, const char *dir,
 		       json_t **ret, struct eg_error *);
 	int (*denied)(struct eg_agent *, const char *app, uint64_t since_ns, json_t **ret, struct eg_error *);
-	int (*usage)(struct eg_agent *, const char *app, json_t **ret, struct eg_error *);
+	int (*usage)(struct eg_agent *, const char *app, const char *labels, json_t **ret, struct eg_error *);
+	int (*sinks)(struct eg_agent *, json_t **ret, struct eg_error *);
+	int (*sink_test)(struct eg_agent *, const char *sink, json_t **ret, struct eg_error *);
 	int (*metrics)(struct eg_agent *, char **ret, struct eg_error *);
 };
 

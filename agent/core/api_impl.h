@@ -199,17 +199,23 @@ int eg_api_get_app(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_get_explain(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_get_denied(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_get_usage(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_get_sinks(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_get_metrics(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_get_events(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_get_policy(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_put_policy(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_delete_policy(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_check(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_get_history(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_rollback(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_renew(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_plan(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_kill(struct eg_api_request *rq, struct eg_api_reply *reply); /* of an app, or of many */
 int eg_api_post_restore(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_snapshot(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_relax(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_tags(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_sink_test(struct eg_api_request *rq, struct eg_api_reply *reply);
 
 /* Takes the stream, also on failure (NULL). */
 struct MHD_Response *eg_api_stream_response(struct eg_api_stream *stream);

@@ -131,3 +131,14 @@ int eg_api_post_tags(struct eg_api_request *rq, struct eg_api_reply *reply)
 		return -EINVAL;
 	return rq->api->ops->tag(rq->api->agent, cgroup, app, (pid_t)init, &rq->actor, &reply->json, &rq->err);
 }
+
+/* The name in the path has the form of an app's, which has room for that of any sink. */
+int eg_api_post_sink_test(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	static const struct eg_api_key none[] = {{NULL, 0}};
+	EG_CLEANUP(decref) json_t *body = NULL;
+
+	if (eg_api_body(rq, none, &body) < 0)
+		return -EINVAL;
+	return rq->api->ops->sink_test(rq->api->agent, rq->app, &reply->json, &rq->err);
+}

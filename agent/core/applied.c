@@ -133,7 +133,8 @@ static int copy_texts(struct eg_applied *applied, const struct eg_policy *policy
 		return -1;
 	applied->text_len = strlen(applied->text);
 	return copy(&applied->origin, from->origin) || copy(&applied->owner, policy->owner) ||
-	       copy(&applied->ticket, policy->ticket) || copy(&applied->purpose, policy->purpose);
+	       copy(&applied->ticket, policy->ticket) || copy(&applied->purpose, policy->purpose) ||
+	       copy(&applied->catalog_id, policy->catalog_id) || copy(&applied->request_id, policy->request_id);
 }
 
 struct eg_applied *eg_applied_new(const struct eg_policy *policy, const struct eg_compiled *compiled,
@@ -147,6 +148,7 @@ struct eg_applied *eg_applied_new(const struct eg_policy *policy, const struct e
 	applied->number = from->number;
 	applied->expires_utc_ns = policy->expires_utc_ns;
 	applied->mode = policy->mode;
+	applied->log_full = policy->log_full;
 	applied->allow_netns_admin = policy->allow_netns_admin;
 	memcpy(applied->hash, policy->hash, sizeof(applied->hash));
 	if (copy_texts(applied, policy, from) || copy_rules(applied, policy) || copy_cgroups(applied, policy) ||
@@ -191,6 +193,8 @@ void eg_applied_free(struct eg_applied *applied)
 	free(applied->owner);
 	free(applied->ticket);
 	free(applied->purpose);
+	free(applied->catalog_id);
+	free(applied->request_id);
 	free(applied->labels_json);
 	json_decref(applied->labels);
 	free(applied);

@@ -79,9 +79,12 @@ int eg_config_new(struct eg_config **ret)
 	config->log_dir = strdup("/var/log/egret");
 	config->resolv_conf = strdup("/etc/resolv.conf");
 	config->helper_user = strdup("nobody");
+	config->ship_user = strdup("egret");
 	config->host_labels = json_object();
+	config->sinks = json_array();
 	if (!config->host || !config->policy_dir || !config->socket || !config->bpffs || !config->state_dir ||
-	    !config->log_dir || !config->resolv_conf || !config->helper_user || !config->host_labels)
+	    !config->log_dir || !config->resolv_conf || !config->helper_user || !config->ship_user || !config->host_labels ||
+	    !config->sinks)
 		return -ENOMEM;
 	if (eg_config_append_root(config, "microapps.slice"))
 		return -ENOMEM;
@@ -105,12 +108,14 @@ void eg_config_free(struct eg_config *config)
 	free(config->log_dir);
 	free(config->resolv_conf);
 	free(config->helper_user);
+	free(config->ship_user);
 	free(config->metrics_listen);
 	free(config->metrics_token_file);
 	free(config->group_admin);
 	free(config->group_responder);
 	free(config->group_viewer);
 	json_decref(config->host_labels);
+	json_decref(config->sinks);
 	free(config);
 }
 

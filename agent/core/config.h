@@ -50,6 +50,7 @@ struct eg_config {
 	char *log_dir;
 	char *resolv_conf; /* where the host's resolvers are */
 	char *helper_user; /* whom the look-up helper runs as */
+	char *ship_user; /* whom egret-ship runs as */
 
 	struct eg_config_root *roots; /* at least one */
 	size_t root_count;
@@ -68,6 +69,7 @@ struct eg_config {
 	char *group_viewer;
 
 	json_t *host_labels; /* object of strings, never NULL */
+	json_t *sinks; /* where events go to, as eg_sinks_config_parse takes it; an empty array: nowhere */
 
 	struct eg_guardrails *guardrails; /* NULL: none */
 	struct eg_config_alert *alerts;

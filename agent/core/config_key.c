@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "../lib/sink_config.h"
 #include "../lib/units.h"
 #include "config_impl.h"
 
@@ -211,6 +212,25 @@ static int read_later(const struct eg_config_reader *reader, const struct eg_con
 	return eg_config_complain(reader, key->name, "is not supported by this version; leave it out");
 }
 
+/* Read whole here, so that a mistake is found before anything starts; egret-ship reads the same text again. */
+static int read_sinks(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
+{
+	struct eg_sinks_config sinks;
+	json_t *copy;
+	int r = eg_sinks_config_parse(reader->place, value, &sinks, reader->err);
+
+	(void)key;
+	if (r)
+		return r;
+	eg_sinks_config_free(&sinks);
+	copy = json_deep_copy(value);
+	if (!copy)
+		return -ENOMEM;
+	json_decref(reader->config->sinks);
+	reader->config->sinks = copy;
+	return 0;
+}
+
 /* ---- The root object ------------------------------------------------------------------------------------ */
 
 static const struct eg_config_key root_keys[] = {
@@ -223,6 +243,7 @@ static const struct eg_config_key root_keys[] = {
 	{"log_dir", eg_config_read_text, FIELD(log_dir), 0, PATH_MAX - 1},
 	{"resolv_conf", eg_config_read_text, FIELD(resolv_conf), 0, PATH_MAX - 1},
 	{"helper_user", eg_config_read_text, FIELD(helper_user), 0, 255},
+	{"ship_user", eg_config_read_text, FIELD(ship_user), 0, 255},
 	{"max_apps", eg_config_read_u32, FIELD(max_apps), 1, 100000},
 	{"max_rules", eg_config_read_u32, FIELD(max_rules), 1, 4000000},
 	{"max_names", eg_config_read_u32, FIELD(max_names), 1, 1000000},
@@ -246,7 +267,7 @@ static const struct eg_config_key root_keys[] = {
 	{.name = "socket_families", .read = eg_config_read_off, .offset = FIELD(any_family)},
 	{.name = "connect_verdict", .read = eg_config_read_off, .offset = FIELD(late)},
 	{.name = "log_level", .read = eg_config_read_level, .offset = FIELD(log_level)},
-	{.name = "sinks", .read = read_later},
+	{.name = "sinks", .read = read_sinks},
 	{.name = "control", .read = read_later},
 };
 

@@ -83,3 +83,18 @@ bool eg_event_head_parse(const char *line, size_t len, struct eg_event_head *ret
 	*ret = head;
 	return true;
 }
+
+char *eg_event_renumber(char *p, struct eg_event_stamp *stamp, const char *line, size_t len)
+{
+	static const char before[] = ",\"event_id\":\"", after[] = "\",\"host\":\"";
+	const char *id = memmem(line, len, before, sizeof(before) - 1);
+	const char *rest = id ? memmem(id, (size_t)(line + len - id), after, sizeof(after) - 1) : NULL;
+
+	/* The first of each are the head's: what is before them needs no escapes. */
+	if (!rest)
+		return eg_out_bytes(p, line, len);
+	p = eg_out_bytes(p, line, (size_t)(id - line) - 1);
+	p = eg_out_bytes(p, stamp->ids, stamp->ids_len);
+	p = eg_out_u64(p, stamp->n++);
+	return eg_out_bytes(p, rest, (size_t)(line + len - rest));
+}

@@ -111,13 +111,16 @@ char *eg_event_meta_json(char *p, const struct eg_event_meta *meta)
 	p = put_string(p, "app", meta->app, sizeof(meta->app));
 	p = put_string(p, "owner", meta->owner, sizeof(meta->owner));
 	p = put_string(p, "ticket", meta->ticket, sizeof(meta->ticket));
+	p = put_string(p, "catalog_id", meta->catalog_id, sizeof(meta->catalog_id));
+	p = put_string(p, "request_id", meta->request_id, sizeof(meta->request_id));
 	if (labels_len) {
 		p = eg_out_lit(p, ",\"labels\":");
 		p = eg_out_bytes(p, meta->labels_json, labels_len);
 	}
 	p = put_string(p, "cgroup", meta->cgroup, sizeof(meta->cgroup));
 	p = put_string(p, "rule", meta->rule_id, sizeof(meta->rule_id));
-	return put_string(p, "policy_rev", meta->policy_rev, sizeof(meta->policy_rev));
+	p = put_string(p, "policy_rev", meta->policy_rev, sizeof(meta->policy_rev));
+	return meta->log_full ? eg_out_lit(p, ",\"log\":\"full\"") : p;
 }
 
 static char *put_head(char *p, struct eg_event_stamp *stamp, uint64_t utc_ns, const char *type, size_t type_len)

@@ -75,6 +75,9 @@ char *eg_event_json_members(char *p, struct eg_event_stamp *stamp, uint64_t utc_
 char *eg_event_json_loss(char *p, struct eg_event_stamp *stamp, uint64_t utc_ns, const char *type,
 			 const char *cause, const struct eg_loss *sum, const char *meta, size_t meta_len);
 
+/* A line that was made before, with the next number of this stamp instead of its own. */
+char *eg_event_renumber(char *p, struct eg_event_stamp *stamp, const char *line, size_t len);
+
 /* Types that a filter may name ("flow", "deny" ...). */
 bool eg_event_type_known(const char *type, size_t len);
 

@@ -2,6 +2,7 @@
 #include "event_query.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -10,15 +11,15 @@
 #include <unistd.h>
 
 #include "../lib/cleanup.h"
-#include "evlog_disk.h"
+#include "../lib/spool_dir.h"
+#include "../lib/spool_frame.h"
 #include "event_json.h"
 
-#define CHUNK       (128u << 10) /* longer than any line */
-#define CHUNKS_CALL 32u /* read by one call at most */
-#define TYPES_MAX   32u
-#define NS          1000000000u
-
-_Static_assert(CHUNK >= EG_EVENT_LINE_MAX, "a line fits into a chunk");
+#define CHUNK      (2 * EG_SPOOL_FRAME_MAX)
+#define CHUNK_MOST (CHUNK / EG_SPOOL_HEAD_LEN) /* records in it */
+#define CALL_BYTES (4u << 20) /* looked at by one call */
+#define TYPES_MAX  32u
+#define NS         1000000000u
 
 struct name {
 	const char *s;
@@ -26,7 +27,6 @@ struct name {
 };
 
 struct eg_events_query {
-	struct eg_evlog *log;
 	struct eg_events *owner;
 	char host[EG_EVENT_HOST_LEN];
 	int fd; /* eventfd */
@@ -42,21 +42,22 @@ struct eg_events_query {
 	char cutoff[EG_OUT_TS_MAX];
 	uint64_t limit;
 
-	/* Where the log ended when we came. */
-	struct eg_evlog_key end;
-	uint64_t end_bytes;
+	struct eg_spool_pos end; /* where the log ended when we came */
 
-	/* Where we are: a line's beginning. */
+	/* Going back: everything from `upper` on was looked at. */
 	bool backward;
-	uint64_t found; /* backward: lines that match behind us */
-	struct eg_evlog_key key;
-	int segment; /* fd of key; -1: not open */
-	uint64_t offset;
-	uint64_t last_epoch, last_n; /* of the line returned or passed last */
-
-	/* chunk[at .. fill) are whole lines from before `offset`, to be looked at; forward only. */
+	char *dir;
+	uint64_t found; /* matches behind us */
+	struct eg_spool_pos upper;
+	struct eg_spool_pos segment; /* that is looked at, if segment_fd >= 0 */
+	int segment_fd;
+	uint64_t offset; /* of it; what is before it was not looked at */
 	char *chunk;
-	size_t at, fill;
+	uint64_t matching[CHUNK_MOST]; /* numbers of a chunk's records */
+
+	/* Going forward. */
+	struct eg_spool_reader *reader;
+	struct eg_spool_record record; /* to be returned after a note; text NULL: none */
 
 	/* Part of a line, or a note, that the caller had no room for yet. */
 	const char *rest;
@@ -126,33 +127,33 @@ int eg_query_new(struct eg_evlog *log, struct eg_events *owner, const char *host
 
 	if (!q)
 		return -ENOMEM;
-	q->fd = q->segment = -1;
-	q->log = log;
+	q->fd = q->segment_fd = -1;
 	q->owner = owner;
 	memcpy(q->host, host, strnlen(host, sizeof(q->host) - 1));
 	r = set_filter(q, filter, utc_ns);
 	if (r < 0)
 		return r;
+	q->dir = strdup(eg_evlog_dir(log));
 	q->chunk = malloc(CHUNK);
-	if (!q->chunk)
+	if (!q->dir || !q->chunk)
 		return -ENOMEM;
 	q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (q->fd < 0)
 		return -errno;
-	/* An empty log ends before every segment. */
-	if (eg_evlog_end(log, &q->end, &q->end_bytes))
-		q->backward = q->limit > 0;
-	q->key = q->end;
-	q->offset = q->end_bytes;
+	q->end = q->upper = eg_evlog_number(log);
+	q->backward = q->limit > 0;
+	r = eg_spool_reader_new(q->dir, &q->end, &q->reader);
+	if (r < 0)
+		return r;
 	*ret = EG_TAKE_PTR(q);
 	return 0;
 }
 
 static void close_segment(struct eg_events_query *q)
 {
-	if (q->segment >= 0)
-		close(q->segment);
-	q->segment = -1;
+	if (q->segment_fd >= 0)
+		close(q->segment_fd);
+	q->segment_fd = -1;
 }
 
 void eg_query_free(struct eg_events_query *q)
@@ -160,8 +161,10 @@ void eg_query_free(struct eg_events_query *q)
 	if (!q)
 		return;
 	close_segment(q);
+	eg_spool_reader_free(q->reader);
 	if (q->fd >= 0)
 		close(q->fd);
+	free(q->dir);
 	free(q->types_text);
 	free(q->chunk);
 	free(q);
@@ -192,102 +195,127 @@ void eg_query_end(struct eg_events_query *q)
 	eg_query_notify(q);
 }
 
-static void go_to(struct eg_events_query *q, const struct eg_evlog_key *key, uint64_t offset)
-{
-	close_segment(q);
-	q->key = *key;
-	q->offset = offset;
-}
-
-static ssize_t read_chunk(struct eg_events_query *q, uint64_t offset, size_t len)
-{
-	ssize_t n = pread(q->segment, q->chunk, len, (off_t)offset);
-
-	return n < 0 ? -errno : n;
-}
-
 /* ---- Backward ----------------------------------------------------------------------- */
 
-/* From here on, forward. */
-static void turn(struct eg_events_query *q)
+/* From here on, forward, beginning at `from`; NULL: with the oldest there is. */
+static void turn(struct eg_events_query *q, const struct eg_spool_pos *from)
 {
+	close_segment(q);
 	q->backward = false;
-	q->at = q->fill = 0;
-}
-
-/* The lines of chunk[0 .. len), which begins at `start`; the last one ends at q->offset. */
-static void pass_lines(struct eg_events_query *q, uint64_t start, size_t len)
-{
-	while (len) {
-		const char *newline = memrchr(q->chunk, '\n', len - 1);
-		size_t begin = newline ? (size_t)(newline - q->chunk) + 1 : 0;
-		struct eg_event_head head;
-
-		if (!newline && start > 0) {
-			/* Begins before the chunk: seen again in the next, unless it is no line of ours. */
-			if (len == CHUNK)
-				q->offset = start;
-			return;
-		}
-		q->offset = start + begin;
-		if (eg_event_head_parse(q->chunk + begin, len - begin, &head) && matches(q, &head) &&
-		    ++q->found == q->limit) {
-			turn(q);
-			return;
-		}
-		len = begin;
-	}
+	eg_spool_reader_seek(q->reader, from);
 }
 
 /* True: all of the segment is older than what was asked for. (Its lines are not newer than its last write.) */
-static bool too_old(const struct eg_events_query *q)
+static bool too_old(const struct eg_events_query *q, const struct stat *st)
 {
-	struct stat st;
+	return q->cutoff_s && (uint64_t)st->st_mtim.tv_sec < q->cutoff_s;
+}
 
-	return q->cutoff_s && fstat(q->segment, &st) == 0 && (uint64_t)st.st_mtim.tv_sec < q->cutoff_s;
+/* Opens the segment that has what comes before `upper`, or turns. */
+static int open_previous(struct eg_events_query *q)
+{
+	struct eg_spool_pos before = {q->upper.epoch, q->upper.n - 1};
+	EG_CLOSE int dirfd = open(q->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct eg_spool_around around = {0};
+	char name[EG_SPOOL_NAME_LEN];
+	struct stat st;
+	int r = 0;
+
+	if (!q->upper.n) /* nothing comes before it in its epoch */
+		before = (struct eg_spool_pos){q->upper.epoch - 1, EG_SPOOL_N_MAX};
+	if (dirfd >= 0 && q->upper.epoch)
+		r = eg_spool_dir_around(dirfd, &before, &around);
+	if (r < 0)
+		return r;
+	if (!around.has_before) {
+		turn(q, NULL);
+		return 0;
+	}
+	eg_spool_segment_name(&around.before, name);
+	q->segment_fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (q->segment_fd < 0)
+		return errno == ENOENT ? 0 : -errno; /* evicted: look again */
+	if (fstat(q->segment_fd, &st) < 0)
+		return -errno;
+	if (too_old(q, &st)) {
+		turn(q, &q->upper);
+		return 0;
+	}
+	q->segment = around.before;
+	q->offset = (uint64_t)st.st_size;
+	return 0;
+}
+
+static void leave_segment(struct eg_events_query *q)
+{
+	close_segment(q);
+	q->upper = q->segment;
+}
+
+/* Looks through chunk[0 .. len), in which records begin anywhere: *ret_first is where the first one does. */
+static size_t find_matching(struct eg_events_query *q, size_t len, size_t *ret_first)
+{
+	size_t at = 0, count = 0;
+
+	*ret_first = len;
+	while (at < len) {
+		struct eg_spool_frame frame;
+		struct eg_event_head head;
+		struct eg_spool_pos pos;
+
+		if (eg_spool_frame_decode(q->chunk + at, len - at, q->segment.epoch, &frame) != 1) {
+			at += 1 + eg_spool_frame_find(q->chunk + at + 1, len - at - 1);
+			continue;
+		}
+		if (*ret_first == len)
+			*ret_first = at;
+		at += eg_spool_frame_size(&frame);
+		pos = (struct eg_spool_pos){q->segment.epoch, frame.n};
+		/* What the next segment has again is not counted twice. */
+		if (eg_spool_pos_compare(&pos, &q->upper) < 0 &&
+		    eg_event_head_parse(frame.text, frame.len, &head) && matches(q, &head))
+			q->matching[count++] = frame.n;
+	}
+	return count;
+}
+
+/* The chunk before `offset`. */
+static int look_at_chunk(struct eg_events_query *q)
+{
+	size_t len = q->offset < CHUNK ? (size_t)q->offset : CHUNK, count, first;
+	uint64_t start = q->offset - len;
+	ssize_t n = pread(q->segment_fd, q->chunk, len, (off_t)start);
+
+	if (n < 0)
+		return -errno;
+	len = (size_t)n; /* less: somebody cut it */
+	count = find_matching(q, len, &first);
+	if (q->found + count >= q->limit) {
+		turn(q, &(struct eg_spool_pos){q->segment.epoch, q->matching[count - (q->limit - q->found)]});
+		return 0;
+	}
+	q->found += count;
+	/* The one that begins before the chunk ends where the first in it begins, or nobody knows where. */
+	if (!start)
+		q->offset = 0;
+	else if (first < len)
+		q->offset = start + first;
+	else
+		q->offset = start + EG_SPOOL_FRAME_MAX;
+	return 0;
 }
 
 static int step_backward(struct eg_events_query *q)
 {
-	struct eg_evlog_view view;
-
-	if (q->segment < 0) {
-		q->segment = eg_evlog_open_segment(q->log, &q->key);
-		if (q->segment == -ENOENT) { /* evicted meanwhile, and what is before it, too */
-			turn(q);
-			return 0;
-		}
-		if (q->segment < 0)
-			return q->segment;
-		if (too_old(q)) {
-			turn(q);
-			return 0;
-		}
-	}
-	if (q->limit == UINT64_MAX)
-		q->offset = 0;
-	if (q->offset) {
-		size_t len = q->offset < CHUNK ? (size_t)q->offset : CHUNK;
-		uint64_t start = q->offset - len;
-		ssize_t n = read_chunk(q, start, len);
-
-		if (n < 0)
-			return (int)n;
-		if ((size_t)n < len) {
-			q->offset = start; /* somebody cut it: what is left is found before */
-			return 0;
-		}
-		pass_lines(q, start, len);
+	if (q->limit == UINT64_MAX && !q->cutoff_s) {
+		turn(q, NULL);
 		return 0;
 	}
-	eg_evlog_look(q->log, &q->key, &view);
-	if (!view.has_previous) {
-		turn(q);
-		return 0;
-	}
-	go_to(q, &view.previous, 0);
-	eg_evlog_look(q->log, &q->key, &view);
-	q->offset = view.bytes;
+	if (q->segment_fd < 0)
+		return open_previous(q);
+	if (q->offset && q->limit != UINT64_MAX)
+		return look_at_chunk(q);
+	leave_segment(q);
 	return 0;
 }
 
@@ -312,100 +340,71 @@ static void note_gap(struct eg_events_query *q, uint64_t events)
 	q->rest_len = (size_t)(p - q->note);
 }
 
-/* Looks at lines until one is to be returned, or a gap to be told; false: no more in the chunk. */
-static bool next_line(struct eg_events_query *q)
+/* Of the records missing before this one, those written since we came: what went before is told elsewhere. */
+static uint64_t missed(const struct eg_events_query *q, const struct eg_spool_record *record)
 {
-	while (q->at < q->fill) {
-		const char *line = q->chunk + q->at;
-		const char *newline = memchr(line, '\n', q->fill - q->at);
-		size_t len = (size_t)(newline - line) + 1;
-		struct eg_event_head head;
+	uint64_t since = 0;
 
-		if (!eg_event_head_parse(line, len, &head)) {
-			q->at += len;
-			continue;
-		}
-		if (q->last_n && head.epoch == q->last_epoch && head.n > q->last_n + 1) {
-			note_gap(q, head.n - q->last_n - 1);
-			q->last_n = head.n - 1;
-			return true;
-		}
-		q->last_epoch = head.epoch;
-		q->last_n = head.n;
-		q->at += len;
-		if (matches(q, &head)) {
-			q->rest = line;
-			q->rest_len = len;
-			return true;
-		}
-	}
-	return false;
+	if (record->pos.epoch < q->end.epoch)
+		return 0;
+	if (record->pos.epoch == q->end.epoch)
+		since = record->pos.n > q->end.n ? record->pos.n - q->end.n : 0;
+	else
+		since = record->missed;
+	return record->missed < since ? record->missed : since;
 }
 
-/* Bytes of the segment that may be read now. */
-static uint64_t readable(const struct eg_events_query *q, const struct eg_evlog_view *view)
+static void take_line(struct eg_events_query *q)
 {
-	uint64_t bytes = view->bytes;
-	struct stat st;
+	struct eg_event_head head;
 
-	if (!view->found && q->segment >= 0 && fstat(q->segment, &st) == 0)
-		bytes = (uint64_t)st.st_size;
-	if (!q->follow && eg_evlog_key_compare(&q->key, &q->end) == 0 && bytes > q->end_bytes)
-		bytes = q->end_bytes;
-	return bytes;
+	if (eg_event_head_parse(q->record.text, q->record.len, &head) && matches(q, &head)) {
+		q->rest = q->record.text;
+		q->rest_len = q->record.len;
+	}
+	q->record.text = NULL;
 }
 
-/* Fills the chunk, or goes to the next segment. enum eg_query_state: WAIT and END as for the caller. */
-static int step_forward(struct eg_events_query *q)
+/* Looks at the next record: enum eg_query_state, or -errno; *ret_bytes of it. */
+static int step_forward(struct eg_events_query *q, size_t *ret_bytes)
 {
-	struct eg_evlog_view view;
-	uint64_t bytes;
-	ssize_t n;
+	uint64_t gone;
+	int r;
 
-	eg_evlog_look(q->log, &q->key, &view);
-	if (q->segment < 0 && view.found)
-		q->segment = eg_evlog_open_segment(q->log, &q->key);
-	if (q->segment < 0 && q->segment != -ENOENT && view.found)
-		return q->segment;
-	bytes = q->segment < 0 ? 0 : readable(q, &view);
-	if (q->offset < bytes) {
-		const char *last;
-
-		n = read_chunk(q, q->offset, bytes - q->offset < CHUNK ? (size_t)(bytes - q->offset) : CHUNK);
-		if (n < 0)
-			return (int)n;
-		last = n ? memrchr(q->chunk, '\n', (size_t)n) : NULL;
-		q->at = 0;
-		q->fill = last ? (size_t)(last - q->chunk) + 1 : 0;
-		q->offset += last ? q->fill : (uint64_t)n;
-		if (n)
-			return EG_QUERY_MORE;
-	}
-	if (!q->follow && eg_evlog_key_compare(&q->key, &q->end) >= 0)
-		return EG_QUERY_END;
-	if (view.has_next) {
-		go_to(q, &view.next, 0);
+	if (q->record.text) { /* its note was returned */
+		take_line(q);
 		return EG_QUERY_MORE;
 	}
-	return q->follow ? EG_QUERY_WAIT : EG_QUERY_END;
+	r = eg_spool_reader_next(q->reader, &q->record);
+	if (r == 1 && !q->follow && eg_spool_pos_compare(&q->record.pos, &q->end) >= 0)
+		r = 0;
+	if (r <= 0) {
+		q->record.text = NULL;
+		return r < 0 ? r : q->follow ? EG_QUERY_WAIT : EG_QUERY_END;
+	}
+	*ret_bytes = q->record.len;
+	gone = missed(q, &q->record);
+	if (gone)
+		note_gap(q, gone);
+	else
+		take_line(q);
+	return EG_QUERY_MORE;
 }
 
 int eg_query_read(struct eg_events_query *q, char *buf, size_t size, size_t *ret_len)
 {
-	unsigned chunks = 0;
-	size_t len = 0;
+	size_t len = 0, looked_at = 0, bytes = CHUNK;
 	uint64_t ignored;
 	int r = EG_QUERY_MORE;
 
-	if (atomic_load(&q->ended)) {
-		*ret_len = 0;
+	*ret_len = 0;
+	if (atomic_load(&q->ended))
 		return EG_QUERY_END;
-	}
 	/* Before the look at the log's end, so that what comes after it makes the fd readable again. */
 	if (read(q->fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
 		return -errno;
 	while (len < size && r == EG_QUERY_MORE) {
-		if (q->rest_len || (!q->backward && next_line(q))) {
+		if (q->rest_len) {
 			size_t n = q->rest_len < size - len ? q->rest_len : size - len;
 
 			memcpy(buf + len, q->rest, n);
@@ -414,12 +413,13 @@ int eg_query_read(struct eg_events_query *q, char *buf, size_t size, size_t *ret
 			q->rest_len -= n;
 			continue;
 		}
-		if (chunks++ == CHUNKS_CALL)
+		if (looked_at >= CALL_BYTES)
 			break;
 		if (q->backward)
 			r = step_backward(q);
 		else
-			r = step_forward(q);
+			r = step_forward(q, &bytes);
+		looked_at += bytes;
 	}
 	if (r < 0 && !len)
 		return r;

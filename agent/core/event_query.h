@@ -2,13 +2,12 @@
 /*
  * event_query.h - one reader of the log: finds the newest lines, returns them, goes on
  *
- * Theory of operation. A query is a position in the segments. It begins at the log's end and
- * goes back, without copying anything, until it has passed as many matching lines as were
- * asked for, or older ones than that; then it turns and returns what matches, up to where the
- * log ended (or, following, for ever). It opens segments itself, and shares with the writer
- * nothing but a glance at where they end, so its pace is its own. A segment it holds open can
- * be read to the end also after the quota took it; one it had not reached is a gap, which shows
- * in the numbers of the lines, and is told.
+ * Theory of operation. A query is a place in the spool. It begins at the log's end and goes back,
+ * chunk by chunk, until it has passed as many matching records as were asked for, or older ones than
+ * that; then it turns and returns what matches, up to where the log ended (or, following, for ever). Forward
+ * it is a reader as any other process' (lib/spool.h) and shares nothing with the writer, so its pace is its
+ * own. What the quota took before it came there shows in the numbers, and is told if it was written
+ * after the query began.
  */
 #ifndef EG_CORE_EVENT_QUERY_H
 #define EG_CORE_EVENT_QUERY_H
@@ -16,7 +15,7 @@
 #include "events.h"
 #include "evlog.h"
 
-/* log and owner are borrowed; host is copied. -EINVAL, -ENOMEM, or what eventfd(2) says. */
+/* owner is borrowed; host is copied, log is only asked. -EINVAL, -ENOMEM, or what eventfd(2) says. */
 int eg_query_new(struct eg_evlog *log, struct eg_events *owner, const char *host,
 		 const struct eg_events_filter *filter, uint64_t utc_ns, struct eg_events_query **ret);
 void eg_query_free(struct eg_events_query *q);

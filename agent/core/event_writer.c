@@ -36,10 +36,11 @@ struct eg_writer {
 	atomic_bool stopping;
 	int epoll_fd;
 	struct ring_buffer *ring; /* NULL: no flow events */
-	struct eg_batch batch;
+	struct eg_event_batch batch;
 	uint64_t next_tick_ns;
 	uint64_t retry_ns; /* failing: when to try again */
 	uint64_t failing_since_ns;
+	uint64_t sync_errors; /* told */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t progress;
@@ -63,6 +64,18 @@ static uint64_t utc_now(struct eg_writer *w)
 	return clock_ns(CLOCK_BOOTTIME) + (uint64_t)w->batch.stamp.utc_offset_ns;
 }
 
+static const char *error_text(int r)
+{
+	switch (r) {
+	case -EBUSY:
+		return "another process writes to this directory";
+	case -ETIME:
+		return "the disk has not taken what was written for a second";
+	default:
+		return strerrordesc_np(-r);
+	}
+}
+
 /* The reason is said once in the agent's log, and stays in stats. */
 static void failed(struct eg_writer *w, int r)
 {
@@ -72,8 +85,7 @@ static void failed(struct eg_writer *w, int r)
 	first = !w->stats.failing;
 	w->stats.failing = true;
 	w->stats.write_errors++;
-	snprintf(w->stats.last_error, sizeof(w->stats.last_error), "%s", r == -EBUSY ?
-		 "another process writes to this directory" : strerrordesc_np(-r));
+	snprintf(w->stats.last_error, sizeof(w->stats.last_error), "%s", error_text(r));
 	pthread_mutex_unlock(&w->lock);
 	w->retry_ns = clock_ns(CLOCK_MONOTONIC) + RETRY_NS;
 	if (!first)
@@ -91,7 +103,7 @@ static void recovered(struct eg_writer *w)
 	w->stats.failing = false;
 	pthread_mutex_unlock(&w->lock);
 	eg_log_notice("events are written to %s again, after %llu ms", w->config.log_dir, (unsigned long long)ms);
-	eg_batch_add_recovered(&w->batch, utc_now(w), w->stats.last_error, ms);
+	eg_event_batch_add_recovered(&w->batch, utc_now(w), w->stats.last_error, ms);
 }
 
 /* A directory that was never seen, or was made anew: what was told of losses is kept there, too. */
@@ -104,18 +116,47 @@ static void open_ledger(struct eg_writer *w)
 			       w->config.log_dir, strerrordesc_np(-r));
 }
 
+/* The log is open, and what waits is numbered for it. */
+static int open_log(struct eg_writer *w, uint64_t utc_ns)
+{
+	struct eg_spool_pos number;
+	int r;
+
+	/* What can't be written for a while may be so because it is gone. */
+	if (w->stats.failing)
+		eg_evlog_check(w->config.log);
+	r = eg_evlog_open(w->config.log, utc_ns);
+	if (r < 0)
+		return r;
+	number = eg_evlog_number(w->config.log);
+	if (number.epoch == w->batch.stamp.epoch)
+		return 0;
+	r = eg_event_batch_renumber(&w->batch, &number);
+	if (r == 0)
+		open_ledger(w);
+	return r;
+}
+
+static int append(struct eg_writer *w, uint64_t utc_ns)
+{
+	struct eg_evlog_batch batch = {.frames = w->batch.text, .len = w->batch.used};
+
+	memcpy(batch.records, w->batch.records, sizeof(batch.records));
+	return eg_evlog_append(w->config.log, &batch, utc_ns);
+}
+
 /* True: the log is open and no batch waits that could not be written. */
 static bool flush(struct eg_writer *w)
 {
-	uint64_t utc_ns = utc_now(w), epoch = w->batch.stamp.epoch;
+	uint64_t utc_ns = utc_now(w);
 	struct eg_evlog *log = w->config.log;
-	struct eg_batch *b = &w->batch;
-	struct eg_evlog_key number;
+	struct eg_event_batch *b = &w->batch;
+	struct eg_spool_pos number;
 	int r;
 
-	r = eg_evlog_open(log, utc_ns);
+	r = open_log(w, utc_ns);
 	if (r == 0 && b->lines)
-		r = eg_evlog_append(log, b->text, b->used, b->lines, utc_ns);
+		r = append(w, utc_ns);
 	if (r < 0) {
 		failed(w, r);
 		return false;
@@ -130,9 +171,7 @@ static bool flush(struct eg_writer *w)
 	if (b->lines)
 		w->config.notify(w->config.notify_ctx);
 	number = eg_evlog_number(log);
-	eg_batch_clear(b, &number);
-	if (number.epoch != epoch)
-		open_ledger(w);
+	eg_event_batch_clear(b, &number);
 	if (w->stats.failing)
 		recovered(w);
 	return true;
@@ -145,8 +184,8 @@ static bool take_queue(struct eg_writer *w)
 	struct eg_queue_item item;
 	uint32_t n = 0;
 
-	while (n < TAKE_ITEMS && !eg_batch_full(&w->batch) && eg_queue_take(w->config.queue, &item)) {
-		eg_batch_add_item(&w->batch, &item);
+	while (n < TAKE_ITEMS && !eg_event_batch_full(&w->batch) && eg_queue_take(w->config.queue, &item)) {
+		eg_event_batch_add_item(&w->batch, &item);
 		n++;
 	}
 	return n > 0;
@@ -160,7 +199,7 @@ static int on_flow(void *ctx, void *data, size_t size)
 
 	if (size < sizeof(*e))
 		return 0; /* of an older ABI: can't be, within one major */
-	eg_batch_add(&w->batch, e, eg_event_named_of(e, size));
+	eg_event_batch_add(&w->batch, e, eg_event_named_of(e, size));
 	return w->batch.used >= BATCH_BYTES ? -EAGAIN : 0;
 }
 
@@ -177,9 +216,9 @@ static bool tell_loss(void *ctx, uint32_t slot, enum eg_losses_cause cause, cons
 {
 	struct eg_writer *w = ctx;
 
-	if (eg_batch_full(&w->batch) && !flush(w))
+	if (eg_event_batch_full(&w->batch) && !flush(w))
 		return false;
-	eg_batch_add_loss(&w->batch, utc_now(w), slot, cause, sum);
+	eg_event_batch_add_loss(&w->batch, utc_now(w), slot, cause, sum);
 	pthread_mutex_lock(&w->lock);
 	if (cause == EG_LOSSES_SUPPRESSED)
 		w->stats.suppressed += sum->events;
@@ -195,9 +234,35 @@ static void tell_gap(struct eg_writer *w)
 
 	if (!eg_evlog_take_gap(w->config.log, &gap))
 		return;
-	eg_log_notice("event_quota: the oldest %u segments in %s were deleted: %llu events, %llu bytes", gap.segments,
-		      w->config.log_dir, (unsigned long long)gap.events, (unsigned long long)gap.bytes);
-	eg_batch_add_gap(&w->batch, utc_now(w), &gap);
+	eg_log_notice("event_quota: of %u segments in %s went %llu allowed flows, %llu vital events, %llu others, "
+		      "%llu bytes", gap.segments, w->config.log_dir, (unsigned long long)gap.events[EG_SPOOL_FLOW],
+		      (unsigned long long)gap.events[EG_SPOOL_VITAL],
+		      (unsigned long long)(gap.events[EG_SPOOL_OTHER] + gap.others), (unsigned long long)gap.bytes);
+	eg_event_batch_add_gap(&w->batch, utc_now(w), &gap);
+}
+
+static void tell_damage(struct eg_writer *w)
+{
+	struct eg_evlog_damage damage;
+
+	if (!eg_evlog_take_damage(w->config.log, &damage))
+		return;
+	eg_log_warning("%s: %llu bytes at the end and %llu elsewhere were no events; %llu events are missing there",
+		       w->config.log_dir, (unsigned long long)damage.torn_bytes, (unsigned long long)damage.bytes,
+		       (unsigned long long)damage.events);
+	eg_event_batch_add_damage(&w->batch, utc_now(w), &damage);
+}
+
+static void tell_sync_errors(struct eg_writer *w)
+{
+	struct eg_evlog_stats stats;
+
+	eg_evlog_stats(w->config.log, &stats);
+	if (stats.sync_errors == w->sync_errors)
+		return;
+	eg_log_err("%s: the disk failed to take events; they were written again", w->config.log_dir);
+	eg_event_batch_add_sync_errors(&w->batch, utc_now(w), stats.sync_errors - w->sync_errors);
+	w->sync_errors = stats.sync_errors;
 }
 
 /* Once a second, with the batch empty and the log writable. */
@@ -211,6 +276,8 @@ static void tick(struct eg_writer *w)
 	if (!flush(w))
 		return;
 	tell_gap(w);
+	tell_damage(w);
+	tell_sync_errors(w);
 	r = eg_losses_collect(w->config.losses, w->config.slots_used(w->config.ctx), tell_loss, w);
 	if (r < 0)
 		eg_log_debug("losses: %s", strerrordesc_np(-r));
@@ -303,8 +370,10 @@ static void *writer_main(void *arg)
 		if (!more)
 			wait_for_work(w, w->stats.failing);
 	}
-	if (!w->stats.failing)
+	if (!w->stats.failing) {
+		eg_evlog_hold(w->config.log, STOP_NS / MS);
 		tick(w);
+	}
 	return NULL;
 }
 
@@ -342,7 +411,7 @@ int eg_writer_new(const struct eg_writer_config *config, struct eg_writer **ret)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->progress, &attr);
 	pthread_condattr_destroy(&attr);
-	r = eg_batch_init(&w->batch, config->host, config->meta);
+	r = eg_event_batch_init(&w->batch, config->host, config->meta);
 	if (r < 0)
 		return r;
 	r = start_ring(w);
@@ -376,7 +445,7 @@ void eg_writer_free(struct eg_writer *w)
 		close(w->epoll_fd);
 	pthread_cond_destroy(&w->progress);
 	pthread_mutex_destroy(&w->lock);
-	eg_batch_destroy(&w->batch);
+	eg_event_batch_destroy(&w->batch);
 	free(w);
 }
 

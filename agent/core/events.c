@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory of operation. Two threads. The drainer empties ring `events` as soon as there is
+ * Theory of operation. Three threads. The drainer empties ring `events` as soon as there is
  * something, shows each record to the observer and puts it into the queue; it never waits for
  * anything else, so the observer sees a kill also while the disk stands still. The writer
- * (event_writer.h) takes from the queue, from ring `flow_events` and from the losses, and is
- * the only one to touch the disk. Queries (event_query.h) read the segments in their callers'
+ * (event_writer.h) takes from the queue, from ring `flow_events` and from the losses, and writes. The
+ * disk's (evlog_sync.h) alone waits for what was written to be on the disk, and makes room there. Queries (event_query.h) read the segments in their callers'
  * threads.
  */
 #include "events.h"
@@ -270,11 +270,16 @@ void eg_events_stats(struct eg_events *ev, struct eg_events_stats *ret)
 		.lost = w.lost,
 		.suppressed = w.suppressed,
 		.unresolved = w.unresolved,
-		.dropped_by_quota = l.evicted_events,
+		.dropped_by_quota = l.evicted[EG_SPOOL_FLOW] + l.evicted[EG_SPOOL_OTHER] + l.evicted[EG_SPOOL_VITAL] +
+				    l.evicted_others,
+		.dropped_vital = l.evicted[EG_SPOOL_VITAL],
 		.dropped_by_quota_bytes = l.evicted_bytes,
 		.write_errors = w.write_errors,
 		.log_bytes = l.bytes,
 		.segments = l.segments,
+		.damaged_bytes = l.damaged_bytes + l.torn_bytes,
+		.sync_errors = l.sync_errors,
+		.unsynced_bytes = l.unsynced_bytes,
 		.queue = eg_queue_count(ev->queue),
 		.failing = w.failing,
 	};
@@ -346,6 +351,12 @@ static int start_drainer(struct eg_events *ev)
 static int start(struct eg_events *ev)
 {
 	const struct eg_events_config *config = &ev->config;
+	struct eg_evlog_config log = {
+		.quota_bytes = config->quota_bytes,
+		.segment_bytes = config->segment_bytes,
+		.gid = config->log_shared ? config->log_gid : (gid_t)-1,
+		.io = config->log_io,
+	};
 	struct eg_event_stamp stamp;
 	int r;
 
@@ -354,7 +365,8 @@ static int start(struct eg_events *ev)
 	ev->log_dir = strdup(config->log_dir);
 	if (!ev->log_dir)
 		return -ENOMEM;
-	r = eg_evlog_new(ev->log_dir, config->quota_bytes, config->segment_bytes, &ev->log);
+	log.dir = ev->log_dir;
+	r = eg_evlog_new(&log, &ev->log);
 	if (r < 0)
 		return r;
 	r = eg_queue_new(config->queue_events ? config->queue_events : QUEUE_EVENTS, &ev->queue);

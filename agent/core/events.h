@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * events.h - from the kernel's ring buffers to NDJSON on disk, and to who follows
+ * events.h - from the kernel's ring buffers to the spool on disk, and to who follows
  *
  * Every function is thread-safe. None that the control path uses (post, observe, stats)
  * waits for a disk, a follower or another app's events.
@@ -10,7 +10,7 @@
  *                  events wait in their ring while the disk is slow or full, so that for
  *                  flows this is the only place.
  *   queue full     here (deny and notices wait in a bounded queue), with the same sums
- *   disk quota     here, by segment: bytes and events
+ *   disk quota     here, by class, allowed flows first (evlog.h): bytes and events
  * Each becomes an event: {"type":"suppressed"|"lost","app":...,"cause":...,sums}.
  */
 #ifndef EG_CORE_EVENTS_H
@@ -24,6 +24,7 @@
 #include <egret/abi.h>
 
 struct eg_events;
+struct eg_evlog_io;
 
 /*
  * What an event's numbers stand for. Filled by the caller's resolver into memory of ours, so
@@ -33,6 +34,9 @@ struct eg_event_meta {
 	char app[EG_APP_NAME_LEN];
 	char owner[256];
 	char ticket[256];
+	char catalog_id[256];
+	char request_id[256];
+	bool log_full; /* the policy wants every flow told: "log":"full" */
 	char policy_rev[128];
 	char rule_id[128]; /* of e->rule under ruleset e->uid */
 	char cgroup[1024]; /* path of e->cgroup_id below the cgroup2 mount */
@@ -45,6 +49,9 @@ struct eg_events_config {
 	int losses_fd; /* map `losses`; as before */
 	const char *host; /* bytes outside [A-Za-z0-9._-] become '_' */
 	const char *log_dir; /* made if missing, 0700 */
+	bool log_shared; /* group log_gid may read the log: 0750, segments 0640 */
+	gid_t log_gid;
+	const struct eg_evlog_io *log_io; /* NULL: the real calls (evlog.h) */
 	uint64_t quota_bytes; /* of all segments; 0: 1 GiB */
 	uint64_t segment_bytes; /* 0: 64 MiB; at most a quarter of the quota */
 	uint32_t queue_events; /* bound of the queue; 0: 32768 */
@@ -153,10 +160,14 @@ struct eg_events_stats {
 	uint64_t suppressed; /* over an app's event budget */
 	uint64_t posts_dropped; /* of the agent's own events */
 	uint64_t unresolved; /* events of an app that the resolver did not know */
-	uint64_t dropped_by_quota; /* events in segments deleted */
+	uint64_t dropped_by_quota; /* events evicted */
+	uint64_t dropped_vital; /* of them, denials, kills and the like */
 	uint64_t dropped_by_quota_bytes;
 	uint64_t write_errors;
 	uint64_t log_bytes; /* in all segments now */
+	uint64_t damaged_bytes; /* found in the log that were no events */
+	uint64_t sync_errors; /* of fdatasync: what it may have lost was written again */
+	uint64_t unsynced_bytes; /* that the disk may not have yet */
 	uint32_t segments;
 	uint32_t queue; /* waiting now */
 	uint32_t queries; /* open now */

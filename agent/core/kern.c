@@ -3,13 +3,11 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,11 +15,12 @@
 #include "../lib/log.h"
 #include "kern_lsm.h"
 #include "kern_pins.h"
+#include "kern_programs.h"
 
 #include <egret.skel.h>
 
 struct eg_kern {
-	struct egret *skel;
+	struct eg_programs programs;
 	char bpffs[256];
 	struct eg_host_ctl *host;
 	struct eg_app *apps;
@@ -30,7 +29,6 @@ struct eg_kern {
 	uint32_t max[EG_MAP_COUNT_];
 	int fd[EG_MAP_COUNT_];
 	int possible_cpus;
-	int families; /* as eg_kern_families() says */
 };
 
 static const char *const map_names[EG_MAP_COUNT_] = {
@@ -109,9 +107,14 @@ static uint32_t wanted_max(enum eg_kern_map map, const struct eg_kern_sizes *s)
 	}
 }
 
-static int prepare_map(struct eg_kern *kern, enum eg_kern_map id, const struct eg_kern_sizes *sizes)
+static void map_path(char *ret, size_t size, const char *bpffs, enum eg_kern_map id)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(kern->skel->obj, map_names[id]);
+	snprintf(ret, size, "%s/maps/%s", bpffs, map_names[id]);
+}
+
+static int prepare_map(struct eg_kern *kern, struct egret *skel, enum eg_kern_map id, const struct eg_kern_sizes *sizes)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[id]);
 	uint32_t want = wanted_max(id, sizes);
 	char path[320];
 	uint32_t have;
@@ -119,7 +122,7 @@ static int prepare_map(struct eg_kern *kern, enum eg_kern_map id, const struct e
 
 	if (!map)
 		return -ENOENT;
-	snprintf(path, sizeof(path), "%s/maps/%s", kern->bpffs, map_names[id]);
+	map_path(path, sizeof(path), kern->bpffs, id);
 	r = eg_kern_pinned_max(map, path, &have);
 	if (r)
 		return r;
@@ -173,71 +176,123 @@ static int map_all_memory(struct eg_kern *kern)
 	return r;
 }
 
-static int refuse_pins(const char *bpffs, struct eg_error *err)
+/* What is needed of a loaded object from here on. */
+static int take(struct eg_kern *kern, const struct egret *skel)
 {
-	return eg_error_set(err, 500, "stale_pins",
-			    "%s holds maps of another version of egretd; "
-			    "run `egretd --detach-all` (enforcement ends until egretd is started again)",
-			    bpffs);
+	for (int id = 0; id < EG_MAP_COUNT_; id++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[id]);
+
+		kern->fd[id] = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0);
+		if (kern->fd[id] < 0)
+			return -errno;
+		kern->max[id] = bpf_map__max_entries(map);
+	}
+	return eg_programs_take(&kern->programs, skel->obj);
 }
 
-static int load(struct eg_kern *kern, const struct eg_kern_sizes *sizes, struct eg_error *err)
+static int load(struct eg_kern *kern, struct egret *skel, const char *build, struct eg_error *err)
 {
 	int r;
 
-	kern->skel = egret__open();
-	if (!kern->skel)
-		return eg_error_set(err, 500, "bpf_open", "the BPF objects could not be opened: %s", strerror(errno));
-	for (int id = 0; id < EG_MAP_COUNT_; id++) {
-		r = prepare_map(kern, (enum eg_kern_map)id, sizes);
-		if (r == -ESTALE)
-			return refuse_pins(kern->bpffs, err);
-		if (r)
-			return eg_error_set(err, 500, "bpf_open", "map %s could not be prepared: %s",
-					    map_names[id], strerror(-r));
-	}
-	kern->families = sizes->any_family ? -ECANCELED : eg_kern_lsm_probe();
-	bpf_program__set_autoload(kern->skel->progs.eg_lsm_create, kern->families == 0);
-	if (kern->families && kern->families != -ECANCELED && kern->families != -EOPNOTSUPP)
-		eg_log_warning("BPF LSM is on, but its programs are refused (%s): sockets of AF_PACKET and the like are not",
-			       strerror(-kern->families));
 	libbpf_said[0] = '\0';
-	r = egret__load(kern->skel);
+	r = egret__load(skel);
 	if (r)
 		return eg_error_set(err, 500, "bpf_load",
 				    "the kernel refused the BPF programs (%s)%s%s; `egret doctor` names what is missing",
 				    strerror(-r), libbpf_said[0] ? ": " : "", libbpf_said);
-	for (int id = 0; id < EG_MAP_COUNT_; id++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(kern->skel->obj, map_names[id]);
+	r = take(kern, skel);
+	if (!r)
+		r = eg_programs_pin(&kern->programs, kern->bpffs, build);
+	if (r)
+		return eg_error_set(err, 500, "bpf_pin", "the BPF programs could not be pinned in %s: %s", kern->bpffs,
+				    strerror(-r));
+	return 0;
+}
 
-		kern->fd[id] = bpf_map__fd(map);
-		kern->max[id] = bpf_map__max_entries(map);
+static void close_maps(struct eg_kern *kern)
+{
+	for (int id = 0; id < EG_MAP_COUNT_; id++) {
+		if (kern->fd[id] >= 0)
+			close(kern->fd[id]);
+		kern->fd[id] = -1;
 	}
+}
+
+/* The pinned maps with the programs that were loaded on them. What is not in order is left to load(). */
+static int adopt(struct eg_kern *kern, const char *build)
+{
+	struct eg_programs_map maps[EG_MAP_COUNT_];
+	struct bpf_map_info info;
+	__u32 len = sizeof(info);
+	char path[320];
+	int r = 0;
+
+	for (int id = 0; !r && id < EG_MAP_COUNT_; id++) {
+		map_path(path, sizeof(path), kern->bpffs, (enum eg_kern_map)id);
+		kern->fd[id] = bpf_obj_get(path);
+		memset(&info, 0, sizeof(info));
+		if (kern->fd[id] < 0 || bpf_obj_get_info_by_fd(kern->fd[id], &info, &len))
+			r = -errno;
+		kern->max[id] = info.max_entries;
+		maps[id] = (struct eg_programs_map){.name = map_names[id], .id = info.id};
+	}
+	if (!r)
+		r = eg_programs_adopt(&kern->programs, kern->bpffs, build, maps, EG_MAP_COUNT_);
+	if (r)
+		close_maps(kern);
+	return r;
+}
+
+EG_DEFINE_CLEANUP(skel, struct egret *, egret__destroy);
+
+static int adopt_or_load(struct eg_kern *kern, const struct eg_kern_sizes *sizes, bool adopted, struct eg_error *err)
+{
+	EG_CLEANUP(eg_cleanup_skel) struct egret *skel = egret__open();
+	char build[EG_BUILD_LEN];
+	const void *objects;
+	size_t size;
+	int r;
+
+	if (!skel)
+		return eg_error_set(err, 500, "bpf_open", "the BPF objects could not be opened: %s", strerror(errno));
+	for (int id = 0; id < EG_MAP_COUNT_; id++) {
+		r = prepare_map(kern, skel, (enum eg_kern_map)id, sizes);
+		if (r == -ESTALE)
+			return eg_kern_refuse_pins(kern->bpffs, err);
+		if (r)
+			return eg_error_set(err, 500, "bpf_open", "map %s could not be prepared: %s",
+					    map_names[id], strerror(-r));
+	}
+	objects = egret__elf_bytes(&size);
+	kern->programs.families = sizes->any_family ? -ECANCELED : eg_kern_lsm_probe();
+	if (kern->programs.families && kern->programs.families != -ECANCELED && kern->programs.families != -EOPNOTSUPP)
+		eg_log_warning("BPF LSM is on, but its programs are refused (%s): sockets of AF_PACKET and the like are not",
+			       strerror(-kern->programs.families));
+	bpf_program__set_autoload(skel->progs.eg_lsm_create, kern->programs.families == 0);
+	eg_programs_build(&kern->programs, objects, size, build);
+	if (adopted && adopt(kern, build) == 0)
+		eg_log_info("the pinned programs are of this build: they stay as they are");
+	else if ((r = load(kern, skel, build, err)))
+		return r;
 	r = map_all_memory(kern);
 	if (r)
 		return eg_error_set(err, 500, "bpf_mmap", "the maps could not be mapped into memory: %s", strerror(-r));
 	return 0;
 }
 
-/* One line if the pins are of another ABI; *ret_adopted: there are pins of ours. */
-static int check_pinned_abi(const char *bpffs, bool *ret_adopted, struct eg_error *err)
+static struct eg_kern *new_kern(const char *bpffs)
 {
-	struct eg_host_ctl host;
-	struct bpf_map_info info = {0};
-	__u32 len = sizeof(info), zero = 0;
-	char path[320];
-	EG_CLOSE int fd = -1;
+	struct eg_kern *kern = calloc(1, sizeof(*kern));
 
-	*ret_adopted = false;
-	snprintf(path, sizeof(path), "%s/maps/%s", bpffs, map_names[EG_MAP_HOST_CTL]);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return 0;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != sizeof(host) ||
-	    bpf_map_lookup_elem(fd, &zero, &host) || host.abi_major != EG_ABI_MAJOR)
-		return refuse_pins(bpffs, err);
-	*ret_adopted = true;
-	return 0;
+	if (!kern || strlen(bpffs) >= sizeof(kern->bpffs)) {
+		free(kern);
+		return NULL;
+	}
+	snprintf(kern->bpffs, sizeof(kern->bpffs), "%s", bpffs);
+	eg_programs_init(&kern->programs);
+	for (int id = 0; id < EG_MAP_COUNT_; id++)
+		kern->fd[id] = -1;
+	return kern;
 }
 
 EG_DEFINE_CLEANUP(kern, struct eg_kern *, eg_kern_close);
@@ -251,20 +306,19 @@ int eg_kern_open(const char *bpffs, const struct eg_kern_sizes *sizes, struct eg
 	int r;
 
 	libbpf_set_print(libbpf_quiet);
-	kern = calloc(1, sizeof(*kern));
-	if (!kern || strlen(bpffs) >= sizeof(kern->bpffs))
+	kern = new_kern(bpffs);
+	if (!kern)
 		return eg_error_set(err, 500, "no_memory", "out of memory, or the bpffs path is too long");
-	snprintf(kern->bpffs, sizeof(kern->bpffs), "%s", bpffs);
 	kern->possible_cpus = libbpf_num_possible_cpus();
 	if (kern->possible_cpus < 1)
 		return eg_error_set(err, 500, "no_cpus", "the number of possible CPUs can't be read");
-	r = eg_kern_make_bpffs(bpffs, err);
+	r = eg_kern_prepare(bpffs, err);
 	if (r)
 		return r;
-	r = check_pinned_abi(bpffs, &adopted, err);
+	r = eg_kern_check_abi(bpffs, &adopted, err);
 	if (r)
 		return r;
-	r = load(kern, sizes, err);
+	r = adopt_or_load(kern, sizes, adopted, err);
 	if (r) {
 		if (!adopted)
 			eg_kern_detach_all(bpffs, &ignored);
@@ -295,94 +349,26 @@ void eg_kern_close(struct eg_kern *kern)
 	unmap(kern->apps, kern->max[EG_MAP_APPS] * sizeof(*kern->apps));
 	unmap(kern->rulesets, kern->max[EG_MAP_RULESETS] * sizeof(*kern->rulesets));
 	unmap(kern->matches, kern->max[EG_MAP_MATCHES] * sizeof(*kern->matches));
-	if (kern->skel)
-		egret__destroy(kern->skel);
+	close_maps(kern);
+	eg_programs_close(&kern->programs);
 	free(kern);
 }
 
 /* ---- Attaching ----------------------------------------------------------------------- */
 
-/*
- * The packet hooks are the authority, so they come first, and in a change of programs last. The last
- * one is not there without BPF LSM.
- */
-static const char *const attached[] = {"eg_egress",   "eg_ingress",  "eg_sockops",  "eg_sock_create",
-				       "eg_sock_release", "eg_bind4",    "eg_bind6",    "eg_connect4",
-				       "eg_connect6", "eg_sendmsg4", "eg_sendmsg6", "eg_setsockopt", "eg_lsm_create"};
-#define ATTACHED (sizeof(attached) / sizeof(attached[0]))
-
-static bool is_loaded(const struct eg_kern *kern, const char *name)
-{
-	return !kern->families || strcmp(name, "eg_lsm_create") != 0;
-}
-
-static int attach_one(struct eg_kern *kern, const char *name, int cgroup_fd, uint64_t cgroup_id)
-{
-	struct bpf_program *program = bpf_object__find_program_by_name(kern->skel->obj, name);
-	struct bpf_link *link;
-	char path[400];
-	int r;
-
-	if (!program)
-		return -ENOENT;
-	eg_kern_link_path(path, sizeof(path), kern->bpffs, cgroup_id, name);
-	if (!is_loaded(kern, name)) {
-		if (kern->families == -ECANCELED)
-			unlink(path); /* of an agent before this one, which ends it */
-		return 0;
-	}
-	r = eg_kern_link_update(path, cgroup_id, bpf_program__fd(program));
-	if (r != -ENOENT)
-		return r;
-	link = bpf_program__attach_cgroup(program, cgroup_fd);
-	if (!link)
-		return -errno;
-	unlink(path);
-	r = bpf_link__pin(link, path);
-	if (!r)
-		bpf_link__disconnect(link); /* the pin holds it from here on */
-	bpf_link__destroy(link);
-	return r;
-}
-
 int eg_kern_attach(struct eg_kern *kern, const char *cgroup_path, uint64_t cgroup_id, struct eg_error *err)
 {
-	bool fresh = !eg_kern_attached(kern, cgroup_id);
-	char path[400];
-	EG_CLOSE int fd = open(cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return eg_error_set(err, 500, "no_root", "the managed root %s can't be opened: %s", cgroup_path,
-				    strerror(errno));
-	snprintf(path, sizeof(path), "%s/links/%llu", kern->bpffs, (unsigned long long)cgroup_id);
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return eg_error_set(err, 500, "no_bpffs", "%s can't be made: %s", path, strerror(errno));
-	for (size_t i = 0; i < ATTACHED; i++) {
-		const char *name = attached[fresh ? i : ATTACHED - 1 - i];
-		int r = attach_one(kern, name, fd, cgroup_id);
-
-		if (r)
-			return eg_error_set(err, 500, "attach", "program %s could not be attached to %s: %s", name,
-					    cgroup_path, strerror(-r));
-	}
-	return 0;
+	return eg_programs_attach(&kern->programs, kern->bpffs, cgroup_path, cgroup_id, err);
 }
 
 bool eg_kern_attached(struct eg_kern *kern, uint64_t cgroup_id)
 {
-	char path[400];
-
-	for (size_t i = 0; i < ATTACHED; i++) {
-		eg_kern_link_path(path, sizeof(path), kern->bpffs, cgroup_id, attached[i]);
-		if (is_loaded(kern, attached[i]) && !eg_kern_link_alive(path, cgroup_id))
-			return false;
-	}
-	return true;
+	return eg_programs_attached(&kern->programs, kern->bpffs, cgroup_id);
 }
 
 int eg_kern_families(const struct eg_kern *kern)
 {
-	return kern->families;
+	return kern->programs.families;
 }
 
 int eg_kern_detach(struct eg_kern *kern, uint64_t cgroup_id)
@@ -454,9 +440,7 @@ uint32_t eg_kern_map_max(const struct eg_kern *kern, enum eg_kern_map map)
 
 int eg_kern_program_fd(const struct eg_kern *kern, const char *name)
 {
-	struct bpf_program *program = bpf_object__find_program_by_name(kern->skel->obj, name);
-
-	return program ? bpf_program__fd(program) : -ENOENT;
+	return eg_programs_fd(&kern->programs, name);
 }
 
 int eg_kern_counters(const struct eg_kern *kern, uint32_t slot, struct eg_counters *ret)

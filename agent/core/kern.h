@@ -2,10 +2,11 @@
 /*
  * kern.h - the kernel side as the agent holds it: programs, maps, links, pins
  *
- * Everything is pinned below the bpffs directory: maps/NAME, and links/CGROUPID/PROGRAM for
- * each managed root. Opening adopts the pinned maps of the same ABI, whatever process made
- * them, so counters, holds and tags survive; attaching swaps the program of a live link in
- * place, so there is no moment without enforcement.
+ * Everything is pinned below the bpffs directory: maps/NAME, programs/BUILD/PROGRAM, and
+ * links/CGROUPID/PROGRAM for each managed root. Opening adopts the pinned maps of the same ABI,
+ * whatever process made them, so counters, holds and tags survive, and the programs, if they are
+ * of the same build; attaching swaps the program of a live link in place if it is another, so
+ * there is no moment without enforcement.
  *
  * Not thread-safe where it says "one caller"; the accessors are.
  */
@@ -33,8 +34,11 @@ struct eg_kern_sizes {
 	bool any_family; /* don't load the program that refuses sockets which no hook of a cgroup sees */
 };
 
+/* Makes the directory in a BPF filesystem and what it holds, so that it can be locked. 0 or *err. One caller. */
+int eg_kern_prepare(const char *bpffs, struct eg_error *err);
+
 /*
- * Loads the programs on new or adopted maps. bpffs: directory in a BPF filesystem, made if
+ * Loads the programs on new or adopted maps, or adopts them, too. bpffs: directory in a BPF filesystem, made if
  * missing. Adopted maps keep the sizes they were made with; *ret_adopted says which happened.
  * Errors are one sentence in *err; nothing is left pinned that was not before. One caller.
  */

@@ -14,10 +14,11 @@
 #include "../lib/cleanup.h"
 #include "kern.h"
 #include "kern_guard.h"
+#include "kern_programs.h"
 
 #define BPF_FS_MAGIC_NUMBER 0xcafe4a11
 
-int eg_kern_make_bpffs(const char *bpffs, struct eg_error *err)
+int eg_kern_prepare(const char *bpffs, struct eg_error *err)
 {
 	struct statfs fs;
 	char path[320];
@@ -39,6 +40,36 @@ int eg_kern_make_bpffs(const char *bpffs, struct eg_error *err)
 	}
 	return 0;
 }
+
+int eg_kern_refuse_pins(const char *bpffs, struct eg_error *err)
+{
+	return eg_error_set(err, 500, "stale_pins",
+			    "%s holds maps of another version of egretd; "
+			    "run `egretd --detach-all` (enforcement ends until egretd is started again)",
+			    bpffs);
+}
+
+int eg_kern_check_abi(const char *bpffs, bool *ret_adopted, struct eg_error *err)
+{
+	struct eg_host_ctl host;
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info), zero = 0;
+	char path[320];
+	EG_CLOSE int fd = -1;
+
+	*ret_adopted = false;
+	snprintf(path, sizeof(path), "%s/maps/%s", bpffs, eg_kern_map_name(EG_MAP_HOST_CTL));
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != sizeof(host) ||
+	    bpf_map_lookup_elem(fd, &zero, &host) || host.abi_major != EG_ABI_MAJOR)
+		return eg_kern_refuse_pins(bpffs, err);
+	*ret_adopted = true;
+	return 0;
+}
+
+#define BPF_FS_MAGIC_NUMBER 0xcafe4a11
 
 void eg_kern_link_path(char *ret, size_t size, const char *bpffs, uint64_t cgroup_id, const char *program)
 {
@@ -62,7 +93,7 @@ int eg_kern_pinned_max(const struct bpf_map *map, const char *path, uint32_t *re
 }
 
 /* fd of the pinned link if it is attached to this cgroup, else a negative errno. */
-static int open_live(const char *path, uint64_t cgroup_id)
+static int open_live(const char *path, uint64_t cgroup_id, uint32_t *ret_program_id)
 {
 	struct bpf_link_info info = {0};
 	__u32 len = sizeof(info);
@@ -74,27 +105,35 @@ static int open_live(const char *path, uint64_t cgroup_id)
 		return -errno;
 	if (info.type != BPF_LINK_TYPE_CGROUP || info.cgroup.cgroup_id != cgroup_id)
 		return -ENOENT;
+	*ret_program_id = info.prog_id;
 	return EG_TAKE_FD(fd);
 }
 
 bool eg_kern_link_alive(const char *path, uint64_t cgroup_id)
 {
-	EG_CLOSE int fd = open_live(path, cgroup_id);
+	uint32_t program_id;
+	EG_CLOSE int fd = open_live(path, cgroup_id, &program_id);
 
 	return fd >= 0;
 }
 
 int eg_kern_link_update(const char *path, uint64_t cgroup_id, int program_fd)
 {
-	EG_CLOSE int fd = open_live(path, cgroup_id);
+	struct bpf_prog_info info = {0};
+	__u32 len = sizeof(info);
+	uint32_t program_id;
+	EG_CLOSE int fd = open_live(path, cgroup_id, &program_id);
 
 	if (fd < 0)
 		return fd;
+	if (bpf_obj_get_info_by_fd(program_fd, &info, &len))
+		return -errno;
+	if (info.id == program_id) /* updating would be no change, but a wait for other CPUs */
+		return 0;
 	return bpf_link_update(fd, program_fd, NULL) ? -errno : 0;
 }
 
-/* Unlinks every file of a directory, then the directory. */
-static int remove_dir(const char *path)
+int eg_kern_remove_dir(const char *path)
 {
 	EG_CLOSEDIR DIR *dir = opendir(path);
 	struct dirent *entry;
@@ -113,7 +152,7 @@ int eg_kern_unpin_root(const char *bpffs, uint64_t cgroup_id)
 	char path[400];
 
 	snprintf(path, sizeof(path), "%s/links/%llu", bpffs, (unsigned long long)cgroup_id);
-	return remove_dir(path);
+	return eg_kern_remove_dir(path);
 }
 
 size_t eg_kern_pinned_roots(const char *bpffs, uint64_t *ret_ids, size_t max)
@@ -153,9 +192,11 @@ int eg_kern_detach_all(const char *bpffs, struct eg_error *err)
 	snprintf(path, sizeof(path), "%s/links", bpffs);
 	if (!r && rmdir(path) && errno != ENOENT)
 		r = -errno;
+	if (!r)
+		r = eg_programs_unpin(bpffs);
 	snprintf(path, sizeof(path), "%s/maps", bpffs);
 	if (!r)
-		r = remove_dir(path);
+		r = eg_kern_remove_dir(path);
 	if (!r && rmdir(bpffs) && errno != ENOENT)
 		r = -errno;
 	if (r)

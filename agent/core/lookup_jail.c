@@ -8,18 +8,15 @@
  * sockets, and what serves them (there is no bind(2), so nobody can connect to it). Any other ends it, and the agent counts that.
  */
 #include <errno.h>
-#include <grp.h>
 #include <linux/audit.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
+#include "../lib/jail.h"
 #include "lookup.h"
 
 #define FDS_MAX    (EG_LOOKUP_AT_ONCE + 16)
@@ -70,57 +67,15 @@ static int filter_syscalls(void)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) ? -errno : 0;
 }
 
-/* ---- The rest -------------------------------------------------------------------------------------- */
-
-static int limit_resources(void)
+int eg_lookup_jail(uint32_t uid, uint32_t gid)
 {
-	const struct {
-		__rlimit_resource_t what;
-		rlim_t max;
-	} limits[] = {
+	static const struct eg_jail_limit limits[] = {
 		{RLIMIT_NOFILE, FDS_MAX}, {RLIMIT_NPROC, 0},   {RLIMIT_CORE, 0},    {RLIMIT_FSIZE, 0},
 		{RLIMIT_MEMLOCK, 0},	  {RLIMIT_MSGQUEUE, 0}, {RLIMIT_AS, MEMORY_MAX},
 	};
+	int r = eg_jail_become(uid, gid);
 
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		const struct rlimit limit = {.rlim_cur = limits[i].max, .rlim_max = limits[i].max};
-
-		if (setrlimit(limits[i].what, &limit))
-			return -errno;
-	}
-	return 0;
-}
-
-static int drop_capabilities(void)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[2] = {0};
-
-	return syscall(SYS_capset, &head, none) ? -errno : 0;
-}
-
-static int become(uint32_t uid, uint32_t gid)
-{
-	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
-			return -errno;
-	}
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) || setgroups(0, NULL) ||
-	    setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
-		return -errno;
-	return drop_capabilities();
-}
-
-int eg_lookup_jail(uint32_t uid, uint32_t gid)
-{
-	int r;
-
-	if (!uid || !gid)
-		return -EPERM;
-	r = become(uid, gid);
-	if (!r && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)))
-		r = -errno;
 	if (!r)
-		r = limit_resources();
+		r = eg_jail_limit(limits, sizeof(limits) / sizeof(limits[0]));
 	return r ? r : filter_syscalls();
 }

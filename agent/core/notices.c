@@ -35,6 +35,8 @@ void eg_notice(struct eg_agent *agent, const char *type, const struct eg_entry *
 	if (now && fields) {
 		add_text(fields, "owner", now->owner);
 		add_text(fields, "ticket", json_object_get(fields, "ticket") ? NULL : now->ticket);
+		add_text(fields, "catalog_id", now->catalog_id);
+		add_text(fields, "request_id", now->request_id);
 		add_text(fields, "policy_rev", json_object_get(fields, "policy_rev") ? NULL : now->rev);
 		if (json_object_size(now->labels))
 			json_object_set_new(fields, "labels", json_deep_copy(now->labels));

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "guards.h"
 #include "kern_lsm.h"
+#include "shipper.h"
 
 #define FILL_ALARM_PERCENT 80
 
@@ -96,6 +97,7 @@ json_t *eg_alarms_json(struct eg_agent *agent)
 		alarm_add(list, "the use of caps can't be written to disk (%s)", strerror(-eg_usage_last_error(agent->usage)));
 	if (events.failing)
 		alarm_add(list, "events can't be written: %s", events.last_error);
+	eg_shipper_alarms(agent->shipper, list);
 	return list;
 }
 
@@ -221,10 +223,12 @@ static json_t *events_json(struct eg_agent *agent)
 
 	if (agent->events)
 		eg_events_stats(agent->events, &stats);
-	return json_pack("{s:I,s:I,s:I,s:I,s:s,s:I,s:i,s:b}", "written", (json_int_t)stats.written, "lost",
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:s,s:I,s:I,s:I,s:I,s:i,s:b}", "written", (json_int_t)stats.written, "lost",
 			 (json_int_t)(stats.lost + stats.posts_dropped), "suppressed", (json_int_t)stats.suppressed,
-			 "dropped_by_quota", (json_int_t)stats.dropped_by_quota, "log_dir", stats.log_dir, "log_bytes",
-			 (json_int_t)stats.log_bytes, "queue", (int)stats.queue, "failing", stats.failing);
+			 "dropped_by_quota", (json_int_t)stats.dropped_by_quota, "dropped_vital",
+			 (json_int_t)stats.dropped_vital, "log_dir", stats.log_dir, "log_bytes",
+			 (json_int_t)stats.log_bytes, "unsynced_bytes", (json_int_t)stats.unsynced_bytes, "sync_errors",
+			 (json_int_t)stats.sync_errors, "damaged_bytes", (json_int_t)stats.damaged_bytes, "queue", (int)stats.queue, "failing", stats.failing);
 }
 
 static json_t *unknown_json(struct eg_agent *agent)

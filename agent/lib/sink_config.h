@@ -52,7 +52,7 @@ struct eg_sink_config {
 	/* Where to: url of all but `file` (syslog: unix:/path, udp://, tcp://, tls://host:port) */
 	char *url;
 	char *proxy; /* http://host:port; NULL: none (the environment is never asked) */
-	char *ca_file; /* "tls": {"ca", "cert", "key", "server_name"}; NULL: the host's */
+	char *ca_file; /* "tls": {"ca", "cert", "key"}; NULL: the host's */
 	char *cert_file;
 	char *key_file;
 	char *token_file; /* HEC token, bearer token, Elasticsearch ApiKey */
@@ -61,7 +61,7 @@ struct eg_sink_config {
 	char *tenant; /* Loki: X-Scope-OrgID */
 	json_t *headers; /* object of strings, further HTTP headers; NULL: none */
 	char *content_type; /* webhook; default application/x-ndjson */
-	bool gzip; /* "compression": "gzip" (default of HTTP but otlp, webhook) or "none" */
+	bool gzip; /* "compression": "gzip" (default of hec, elasticsearch, loki) or "none" */
 	bool ack; /* hec: wait for the indexer's acknowledgement */
 	char *index; /* hec, elastic: index (elastic: may hold %Y %m %d of the event's day); default egret-%Y.%m.%d */
 	char *source; /* hec */
@@ -95,6 +95,9 @@ struct eg_sinks_config {
  */
 int eg_sinks_config_parse(const char *place, const json_t *value, struct eg_sinks_config *ret, struct eg_error *err);
 void eg_sinks_config_free(struct eg_sinks_config *sinks);
+
+/* Credentials of this sink would cross a network in plain text: fine to somebody, but to be said. */
+bool eg_sink_config_exposed(const struct eg_sink_config *sink);
 
 const char *eg_sink_type_name(enum eg_sink_type type); /* "file", "hec", "elasticsearch", "otlp", "loki", "syslog", "webhook" */
 

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import Host  # noqa: E402  pylint: disable=wrong-import-position
+from harness import Agent, Host  # noqa: E402  pylint: disable=wrong-import-position
 from harness.agent import seen  # noqa: E402  pylint: disable=wrong-import-position
 from harness.host import sweep  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -49,7 +49,10 @@ def pytest_runtest_makereport(item, call):
         seen.clear()
     if call.when == "call" and seen:
         item.user_properties.append(("seen", json.dumps(sorted(seen))))
-    host = getattr(item, "funcargs", {}).get("bare_host")
-    if report.failed and host:
-        for agent in host.agents:
-            report.sections.append(("egretd's stderr", agent.stderr()[-3000:]))
+    if not report.failed:
+        return
+    agents = []
+    for value in getattr(item, "funcargs", {}).values():
+        agents += value.agents if isinstance(value, Host) else [value] if isinstance(value, Agent) else []
+    for agent in dict.fromkeys(agents):
+        report.sections.append(("egretd's stderr", agent.stderr()[-3000:]))

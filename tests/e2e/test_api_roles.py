@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from harness import ALLOWED, eventually, policy, rule
+from harness import ALLOWED, Host, eventually, policy, rule
 from harness.agent import UnixConnection
 
 GROUPS = {"admin": "games", "responder": "news", "viewer": "uucp"}  # there are no members of these on a Debian
@@ -30,6 +30,15 @@ def config():
 def web(host):
     host.serve([ALLOWED], 443)
     return host.app(policy("web", [rule(ALLOWED, 443)], labels={"team": "hr"}))
+
+
+@pytest.fixture(scope="module")
+def unharmed():
+    """One agent with an app, for all the requests that must change nothing."""
+    with Host(groups=GROUPS) as host:
+        host.agent.start()
+        host.agent.put(policy("web", [rule(ALLOWED, 443)]))
+        yield host.agent
 
 
 def ask(agent, role, method, path, body=None, primary=True):
@@ -200,11 +209,11 @@ def test_nothing_of_the_agents_is_open_to_others(host, agent, web):
     ("GET", "/v1/explain?app=web&dest=example..com:443", None, 400, "bad_query"),
     ("GET", "/v1/explain?app=web&dest=10.0.0.1:70000", None, 400, "bad_query"),
 ])
-def test_wrong_requests(agent, web, method, path, body, status, code):
-    error = agent.refused(method, path, body)
+def test_wrong_requests(unharmed, method, path, body, status, code):
+    error = unharmed.refused(method, path, body)
     assert error.status == status and code in (None, error.code), error
     assert set(error.answer["error"]) <= {"code", "message", "details"} and error.answer["error"]["message"]
-    assert agent.app("web")["state"] == "enforce"
+    assert unharmed.app("web")["state"] == "enforce"
 
 
 def exchange(agent, data, half_close=False):
@@ -241,22 +250,22 @@ def exchange(agent, data, half_close=False):
     (b"GET /v1/apps/%00 HTTP/1.1\r\nHost: x\r\n\r\n", {b"400", b"404"}),
     (b"\x00" * 5000, {b"400", b"431"}),
 ])
-def test_malformed_requests(agent, web, data, statuses):
-    answer = exchange(agent, data)
+def test_malformed_requests(unharmed, data, statuses):
+    answer = exchange(unharmed, data)
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split(b" ")[1] in statuses, answer[:300]
     assert json.loads(body)["error"]["code"]
-    assert agent.status()["enforcement_ok"] is True
+    assert unharmed.status()["enforcement_ok"] is True
 
 
-def test_half_closed_requests(agent, web):
+def test_half_closed_requests(unharmed):
     head = b"POST /v1/apps/web/kill HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
     for data in (b"", b"GET /v1/sta", head):
-        answer = exchange(agent, data, half_close=True)
+        answer = exchange(unharmed, data, half_close=True)
         assert answer == b"" or b" 400 " in answer.split(b"\r\n")[0] or b" 408 " in answer.split(b"\r\n")[0]
     whole = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"
-    assert exchange(agent, whole, half_close=True).startswith(b"HTTP/1.1 200 ")
-    assert agent.app("web")["state"] == "enforce"
+    assert exchange(unharmed, whole, half_close=True).startswith(b"HTTP/1.1 200 ")
+    assert unharmed.app("web")["state"] == "enforce"
 
 
 def test_slow_requests_end_and_hold_nobody_up(agent, web):

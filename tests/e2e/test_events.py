@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log: complete, in order, and it adds up."""
 import json
+import os
 import re
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -31,7 +33,7 @@ def web(host, servers):
     return host.app(policy("web", [
         rule([ALLOWED, ALLOWED6, OTHER], [443, 4443]), rule([ALLOWED, ALLOWED6, OTHER], [443, 4443], "udp"),
         rule(ALLOWED, proto="icmp"),
-    ], labels={"team": "hr"}))
+    ], labels={"team": "hr"}, catalog_id="cat-7", request_id="req-9", log="full"))
 
 
 def counters(agent, app):
@@ -62,6 +64,7 @@ def test_members_of_flow_events(host, agent, web):
     for event in (start, end):
         assert event["schema"] == 1 and event["host"] == "test-host"
         assert (event["owner"], event["ticket"], event["labels"]) == ("owner@example.com", "SEC-1", {"team": "hr"})
+        assert (event["catalog_id"], event["request_id"], event["log"]) == ("cat-7", "req-9", "full")
         assert event["cgroup"].endswith(host.cgroup_of("web"))
         assert (event["pid"], event["comm"]) == (web.pid, "testapp") and event["uid"] >= 20000
         assert (event["src"], event["src_port"], event["dst"], event["dst_port"]) == (APP, port, ALLOWED, 443)
@@ -257,8 +260,8 @@ class TestQuota:
         eventually(lambda: agent.status()["events"]["dropped_by_quota"] > 0)
         lost = agent.event(type="lost", cause="quota")
         assert lost["events"] > 0
-        status = agent.status()["events"]
-        assert status["log_bytes"] <= 1 << 20
+        eventually(lambda: agent.status()["events"]["log_bytes"] <= 1 << 20)
+        assert lost["vital"] + lost["other"] + lost["allowed_flows"] == lost["events"]
         paths = segments(agent.log_dir)
         assert len(paths) > 5
         last = agent.log()[-1]
@@ -286,6 +289,28 @@ def test_a_full_disk_stops_the_log_and_nothing_else(bare_host):
     eventually(lambda: not agent.status()["alarms"])
     agent.restore("web")
     agent.event(type="restore", app="web")
+
+
+def test_a_disk_that_stands_still_delays_no_kill(bare_host, tmp_path):
+    host, agent, gate, library = bare_host, bare_host.agent, tmp_path / "gate", tmp_path / "slow_disk.so"
+    source_file = os.path.join(os.path.dirname(__file__), "harness", "slow_disk.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, source_file], check=True)
+    agent.start(env={**os.environ, "LD_PRELOAD": str(library), "SLOW_DISK": str(gate)})
+    host.serve([ALLOWED], 443)
+    web = host.app(policy("web", [rule(ALLOWED, 443)]))
+    gate.touch()
+    assert web.fails("connect", "d", DENIED, 443) == "EPERM"  # its event is vital, and the disk is asked at once
+    eventually(lambda: agent.status()["events"]["unsynced_bytes"] > 0)
+    web.connect("c", ALLOWED, 443)
+    assert web.ask("c") == "ping"
+    assert agent.kill("web")["durable"] is True
+    assert web.fails("connect", "e", ALLOWED, 443) == "EPERM"
+    agent.event(type="kill", app="web")  # who reads doesn't wait for the disk either
+    agent.event(type="deny", app="web", reason="killed")
+    assert agent.status()["events"]["unsynced_bytes"] > 0  # it stood still all the time
+    assert not agent.status()["events"]["failing"]
+    gate.unlink()
+    eventually(lambda: agent.status()["events"]["unsynced_bytes"] == 0)
 
 
 # ---- Asking for it ---------------------------------------------------------------------------------------------------

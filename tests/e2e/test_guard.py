@@ -259,6 +259,11 @@ def test_it_needs_no_agent_and_is_taken_over(host, agent, admin):
     assert host.guard_filters() == before
     agent.start()
     eventually(lambda: agent.app("admin")["guards"] == ["app0"])
+    assert host.guard_filters() == before
+    agent.kill9()
+    agent.another_build()
+    agent.start()
+    eventually(lambda: agent.app("admin")["guards"] == ["app0"])
     assert agent.count("admin", "netns_guard") == 3
     after = host.guard_filters()
     assert after != before and after.count(" handle ") == before.count(" handle ") == 2, after

@@ -60,12 +60,15 @@ def test_enforcement_does_not_need_the_agent(host, agent, web, end):
 
 
 def test_ten_crashes_under_load(host, agent, web):
-    """SIGKILL again and again: nothing denied passes, what is allowed never fails, every byte is counted."""
+    """SIGKILL again and again, each second time an upgrade: nothing denied passes, what is allowed never fails, every
+    byte is counted."""
     web.flood_ask("tcp", ALLOWED, 443)
     web.flood_udp("denied", DENIED, 443)
     web.flood_connect("connects", ALLOWED6, 443, "hello", reset=True)
-    for _ in range(10):
+    for number in range(10):
         agent.kill9()
+        if number % 2:
+            agent.another_build()
         agent.start()
     assert set(web.flood_stop("tcp")) == {"ok"}
     assert set(web.flood_stop("connects")) == {"ok"}

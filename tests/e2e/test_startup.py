@@ -58,7 +58,7 @@ def test_not_root(host, agent, arguments):
     ('{"max_apps": 5, "max_apps": 6}', ["egret.json:1"]),
     ('{"event_quota": "5 parsecs"}', ["event_quota"]),
     ('{"groups": {"admin": 5}}', ["groups.admin"]),
-    ('{"sinks": []}', ["sinks"]),
+    ('{"sinks": [{"name": "a", "type": "hec"}]}', ["sinks[0].url"]),
 ])
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check-config"])
 def test_bad_config(host, agent, text, words, check):

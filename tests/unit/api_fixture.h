@@ -130,6 +130,26 @@ static inline int fake_policy_check(struct eg_agent *a, const char *text, size_t
 						    memchr(text, 0, len) != NULL), ret, err);
 }
 
+static inline int fake_policy_plan(struct eg_agent *a, const struct eg_plan_request *plan, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, NULL, NULL, json_pack("{s:s, s:I, s:I, s:I}", "op", "policy_plan", "len", (json_int_t)plan->len,
+						    "last", (json_int_t)plan->last_ns, "limit", (json_int_t)plan->limit), ret, err);
+}
+
+static inline int fake_policy_history(struct eg_agent *a, const char *app, const char *rev, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, app, NULL, json_pack("{s:s, s:s, s:s?}", "op", "policy_history", "app", app, "rev", rev), ret, err);
+}
+
+static inline int fake_policy_rollback(struct eg_agent *a, const char *app, const struct eg_policy_back *back,
+				       const struct eg_actor *actor, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, app, actor,
+			   json_pack("{s:s, s:s, s:s?, s:I, s:s?, s:b}", "op", "policy_back", "app", app, "rev", back->rev, "for",
+				     (json_int_t)back->for_ns, "if_match", back->if_match, "take_over", back->take_over),
+			   ret, err);
+}
+
 static inline int fake_kill(struct eg_agent *a, const struct eg_kill_request *k, const struct eg_actor *actor, json_t **ret,
 			    struct eg_error *err)
 {
@@ -181,9 +201,19 @@ static inline int fake_denied(struct eg_agent *a, const char *app, uint64_t sinc
 						   (json_int_t)since_ns), ret, err);
 }
 
-static inline int fake_usage(struct eg_agent *a, const char *app, json_t **ret, struct eg_error *err)
+static inline int fake_sinks(struct eg_agent *a, json_t **ret, struct eg_error *err)
 {
-	return fake_answer(a, app, NULL, json_pack("{s:s, s:s?}", "op", "usage", "app", app), ret, err);
+	return fake_answer(a, NULL, NULL, json_pack("{s:s}", "op", "sinks"), ret, err);
+}
+
+static inline int fake_sink_test(struct eg_agent *a, const char *sink, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, sink, NULL, json_pack("{s:s, s:s}", "op", "sink_test", "sink", sink), ret, err);
+}
+
+static inline int fake_usage(struct eg_agent *a, const char *app, const char *labels, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, app, NULL, json_pack("{s:s, s:s?, s:s?}", "op", "usage", "app", app, "labels", labels), ret, err);
 }
 
 static inline int fake_metrics(struct eg_agent *a, char **ret, struct eg_error *err)
@@ -195,8 +225,10 @@ static inline int fake_metrics(struct eg_agent *a, char **ret, struct eg_error *
 }
 
 static const struct eg_api_ops fake_ops = {
-	fake_status,  fake_apps, fake_app, fake_policy_get, fake_policy_put, fake_policy_delete, fake_policy_check, fake_kill,
-	fake_restore, fake_relax, fake_snapshot, fake_tag, fake_explain, fake_denied, fake_usage, fake_metrics,
+	fake_status,  fake_apps, fake_app, fake_policy_get, fake_policy_put, fake_policy_delete, fake_policy_check,
+	fake_policy_plan, fake_policy_history, fake_policy_rollback, fake_policy_rollback, fake_kill,
+	fake_restore, fake_relax, fake_snapshot, fake_tag, fake_explain, fake_denied, fake_usage, fake_sinks, fake_sink_test,
+	fake_metrics,
 };
 
 /* ---- Its event log ----------------------------------------------------------------------------- */

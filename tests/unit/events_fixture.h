@@ -23,6 +23,7 @@
 #include <egret/abi.h>
 
 #include "../../agent/core/events.h"
+#include "../../agent/lib/spool.h"
 
 /* One flat directory, below $TMPDIR or /tmp. */
 struct tmpdir {
@@ -84,34 +85,35 @@ static inline void segments_free(struct dirent **list, int n)
 	free(list);
 }
 
-/* All lines of all segments, oldest first, as JSON; each must be valid, with no key twice. */
+static inline bool has_end(const char *text, const char *end)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
+}
+
+/* The text of every record, oldest first, as JSON: valid, with no key twice, and the record's number in its id. */
 static inline json_t *log_lines(const char *log)
 {
+	struct eg_spool_reader *reader;
+	struct eg_spool_record record;
 	json_t *lines = json_array();
-	struct dirent **list;
-	int n = segments(log, &list);
-	char name[512], *line = NULL;
-	size_t cap = 0;
+	char id[64];
 
-	for (int i = 0; i < n; i++) {
-		FILE *f;
-		ssize_t len;
+	assert_int_equal(eg_spool_reader_new(log, NULL, &reader), 0);
+	while (eg_spool_reader_next(reader, &record) == 1) {
+		json_error_t error;
+		json_t *o = json_loadb(record.text, record.len, JSON_REJECT_DUPLICATES, &error);
 
-		snprintf(name, sizeof(name), "%.200s/%.255s", log, list[i]->d_name);
-		f = fopen(name, "re");
-		assert_non_null(f);
-		while ((len = getline(&line, &cap, f)) > 0) {
-			json_error_t error;
-			json_t *o = json_loadb(line, (size_t)len, JSON_REJECT_DUPLICATES, &error);
-
-			if (!o)
-				fail_msg("%s: %s: %s", name, error.text, line);
-			json_array_append_new(lines, o);
-		}
-		fclose(f);
+		if (!o)
+			fail_msg("%s: %.*s", error.text, (int)record.len, record.text);
+		snprintf(id, sizeof(id), "-%llu-%llu", (unsigned long long)record.pos.epoch,
+			 (unsigned long long)record.pos.n);
+		assert_true(has_end(json_string_value(json_object_get(o, "event_id")), id));
+		json_array_append_new(lines, o);
 	}
-	free(line);
-	segments_free(list, n);
+	assert_int_equal(eg_spool_reader_damaged(reader), 0);
+	eg_spool_reader_free(reader);
 	return lines;
 }
 

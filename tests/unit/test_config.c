@@ -273,7 +273,8 @@ static void test_bad_values(void **state)
 		{"{\"so_mark\": 4294967296}", "\"so_mark\"", "4294967295"},
 		{"{\"connect_verdict\": false}", "\"connect_verdict\"", "\"off\""},
 		{"{\"log_level\": \"warn\"}", "\"log_level\"", "\"warning\""},
-		{"{\"sinks\": []}", "\"sinks\"", "not supported by this version"},
+		{"{\"sinks\": {}}", "\"sinks\"", "must be a list"},
+		{"{\"sinks\": [{\"name\": \"a\", \"type\": \"file\"}]}", "\"sinks[0].path\"", "is required"},
 		{"{\"control\": {}}", "\"control\"", "not supported by this version"},
 	};
 

@@ -1,109 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The log on disk, and the queries that read it: what a crash, a quota and a full disk do to them. */
-#include "events_fixture.h"
+#include "evlog_fixture.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "../../agent/core/event_json.h"
 #include "../../agent/core/event_query.h"
-#include "../../agent/core/evlog.h"
-#include "../../agent/core/evlog_disk.h"
-
-#define NS  1000000000ull
-#define DAY (86400 * NS)
-#define KIB 1024u
-
-static struct tmpdir dir;
-static struct eg_evlog *log_;
-static struct eg_event_stamp stamp;
-static uint64_t now_ns;
-
-static int setup(void **state)
-{
-	(void)state;
-	tmpdir_make(&dir);
-	now_ns = (uint64_t)time(NULL) * NS;
-	eg_event_stamp_init(&stamp, "h");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	eg_evlog_free(log_);
-	log_ = NULL;
-	tmpdir_remove(&dir);
-	return 0;
-}
-
-static void open_log(uint64_t quota, uint64_t segment)
-{
-	struct eg_evlog_key number;
-
-	eg_evlog_free(log_);
-	log_ = NULL;
-	assert_int_equal(eg_evlog_new(dir.log, quota, segment, &log_), 0);
-	assert_int_equal(eg_evlog_open(log_, now_ns), 0);
-	number = eg_evlog_number(log_);
-	eg_event_stamp_number(&stamp, number.epoch, number.first);
-}
-
-/* `count` lines of about 200 bytes, in one batch. */
-static int append(unsigned count, const char *type, const char *app)
-{
-	char *buf = malloc(count * 400u), *p = buf;
-	char members[256];
-	uint64_t first = stamp.n;
-	int r;
-
-	for (unsigned i = 0; i < count; i++) {
-		int len = snprintf(members, sizeof(members), ",\"app\":\"%s\",\"pad\":\"%0100llu\"", app,
-				   (unsigned long long)stamp.n);
-
-		p = eg_event_json_members(p, &stamp, now_ns, type, members, (size_t)len);
-	}
-	r = eg_evlog_append(log_, buf, (size_t)(p - buf), count, now_ns);
-	if (r < 0)
-		stamp.n = first;
-	free(buf);
-	return r;
-}
-
-static struct eg_evlog_key newest(void)
-{
-	struct eg_evlog_key key = {0};
-	uint64_t bytes;
-
-	assert_true(eg_evlog_end(log_, &key, &bytes));
-	return key;
-}
-
-static void newest_path(char ret[512])
-{
-	struct eg_evlog_key key = newest();
-	char name[EG_EVLOG_NAME_LEN];
-
-	eg_evlog_name(&key, name);
-	snprintf(ret, 512, "%s/%s", dir.log, name);
-}
-
-/* Lines on disk are numbered first .. first + count - 1 without a hole. */
-static void check_numbers(json_int_t first, size_t count)
-{
-	json_t *lines = log_lines(dir.log);
-
-	assert_int_equal(json_array_size(lines), count);
-	for (size_t i = 0; i < count; i++) {
-		const char *id = text_of(json_array_get(lines, i), "event_id");
-
-		assert_int_equal(strtoll(strrchr(id, '-') + 1, NULL, 10), first + (json_int_t)i);
-	}
-	json_decref(lines);
-}
 
 static void files_are_private(void **state)
 {
@@ -123,7 +26,7 @@ static void files_are_private(void **state)
 
 static void numbers_go_on_after_a_restart(void **state)
 {
-	struct eg_evlog_key before, after;
+	struct eg_spool_pos before, after;
 
 	(void)state;
 	open_log(0, 0);
@@ -132,13 +35,13 @@ static void numbers_go_on_after_a_restart(void **state)
 	open_log(0, 0);
 	assert_int_equal(append(2, "flow", "a"), 0);
 	after = newest();
-	assert_int_equal(eg_evlog_key_compare(&before, &after), 0);
+	assert_int_equal(eg_spool_pos_compare(&before, &after), 0);
 	check_numbers(1, 5);
 }
 
 static void another_boot_is_another_epoch(void **state)
 {
-	struct eg_evlog_key before, after;
+	struct eg_spool_pos before, after;
 	char path[512];
 	FILE *f;
 
@@ -146,8 +49,7 @@ static void another_boot_is_another_epoch(void **state)
 	open_log(0, 0);
 	assert_int_equal(append(3, "flow", "a"), 0);
 	before = newest();
-	eg_evlog_free(log_);
-	log_ = NULL;
+	close_log();
 	snprintf(path, sizeof(path), "%s/epoch", dir.log);
 	f = fopen(path, "we");
 	fprintf(f, "%llu 00000000-0000-0000-0000-000000000000\n", (unsigned long long)before.epoch);
@@ -157,41 +59,46 @@ static void another_boot_is_another_epoch(void **state)
 	assert_int_equal(append(1, "flow", "a"), 0);
 	after = newest();
 	assert_true(after.epoch > before.epoch);
-	assert_int_equal(after.first, 1);
+	assert_int_equal(after.n, 1);
 }
 
+/* What was there may have been read, under the number that comes next: so another epoch begins. */
 static void torn_tail_is_cut(void **state)
 {
-	static const char *const tails[] = {"{\"schema\":1,\"ts\":\"20", "\0\0\0\0", "}"};
-	static const size_t lens[] = {20, 4, 1};
+	static const char *const tails[] = {"\xff" "EG1\x40\0\0\0", "\0\0\0\0", "}"};
+	static const size_t lens[] = {8, 4, 1};
+	struct eg_evlog_damage damage;
 	struct eg_evlog_stats stats;
+	struct eg_spool_pos before;
 	char path[512];
 
 	(void)state;
 	open_log(0, 0);
 	for (int i = 0; i < 3; i++) {
-		int fd;
-
 		assert_int_equal(append(2, "flow", "a"), 0);
+		before = newest();
 		newest_path(path);
-		eg_evlog_free(log_);
-		log_ = NULL;
-		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-		assert_int_equal(write(fd, tails[i], lens[i]), lens[i]);
-		close(fd);
+		close_log();
+		put_file(path, O_APPEND, tails[i], lens[i]);
 		open_log(0, 0);
 		eg_evlog_stats(log_, &stats);
 		assert_int_equal(stats.torn_bytes, lens[i]);
+		assert_true(eg_evlog_take_damage(log_, &damage));
+		assert_false(eg_evlog_take_damage(log_, &damage));
+		assert_int_equal(damage.torn_bytes, lens[i]);
+		assert_int_equal(damage.bytes, 0);
+		assert_true(eg_evlog_number(log_).epoch > before.epoch);
 	}
 	assert_int_equal(append(1, "flow", "a"), 0);
-	check_numbers(1, 7);
+	assert_int_equal(count_lines(), 7);
 }
 
 static void starts_on_whatever_it_finds(void **state)
 {
 	static const char *const names[] = {
-		"events-.ndjson", "events-1-2.ndjson", "events-9999999999-000000000001.ndjson.gz", "epoch.new",
-		"events-18446744073709551615-000000000001.ndjson", "events--000000001-000000000001.ndjson", "core",
+		"events-.spool", "events-1-2.spool", "events-9999999999-000000000001.spool.gz", "epoch.new",
+		"events-18446744073709551615-000000000001.spool", "events--000000001-000000000001.spool", "core",
+		"segment.new", "copy.new", "damaged",
 	};
 	char path[512];
 
@@ -203,7 +110,7 @@ static void starts_on_whatever_it_finds(void **state)
 	}
 	snprintf(path, sizeof(path), "%s/epoch", dir.log);
 	assert_int_equal(symlink("/dev/null", path), 0);
-	snprintf(path, sizeof(path), "%s/events-0000000003-000000000001.ndjson", dir.log);
+	snprintf(path, sizeof(path), "%s/events-0000000003-000000000001.spool", dir.log);
 	assert_int_equal(mkdir(path, 0700), 0); /* a segment's name, but no file */
 	open_log(0, 0);
 	assert_int_equal(append(1, "flow", "a"), 0);
@@ -216,10 +123,9 @@ static void only_one_writer(void **state)
 
 	(void)state;
 	open_log(0, 0);
-	assert_int_equal(eg_evlog_new(dir.log, 0, 0, &other), 0);
+	assert_int_equal(eg_evlog_new(&config, &other), 0);
 	assert_int_equal(eg_evlog_open(other, now_ns), -EBUSY);
-	eg_evlog_free(log_);
-	log_ = NULL;
+	close_log();
 	assert_int_equal(eg_evlog_open(other, now_ns), 0);
 	eg_evlog_free(other);
 }
@@ -237,7 +143,7 @@ static void rotates_by_size_and_day(void **state)
 	now_ns += DAY;
 	assert_int_equal(append(1, "flow", "a"), 0);
 	assert_int_equal(append(1, "flow", "a"), 0);
-	assert_int_equal(newest().first, 801);
+	assert_int_equal(newest().n, 801);
 	check_numbers(1, 802);
 }
 
@@ -245,7 +151,7 @@ static void quota_deletes_the_oldest_and_says_so(void **state)
 {
 	struct eg_evlog_stats stats;
 	struct eg_evlog_gap gap;
-	uint64_t total = 0;
+	uint64_t total = 0, gone;
 	json_t *lines;
 
 	(void)state;
@@ -254,20 +160,23 @@ static void quota_deletes_the_oldest_and_says_so(void **state)
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(append(50, "flow", "a"), 0);
 		total += 50;
+		settle();
 		eg_evlog_stats(log_, &stats);
 		assert_true(stats.bytes <= 256 * KIB);
 	}
 	assert_true(eg_evlog_take_gap(log_, &gap));
 	assert_false(eg_evlog_take_gap(log_, &gap));
 	lines = log_lines(dir.log);
-	assert_true(gap.events > 0);
-	assert_int_equal(gap.events + json_array_size(lines), total);
-	assert_int_equal(gap.first.first, 1);
-	assert_int_equal(gap.last.first, gap.events);
-	assert_int_equal(stats.evicted_events, gap.events);
+	gone = gap.events[EG_SPOOL_FLOW];
+	assert_true(gone > 0);
+	assert_int_equal(gone + json_array_size(lines), total);
+	assert_int_equal(gap.first.n, 1);
+	assert_int_equal(gap.last.n, gone);
+	assert_int_equal(gap.others + gap.events[EG_SPOOL_OTHER] + gap.events[EG_SPOOL_VITAL], 0);
+	assert_int_equal(stats.evicted[EG_SPOOL_FLOW], gone);
 	assert_int_equal(stats.evicted_bytes, gap.bytes);
 	json_decref(lines);
-	check_numbers((json_int_t)gap.events + 1, total - gap.events);
+	check_numbers((json_int_t)gone + 1, total - gone);
 }
 
 static void limit_file_size(rlim_t bytes)
@@ -311,7 +220,7 @@ static void half_written_batch_is_overwritten(void **state)
 
 static void deleted_under_us(void **state)
 {
-	struct eg_evlog_key before, after;
+	struct eg_spool_pos before, after;
 	char path[512];
 
 	(void)state;
@@ -322,7 +231,7 @@ static void deleted_under_us(void **state)
 	newest_path(path);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(eg_evlog_check(log_), -ESTALE);
-	assert_int_equal(eg_evlog_append(log_, "x\n", 2, 1, now_ns), -EBADF);
+	assert_int_equal(append(1, "flow", "a"), -EBADF);
 	assert_int_equal(eg_evlog_open(log_, now_ns), 0);
 	assert_int_equal(append(1, "flow", "a"), 0);
 	after = newest();
@@ -526,8 +435,10 @@ static void slow_follower_is_told(void **state)
 	assert_int_equal(append(10, "flow", "a"), 0);
 	assert_int_equal(eg_query_new(log_, NULL, "h", &filter, now_ns, &q), 0);
 	assert_int_equal(eg_query_read(q, buf, sizeof(buf), &len), EG_QUERY_MORE); /* holds the first segment */
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
 		assert_int_equal(append(50, "flow", "a"), 0);
+		settle();
+	}
 	a = read_rest(q, 4096, buf, len);
 	assert_true(a.gaps > 0);
 	assert_int_equal(a.last, 5010);
@@ -535,6 +446,31 @@ static void slow_follower_is_told(void **state)
 	assert_int_equal(b.lines, 0);
 	assert_int_equal(a.lines + a.gaps, 5010);
 	eg_query_free(q);
+}
+
+/* What the quota took before somebody asks is told by an event of its own, not to each who asks. */
+static void query_of_what_is_left(void **state)
+{
+	struct answer a;
+	uint64_t left;
+
+	(void)state;
+	open_log(256 * KIB, 0);
+	for (int i = 0; i < 60; i++) {
+		assert_int_equal(append(40, "flow", "a"), 0);
+		assert_int_equal(append(1, "deny", "a"), 0);
+		settle();
+	}
+	left = count_lines();
+	assert_true(left < stamp.n - 1);
+	a = ask((struct eg_events_filter){.limit = UINT64_MAX});
+	assert_int_equal(a.lines, left);
+	assert_int_equal(a.gaps, 0);
+	a = ask((struct eg_events_filter){.limit = UINT64_MAX, .types = "deny"});
+	assert_int_equal(a.lines, 60);
+	a = ask((struct eg_events_filter){.limit = 55, .types = "deny"});
+	assert_int_equal(a.lines, 55);
+	assert_int_equal(a.first, 6 * 41);
 }
 
 int main(void)
@@ -556,6 +492,7 @@ int main(void)
 		T(query_refuses),
 		T(follow),
 		T(slow_follower_is_told),
+		T(query_of_what_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

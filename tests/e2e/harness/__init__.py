@@ -9,6 +9,8 @@ frames.py   packets and frames of any shape
 rings.py    the worker's io_uring and AF_XDP
 worker.py   runs inside an app's cgroup and namespace, or as a server, and does what it is told
 tls.py      a TLS server, a CONNECT proxy; ClientHellos of any shape
+pki.py      a certificate authority
+http_receivers.py, http_faults.py, ship_http.py   receivers of logs, what goes wrong with them, egret-ship's HTTP sinks
 dns.py      DNS messages, and a server that answers from data and records what it was asked
 names.py    a zone, policies with names, and what became of a name: counter, event, grant
 resolved.py systemd-resolved

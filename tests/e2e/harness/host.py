@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One test's host: namespaces, a managed root, an agent, servers that record, apps. Removal is total."""
 import errno
+import fcntl
 import glob
 import itertools
 import os
@@ -30,7 +31,13 @@ def alive(pid):
 
 
 def sweep():
-    """Removes what test runs left behind that were killed before they could clean up."""
+    """Removes what test runs left behind that were killed before they could clean up. One at a time does."""
+    with open(os.path.join(tempfile.gettempdir(), f"{NAME}.lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sweep_locked()
+
+
+def sweep_locked():
 
     def dead(path):
         found = re.match(rf"{NAME}-(\d+)-\d+", os.path.basename(path))
