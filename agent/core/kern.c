@@ -265,9 +265,6 @@ static int adopt_or_load(struct eg_kern *kern, const struct eg_kern_sizes *sizes
 	}
 	objects = egret__elf_bytes(&size);
 	kern->programs.families = sizes->any_family ? -ECANCELED : eg_kern_lsm_probe();
-	if (kern->programs.families && kern->programs.families != -ECANCELED && kern->programs.families != -EOPNOTSUPP)
-		eg_log_warning("BPF LSM is on, but its programs are refused (%s): sockets of AF_PACKET and the like are not",
-			       strerror(-kern->programs.families));
 	bpf_program__set_autoload(skel->progs.eg_lsm_create, kern->programs.families == 0);
 	eg_programs_build(&kern->programs, objects, size, build);
 	if (adopted && adopt(kern, build) == 0)
