@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other ways to ask the kernel, or somebody else, to send: each is judged like send(), or `egret doctor` reports it."""
 import os
+import shutil
+import socket
 
 import pytest
 
@@ -197,6 +199,17 @@ def test_an_abstract_socket_of_the_host(shared):
     near.abstract(name)
     findings, _ = agent.doctor("unix")
     assert any(level == "warn" and "abstract Unix sockets" in message and "near" in message for level, message in findings)
+    directory = "/run/user/20700"  # where its user manager would be, which runs commands outside of the cgroup
+    os.makedirs(directory)
+    try:
+        with socket.socket(socket.AF_UNIX) as bus:
+            bus.bind(f"{directory}/bus")
+            os.chown(f"{directory}/bus", 20700, 20700)
+            findings, status = agent.doctor("unix", staged=True)
+    finally:
+        shutil.rmtree(directory)
+    assert ("fail", "app near can write /run/user/UID/bus, which runs commands for it outside of its cgroup") in findings
+    assert status == 1
     near.stop()
     assert not any("abstract" in message for _, message in agent.doctor("unix")[0])
 
