@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "template.h"
+#include "top.h"
 
 #define END            {.name = 0}
 #define TAKE_OVER      {"take-over", 0, 0, "also if the app's policy came from another source", 0}
@@ -96,6 +97,8 @@ static const struct eg_option kill_options[] = {
 };
 
 static const struct eg_option restore_options[] = {
+	{"override", 0, 0, "pass over the control plane's kill for a time (admin)", 0},
+	{"for", 0, "TIME", "with --override: 1m to 24h; 0 ends it now", "15m 1h 0"},
 	{"all", 0, 0, "lift the hold on all apps (holds on single apps stay)", 0},
 	REASON("why; in the record and in events"),
 	END,
@@ -129,6 +132,24 @@ static const struct eg_option events_options[] = {
 	END,
 };
 
+static const struct eg_option top_options[] = {
+	{"batch", 'b', 0, "print tables instead of drawing on the terminal; with -o json a line each", 0},
+	{"count", 'n', "N", "so many tables, then end", 0},
+	{"interval", 'd', "TIME", "pause between samples; default 2s", "1s 2s 10s"},
+	{"sort", 's', "COLUMN", "rate, cap, denied, live or name; default rate", EG_TOP_SORTS},
+	SELECTOR("only apps with these labels"),
+	END,
+};
+
+static const struct eg_option report_options[] = {
+	{"all", 0, 0, "every app on this host", 0},
+	{"since", 0, "TIME", "of the last TIME; default 24h", "1h 24h 7d 30d"},
+	{"write", 'w', "FILE", "into FILE instead of standard output", EG_WORDS_FILE},
+	END,
+};
+
+static const struct eg_option backup_options[] = {STATE_DIR, END};
+
 static const struct eg_option run_options[] = {
 	{"app", 0, "NAME", "the app that the command belongs to; required", EG_WORDS_APP},
 	{"policy", 0, "FILE", "apply this policy first", EG_WORDS_FILE},
@@ -148,6 +169,36 @@ static const struct eg_option doctor_options[] = {
 	STATE_DIR,
 	{"root", 0, "DIR", "how names are looked up below DIR, as in /proc/PID/root of an app", EG_WORDS_DIR},
 	{"strict", 0, 0, "exit 1 also when there is a warning", 0},
+	END,
+};
+
+#define FLEET_ACCESS                                                                                               \
+	{"config", 0, "FILE", "where the control plane is; default $EGRET_FLEET, or the agent's", EG_WORDS_FILE},      \
+	{"endpoint", 0, "URL", "a member of the etcd cluster", 0},                                                     \
+	{"prefix", 0, "PREFIX", "of the keys; default /egret/", 0},                                                    \
+	{"user", 0, "NAME", "who to be there", 0},                                                                     \
+	{"password-file", 0, "FILE", "with the user's password", EG_WORDS_FILE},                                       \
+	{"ca", 0, "FILE", "who may certify the members", EG_WORDS_FILE},                                               \
+	{"cert", 0, "FILE", "our certificate", EG_WORDS_FILE},                                                         \
+	{"key", 0, "FILE", "its key", EG_WORDS_FILE}
+#define FLEET_WRITE                                                                                                \
+	FLEET_ACCESS, {"host", 0, "HOST", "for this host alone", 0},                                                   \
+	{"hosts", 0, "PATTERNS", "for hosts with these names: web-*,db-1", 0},                                         \
+	{"labels", 0, "SELECTOR", "for hosts with these labels: env=prod", 0},                                         \
+	{"sign-key", 0, "FILE", "sign with this Ed25519 key", EG_WORDS_FILE},                                          \
+	{"generation", 0, "N", "number of what is signed; default above the last", 0},                                 \
+	{"wait", 0, "TIME", "for the hosts to say that it is done; default 10s", "0 10s 1m"}
+
+static const struct eg_option fleet_access[] = {FLEET_ACCESS, END};
+static const struct eg_option fleet_push_options[] = {
+	FLEET_WRITE, {"take-over", 0, 0, "also if an app's policy came from another source", 0}, END,
+};
+static const struct eg_option fleet_delete_options[] = {FLEET_WRITE, END};
+static const struct eg_option fleet_kill_options[] = {
+	FLEET_WRITE,
+	{"all", 0, 0, "every app on every host", 0},
+	REASON("why; in the record and in events"),
+	{"ticket", 0, "ID", "case or ticket; in the record and in events", 0},
 	END,
 };
 
@@ -217,10 +268,24 @@ const struct eg_command eg_commands[] = {
 	 true, false, false},
 	{"events", "[APP]", "the event log", 0, events_options, 0, 1, {EG_WORDS_APP}, eg_cmd_events, true, false, false},
 	{"usage", "[APP]", "traffic and caps", 0, usage_options, 0, 1, {EG_WORDS_APP}, eg_cmd_usage, false, false, false},
+	{"top", 0, "the apps by what they do now",
+	 "Keys: r c d l n sort by rate, use of cap, denied, live, name; / filters; arrows select; K kills the selected app "
+	 "once yes is typed; space pauses; q ends.",
+	 top_options, 0, 0, {0}, eg_cmd_top, true, false, false},
+	{"report", "{APP | --all}", "a page of HTML: traffic, caps, destinations, denials, kills, DNS",
+	 "The page is one file that loads nothing and runs nothing, for mail, tickets and paper.", report_options, 0, 1,
+	 {EG_WORDS_APP}, eg_cmd_report, false, false, false},
 	{"sinks", "[test NAME]", "where events go to: state, lag, last error",
 	 "With test, sends one event to the sink and says what came back; exits 1 if it was not taken, or, without, when "
 	 "egret-ship does not run.",
 	 0, 0, 2, {"test"}, eg_cmd_sinks, false, false, false},
+	{"backup", "FILE", "keep kills, pushed policies, use of caps and snapshots in a file",
+	 "Reads the state directory, whether an agent runs or not. Needs root. tar tzf FILE lists it.", backup_options, 1, 1,
+	 {EG_WORDS_FILE}, eg_cmd_backup, false, false, false},
+	{"restore-state", "FILE", "bring a backup's kills, policies and their history back",
+	 "While egretd is stopped. No kill is lifted by it, and no used cap given back: kills are joined, usage that is "
+	 "there stays. The policies become the backup's; those of before are kept aside.",
+	 backup_options, 1, 1, {EG_WORDS_FILE}, eg_cmd_restore_state, false, false, false},
 	{"run", "--app NAME -- COMMAND [ARGUMENT...]", "run a command as an app",
 	 "Makes a cgroup below the managed root, tags it, and runs the command in it once enforcement is on. Needs root. "
 	 "Exits with the command's status, 128 + N if signal N ended it, 127 if it was not found, 126 if it can't be run, "
@@ -234,6 +299,23 @@ const struct eg_command eg_commands[] = {
 	 0, {0}, eg_cmd_oci_hook, false, false, false},
 	{"doctor", 0, "look for what is wrong, and say what to do", "Exits 1 when something failed; warnings count with --strict.",
 	 doctor_options, 0, 0, {0}, eg_cmd_doctor, false, false, false},
+	{"fleet status", "[APP]", "every host of the control plane: what it has applied, and what is wrong",
+	 "From any machine with credentials for etcd. With APP, how it stands on each host. Exits 1 when a host has errors.",
+	 fleet_access, 0, 1, {0}, eg_cmd_fleet_status, false, false, false},
+	{"fleet kill", "[APP]", "cut an app off on all hosts",
+	 "Writes the kill for every host, and waits until each that is there says that it is in force. Exits 1 if one does "
+	 "not. A host that is away now does it as soon as it is back.",
+	 fleet_kill_options, 0, 1, {0}, eg_cmd_fleet_kill, false, false, false},
+	{"fleet restore", "[APP]", "lift the control plane's kill on all hosts", 0, fleet_kill_options, 0, 1, {0},
+	 eg_cmd_fleet_restore, false, false, false},
+	{"fleet push", "FILE...", "put policies in force on all hosts",
+	 "Checks each file first, and waits until every host says that it is applied, or why not. Exits 1 if one does not.",
+	 fleet_push_options, 1, MANY, {EG_WORDS_FILE, EG_WORDS_FILE}, eg_cmd_fleet_push, false, false, false},
+	{"fleet delete", "APP", "delete an app's policy on all hosts",
+	 "Writes that there shall be none, which hosts don't take for a store that lost its content.", fleet_delete_options, 1, 1,
+	 {0}, eg_cmd_fleet_delete, false, false, false},
+	{"fleet get", "[APP]", "what the control plane says of an app, or of all", 0, fleet_access, 0, 1, {0},
+	 eg_cmd_fleet_get, false, false, false},
 	{"completion", "SHELL", "print completion for bash, zsh or fish",
 	 "For bash: egret completion bash > /etc/bash_completion.d/egret", 0, 1, 1, {"bash zsh fish"}, eg_cmd_completion,
 	 false, false, false},

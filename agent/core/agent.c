@@ -338,6 +338,8 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 	r = start_api(agent, err);
 	if (r < 0)
 		return r;
+	if (eg_control_start(agent) < 0)
+		return eg_error_set(err, 500, "no_memory", "out of memory");
 	agent->started = true;
 	say_started(agent);
 	return 0;
@@ -410,8 +412,10 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_notice(agent, "agent", NULL, NULL, json_pack("{s:s}", "action", "stop"));
 	if (agent->events)
 		eg_events_quiesce(agent->events);
+	eg_control_stop(agent);
 	eg_shipper_end_tests(agent->shipper);
 	eg_api_stop(agent->api);
+	eg_control_free(agent);
 	eg_alerts_stop(EG_TAKE_PTR(agent->alerts));
 	eg_prefetch_stop(EG_TAKE_PTR(agent->prefetch));
 	eg_shipper_stop(EG_TAKE_PTR(agent->shipper)); /* it posts events; what it has no time to send, the next one sends */

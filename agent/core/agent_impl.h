@@ -36,8 +36,6 @@
 
 #define EG_REV_LEN 48
 
-enum eg_source { EG_SOURCE_NONE, EG_SOURCE_DIRECTORY, EG_SOURCE_SOCKET };
-
 /* A meter of a ruleset: what it meters, by name, so that its usage outlives a revision. */
 struct eg_metered {
 	char *scope; /* rule id, or NULL for the app */
@@ -143,6 +141,7 @@ struct eg_usage;
 struct eg_expired;
 struct eg_expiry;
 struct eg_api;
+struct eg_control;
 
 /* Where sweep.c is in a table that may hold keys that nobody remembers. */
 enum { EG_SWEEP_RULES, EG_SWEEP_NAMES, EG_SWEEP_TRIES };
@@ -184,6 +183,7 @@ struct eg_agent {
 	struct eg_expired *expired;
 	struct eg_expiry *expiry;
 	struct eg_api *api;
+	struct eg_control *control; /* NULL until the API is up */
 	int direct_errno; /* of the last merge of --direct kills */
 	struct eg_polidir *polidir; /* under apply */
 	struct eg_root *roots;
@@ -268,6 +268,13 @@ uint32_t eg_cut_denied(struct eg_agent *agent, const char *name);
 uint32_t eg_cut_rule(struct eg_agent *agent, const char *name, uint32_t rule);
 /* Sockets that the tasks in a newly tagged cgroup brought along. */
 uint32_t eg_cut_foreign(struct eg_agent *agent, uint64_t cgroup_id);
+
+/* ---- override.c: under lock -------------------------------------------------------------------- */
+
+bool eg_override_on(struct eg_agent *agent, const struct eg_entry *entry);
+json_t *eg_override_json(struct eg_agent *agent, const struct eg_entry *entry); /* until when; null: none */
+/* Ends it, and tells why. False: there was none. Its sockets are the caller's to reset. */
+bool eg_override_end(struct eg_agent *agent, const struct eg_entry *entry, const char *cause);
 
 /* ---- loopback.c ------------------------------------------------------------------------------ */
 
@@ -443,5 +450,6 @@ void eg_kill_cut_held(struct eg_agent *agent);
 
 #include "agent_policies.h"
 #include "agent_views.h"
+#include "agent_control.h"
 
 #endif

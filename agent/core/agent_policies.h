@@ -11,6 +11,7 @@
 /* ---- applied.c -------------------------------------------------------------------- */
 
 const char *eg_source_name(enum eg_source source);
+enum eg_source eg_source_parse(const char *name); /* NONE: there is no such source */
 
 struct eg_provenance {
 	enum eg_source source;
@@ -135,17 +136,17 @@ int eg_policies_load_stored(struct eg_agent *agent);
 /* Compiles again what was compiled with the host's resolvers, if these have changed. Every second. */
 void eg_host_resolvers_check(struct eg_agent *agent);
 
-/* ---- store.c: policies that came by the socket, on disk ----------------------------------- */
+/* ---- store.c: policies that came by the socket or from the control plane, on disk ----------------------------------- */
 
 struct eg_store_draft; /* written and fsynced under another name */
-int eg_store_prepare(const char *state_dir, const char *app, uint64_t number, const char *text, size_t len,
-		     struct eg_store_draft **ret);
+int eg_store_prepare(const char *state_dir, const char *app, const struct eg_provenance *from, const char *text,
+		     size_t len, struct eg_store_draft **ret);
 int eg_store_commit(struct eg_store_draft *draft); /* renames; frees draft */
 void eg_store_abandon(struct eg_store_draft *draft);
 int eg_store_remove(const char *state_dir, const char *app);
 /* A regular file of at most max bytes, NUL-terminated. -EFBIG, -EINVAL (no regular file), -ENOMEM, -errno. */
 int eg_store_read_file(int dir_fd, const char *name, size_t max, char **ret, size_t *ret_len);
-typedef void (*eg_store_fn)(void *ctx, const char *app, uint64_t number, const char *text, size_t len);
+typedef void (*eg_store_fn)(void *ctx, const char *app, const struct eg_provenance *from, const char *text, size_t len);
 int eg_store_each(const char *state_dir, eg_store_fn fn, void *ctx);
 
 /* ---- polidir.c: the watched directory of policies; under apply ---------------------------- */

@@ -187,6 +187,27 @@ static void print_names(FILE *out, const struct rows *rows)
 			rows->items[i].grants.evicted);
 }
 
+static void print_control(struct eg_agent *agent, FILE *out)
+{
+	json_t *control = eg_control_json(agent);
+	const char *paused = json_string_value(json_object_get(control, "paused"));
+
+	if (json_is_object(control)) {
+		one(out, "egret_control_connected", "gauge", "1: the control plane is reached.",
+		    json_is_true(json_object_get(control, "connected")));
+		one(out, "egret_control_revision", "gauge", "The control plane's revision that was applied last.",
+		    (uint64_t)json_integer_value(json_object_get(control, "revision")));
+		one(out, "egret_control_policies", "gauge", "Policies in force that are the control plane's.",
+		    (uint64_t)json_integer_value(json_object_get(control, "policies")));
+		one(out, "egret_control_errors", "gauge", "Apps of which something the control plane says is not done.",
+		    json_array_size(json_object_get(control, "errors")));
+		one(out, "egret_control_paused", "gauge", "1: deletions wait for a person.", paused && paused[0]);
+		one(out, "egret_control_starts_total", "counter", "Starts of egret-sync.",
+		    (uint64_t)json_integer_value(json_object_get(control, "starts")));
+	}
+	json_decref(control);
+}
+
 static void print_prefetch(struct eg_agent *agent, FILE *out)
 {
 	struct eg_prefetch_stats stats;
@@ -307,6 +328,7 @@ int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err)
 	print_apps(out, &rows);
 	print_names(out, &rows);
 	print_prefetch(agent, out);
+	print_control(agent, out);
 	eg_shipper_metrics(agent->shipper, out);
 	free(rows.items);
 	if (fclose(out) || rows.failed) {

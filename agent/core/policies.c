@@ -159,15 +159,15 @@ static uint64_t number_of(const struct eg_policy_write *write, const struct eg_e
 	return entry->now->number + 1;
 }
 
-static int store(struct eg_agent *agent, const struct eg_policy_write *write, const char *app, uint64_t number,
-		 struct eg_store_draft **ret, struct eg_error *err)
+static int store(struct eg_agent *agent, const struct eg_policy_write *write, const char *app,
+		 const struct eg_provenance *from, struct eg_store_draft **ret, struct eg_error *err)
 {
 	int r;
 
 	*ret = NULL;
-	if (write->from.source != EG_SOURCE_SOCKET || write->persisted)
+	if (write->from.source == EG_SOURCE_DIRECTORY || write->persisted)
 		return 0;
-	r = eg_store_prepare(agent->config->state_dir, app, number, write->text, write->len, ret);
+	r = eg_store_prepare(agent->config->state_dir, app, from, write->text, write->len, ret);
 	if (r < 0)
 		eg_error_set(err, 507, "not_stored", "The policy can't be written to %s (%s), so it was not put in force.",
 			     agent->config->state_dir, strerror(-r));
@@ -220,7 +220,7 @@ static int apply(struct eg_agent *agent, const struct eg_policy_write *write, co
 	from.number = number_of(write, entry, draft->policy);
 	if (was)
 		snprintf(rev_before, sizeof(rev_before), "%s", was->rev);
-	r = store(agent, write, draft->policy->app, from.number, &stored, err);
+	r = store(agent, write, draft->policy->app, &from, &stored, err);
 	if (!r)
 		r = eg_registry_get(agent, draft->policy->app, &entry, err);
 	if (!r)
@@ -257,6 +257,8 @@ int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *writ
 	}
 	entry = eg_registry_find(agent, draft.policy->app);
 	r = check_name(write, draft.policy, err);
+	if (!r && write->actor->role == EG_ROLE_CONTROL)
+		r = eg_control_may_own(agent, draft.policy->app, draft.policy, err);
 	if (!r)
 		r = check_match(write, entry, err);
 	if (!r)
@@ -293,6 +295,12 @@ int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struc
 	return 0;
 }
 
+/* What a caller's policies come from. */
+static enum eg_source source_of(const struct eg_actor *actor)
+{
+	return actor->role == EG_ROLE_CONTROL ? actor->source : EG_SOURCE_SOCKET;
+}
+
 /* ---- The socket's ------------------------------------------------------------------------------- */
 
 int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg_policy_put *put,
@@ -304,7 +312,7 @@ int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg
 		.expect_app = app,
 		.if_match = put->if_match,
 		.take_over = put->take_over,
-		.from = {.source = EG_SOURCE_SOCKET},
+		.from = {.source = source_of(actor), .number = put->number},
 		.actor = actor,
 	};
 	struct eg_policy_written written;
@@ -316,7 +324,7 @@ int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg
 	if (r < 0)
 		return r;
 	*ret = json_pack("{s:s,s:s,s:b,s:i,s:s,s:o,s:i}", "app", written.app, "policy_rev", written.rev, "changed",
-			 written.changed, "rules", (int)written.rules, "source", eg_source_name(EG_SOURCE_SOCKET),
+			 written.changed, "rules", (int)written.rules, "source", eg_source_name(write.from.source),
 			 "warnings", written.warnings, "reset_sockets", (int)written.reset_sockets);
 	return 0;
 }
@@ -350,7 +358,7 @@ int eg_agent_policy_delete(struct eg_agent *agent, const char *app, const char *
 	const struct eg_policy_write like = {
 		.if_match = if_match,
 		.take_over = take_over,
-		.from = {.source = EG_SOURCE_SOCKET},
+		.from = {.source = source_of(actor)},
 		.actor = actor,
 	};
 	uint32_t reset = 0;
@@ -381,7 +389,7 @@ int eg_agent_policy_get(struct eg_agent *agent, const char *app, json_t **ret, s
 
 static const struct eg_actor restart = {.role = EG_ROLE_ADMIN, .via = "agent"};
 
-static void load_stored(void *ctx, const char *app, uint64_t number, const char *text, size_t len)
+static void load_stored(void *ctx, const char *app, const struct eg_provenance *from, const char *text, size_t len)
 {
 	struct eg_agent *agent = ctx;
 	const struct eg_policy_write write = {
@@ -390,7 +398,7 @@ static void load_stored(void *ctx, const char *app, uint64_t number, const char 
 		.expect_app = app,
 		.at_start = true,
 		.persisted = true,
-		.from = {.source = EG_SOURCE_SOCKET, .number = number},
+		.from = *from,
 		.actor = &restart,
 	};
 	struct eg_policy_written written;

@@ -264,6 +264,7 @@ static void add_details(struct eg_agent *agent, const struct eg_entry *entry, js
 				 (int)entry->slot, "gen", (int)entry->gen);
 
 	json_object_update(app, more);
+	json_object_set_new(app, "override_until", eg_override_json(agent, entry));
 	json_object_set_new(app, "dns", dns_json(entry->now));
 	json_object_set_new(app, "alerts", eg_alerts_json(agent->alerts, entry->slot, entry->gen));
 	if (entry->now && entry->now->origin)

@@ -212,7 +212,8 @@ struct eg_app_ctl { /* writer: agent. One cache line; each word is stored at onc
 	__u64 auto_cleared; /* auto kills up to this number are lifted */
 	__u32 gen; /* generation of the slot; 0: free */
 	__u32 flags; /* EG_APP_* */
-	__u64 pad[3];
+	__u64 override_until_boot_ns; /* until then EG_HOLD_CONTROL in `kill` is passed over */
+	__u64 pad[2];
 };
 
 struct eg_app_state { /* writer: kernel */

@@ -174,6 +174,14 @@ static inline int fake_relax(struct eg_agent *a, const char *app, uint64_t for_n
 						    (json_int_t)for_ns, "reason", reason), ret, err);
 }
 
+static inline int fake_override(struct eg_agent *a, const struct eg_override *wanted, const struct eg_actor *actor,
+				json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, wanted->app, actor, json_pack("{s:s, s:s, s:I, s:s}", "op", "override", "app", wanted->app,
+							    "for_ns", (json_int_t)wanted->for_ns, "reason", wanted->reason),
+			   ret, err);
+}
+
 static inline int fake_snapshot(struct eg_agent *a, const char *app, const char *reason, const struct eg_actor *actor,
 				json_t **ret, struct eg_error *err)
 {
@@ -224,10 +232,35 @@ static inline int fake_metrics(struct eg_agent *a, char **ret, struct eg_error *
 	return *ret ? 0 : -ENOMEM;
 }
 
+static inline int fake_control_view(struct eg_agent *a, bool with_policies, const struct eg_actor *actor, json_t **ret,
+				    struct eg_error *err)
+{
+	return fake_answer(a, NULL, actor,
+			   json_pack("{s:s, s:i, s:b}", "op", "control_view", "source", (int)actor->source, "policies",
+				     with_policies),
+			   ret, err);
+}
+
+static inline int fake_control_hold(struct eg_agent *a, const struct eg_control_hold *hold, const struct eg_actor *actor,
+				    json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, hold->app, actor,
+			   json_pack("{s:s, s:s, s:b, s:I}", "op", "control_hold", "app", hold->app, "killed", hold->killed,
+				     "generation", (json_int_t)hold->generation),
+			   ret, err);
+}
+
+static inline int fake_control_report(struct eg_agent *a, const json_t *report, const struct eg_actor *actor, json_t **ret,
+				      struct eg_error *err)
+{
+	return fake_answer(a, NULL, actor, json_pack("{s:s, s:O}", "op", "control_report", "report", (json_t *)report), ret, err);
+}
+
 static const struct eg_api_ops fake_ops = {
 	fake_status,  fake_apps, fake_app, fake_policy_get, fake_policy_put, fake_policy_delete, fake_policy_check,
 	fake_policy_plan, fake_policy_history, fake_policy_rollback, fake_policy_rollback, fake_kill,
-	fake_restore, fake_relax, fake_snapshot, fake_tag, fake_explain, fake_denied, fake_usage, fake_sinks, fake_sink_test,
+	fake_restore, fake_override, fake_relax, fake_snapshot, fake_tag, fake_explain, fake_denied, fake_control_view, fake_control_hold,
+	fake_control_report, fake_usage, fake_sinks, fake_sink_test,
 	fake_metrics,
 };
 
