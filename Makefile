@@ -51,7 +51,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench mutants lint install deb clean
+.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench escape mutants lint install deb clean
 
 all: $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret-sync $(BUILD)/egret ## build everything under build/
 
@@ -179,6 +179,9 @@ mutants: all $(UNIT) $(BPF_TEST) ## breaks each invariant and reason on purpose:
 
 bench: all $(BENCH) ## DESIGN's speed goals beside their peers
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run
+
+escape: all ## tries every way out of a policy: closed by what, or open on this kernel and what to do
+	@BUILD=$(BUILD) $(PYTHON) tests/escape
 
 demo: all ## one app, from allowed to killed, with its flow log
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/demo

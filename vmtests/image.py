@@ -78,7 +78,8 @@ def put_programs(root, build):
         os.path.join(TREE, "tests/e2e/harness"), os.path.join(root, "egret/tests/e2e/harness"),
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    put(root, os.path.join(HERE, "suite.py"), "egret/vmtests/suite.py")
+    for file in ("suite.py", "attacks.py"):
+        put(root, os.path.join(HERE, file), f"egret/vmtests/{file}")
 
 
 def put_modules(root, modules):

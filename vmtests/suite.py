@@ -17,6 +17,7 @@ from harness import (  # noqa: E402  pylint: disable=wrong-import-position
 )
 from harness.names import API, MANY, PUBLIC, ZONE, asked, named  # noqa: E402  pylint: disable=wrong-import-position
 from harness.net import ROUTER  # noqa: E402  pylint: disable=wrong-import-position
+import attacks  # noqa: E402  pylint: disable=wrong-import-position
 
 EVIL = "198.51.100.66"
 RESET = {"ECONNABORTED", "ECONNRESET", "EPIPE"}
@@ -58,6 +59,7 @@ def test_lockdown_and_lsm_are_as_booted(host):
     expect(kernel["lockdown"], boot_option("lockdown") or "none")
     if boot_option("lsm"):
         expect(kernel["lsm_bpf"], "bpf" in boot_option("lsm").split(","))
+    expect(kernel["socket_families"], "on" if kernel["lsm_bpf"] else "no_lsm")
 
 
 def run_parsers(program, **environment):
@@ -372,6 +374,15 @@ def test_detach_all(host):
     expect(app.ask("d"), "ping")
 
 
+def tests():
+    """Ours in their order, and the attacks before those that end the enforcement that they need."""
+    mine = [item for item in globals().items() if item[0].startswith("test_")]
+    theirs = [item for item in vars(attacks).items() if item[0].startswith("test_")]
+    place = [name for name, _ in mine].index("test_kill_survives_reboot")
+    return [(name, test) for name, test in mine[:place] + theirs + mine[place:]
+            if plain_boot() or not hasattr(test, "plain_boot_only")]
+
+
 def main():
     failed = 0
     with Host() as host:
@@ -382,9 +393,7 @@ def main():
         host.serve([API, MANY[0]], 443)
         forged = {"forged.example": {"A": [API], "faults": ["id"], "evil": EVIL}}
         host.server.dns_serve([ROUTER], {**ZONE, **forged})
-        for name, test in list(globals().items()):
-            if not name.startswith("test_") or (hasattr(test, "plain_boot_only") and not plain_boot()):
-                continue
+        for name, test in tests():
             begun = time.monotonic()
             try:
                 test(host)

@@ -67,6 +67,7 @@ static void print_findings(const struct eg_cli *cli, const struct eg_doctor *doc
 
 int eg_cmd_doctor(struct eg_cli *cli)
 {
+	bool strict = eg_cli_option(cli, "strict") != NULL;
 	EG_JSON json_t *findings = json_array(), *status = NULL, *apps = NULL, *answer = NULL;
 	struct eg_doctor doctor = {.findings = findings};
 	const char *bpffs = eg_cli_option(cli, "bpffs"), *state_dir = eg_cli_option(cli, "state-dir");
@@ -79,6 +80,11 @@ int eg_cmd_doctor(struct eg_cli *cli)
 	if (!bpffs)
 		bpffs = eg_json_text(status, "bpffs");
 	eg_doctor_files(&doctor, cli->socket, bpffs ? bpffs : EG_BPFFS, state_dir ? state_dir : EG_STATE_DIR);
+	if (status) {
+		eg_doctor_probe(&doctor, status);
+		eg_doctor_unix(&doctor, status, apps);
+		eg_doctor_others(&doctor, status, apps);
+	}
 	eg_doctor_lookups(&doctor, eg_cli_option(cli, "root"), apps);
 	eg_doctor_clock(&doctor);
 	eg_doctor_nat(&doctor);
@@ -86,5 +92,5 @@ int eg_cmd_doctor(struct eg_cli *cli)
 			   (int)doctor.warnings, "findings", findings);
 	if (!eg_cli_json(cli, answer))
 		print_findings(cli, &doctor);
-	return doctor.failures ? EG_EXIT_NO : EG_EXIT_OK;
+	return doctor.failures || (strict && doctor.warnings) ? EG_EXIT_NO : EG_EXIT_OK;
 }

@@ -168,6 +168,7 @@ static const struct eg_option doctor_options[] = {
 	BPFFS,
 	STATE_DIR,
 	{"root", 0, "DIR", "how names are looked up below DIR, as in /proc/PID/root of an app", EG_WORDS_DIR},
+	{"strict", 0, 0, "exit 1 also when there is a warning", 0},
 	END,
 };
 
@@ -296,7 +297,7 @@ const struct eg_command eg_commands[] = {
 	{"oci-hook", 0, "tag a container's cgroup, as its runtime's createRuntime hook",
 	 "Reads the container's state on standard input. When it fails, so does the container's start.", oci_hook_options, 0,
 	 0, {0}, eg_cmd_oci_hook, false, false, false},
-	{"doctor", 0, "look for what is wrong, and say what to do", "Exits 1 when something failed; warnings don't count.",
+	{"doctor", 0, "look for what is wrong, and say what to do", "Exits 1 when something failed; warnings count with --strict.",
 	 doctor_options, 0, 0, {0}, eg_cmd_doctor, false, false, false},
 	{"fleet status", "[APP]", "every host of the control plane: what it has applied, and what is wrong",
 	 "From any machine with credentials for etcd. With APP, how it stands on each host. Exits 1 when a host has errors.",

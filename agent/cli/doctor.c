@@ -111,6 +111,29 @@ static void check_alarms(struct eg_doctor *doctor, const json_t *status)
 			eg_doctor_warn(doctor, "alarm", NULL, "%s", json_string_value(alarm));
 }
 
+/* Sockets whose packets no hook of a cgroup sees; which apps that is about is said with them. */
+static void check_families(struct eg_doctor *doctor, const json_t *kernel)
+{
+	const char *families = eg_json_text(kernel, "socket_families");
+
+	if (!eg_json_true(kernel, "lsm_bpf"))
+		eg_doctor_warn(doctor, "lsm",
+			       "Boot with bpf in lsm= (see /sys/kernel/security/lsm), or take CAP_NET_RAW from apps and "
+			       "restrict socket families by seccomp",
+			       "BPF LSM is off: an app with CAP_NET_RAW can open AF_PACKET sockets, "
+			       "which no cgroup hook sees");
+	else if (families && strcmp(families, "off") == 0)
+		eg_doctor_warn(doctor, "lsm", "Take socket_families out of egretd's config",
+			       "socket_families is off: apps with CAP_NET_RAW can open AF_PACKET sockets");
+	else if (families && strcmp(families, "on") != 0)
+		eg_doctor_warn(doctor, "lsm",
+			       "Give egretd CAP_PERFMON, or take CAP_NET_RAW from apps and restrict socket families by seccomp",
+			       "BPF LSM is on, but the kernel refuses egretd's program for it, so apps with CAP_NET_RAW can open "
+			       "AF_PACKET sockets");
+	else
+		eg_doctor_ok(doctor, "lsm", "BPF LSM is on: sockets that no cgroup hook sees are refused");
+}
+
 static void check_kernel(struct eg_doctor *doctor, const json_t *status)
 {
 	const json_t *kernel = json_object_get(status, "kernel");
@@ -125,14 +148,7 @@ static void check_kernel(struct eg_doctor *doctor, const json_t *status)
 	if (!eg_json_true(kernel, "btf"))
 		eg_doctor_fail(doctor, "btf", "Use a kernel built with CONFIG_DEBUG_INFO_BTF",
 			       "the kernel has no BTF (/sys/kernel/btf/vmlinux)");
-	if (eg_json_true(kernel, "lsm_bpf"))
-		eg_doctor_ok(doctor, "lsm", "BPF LSM is on");
-	else
-		eg_doctor_warn(doctor, "lsm",
-			       "Boot with bpf in lsm= (see /sys/kernel/security/lsm), or take CAP_NET_RAW from apps and "
-			       "restrict socket families by seccomp",
-			       "BPF LSM is off: an app with CAP_NET_RAW can open AF_PACKET sockets, "
-			       "which no cgroup hook sees");
+	check_families(doctor, kernel);
 }
 
 static void check_maps(struct eg_doctor *doctor, const json_t *status)
@@ -301,6 +317,26 @@ static void check_admin(struct eg_doctor *doctor, const json_t *app)
 		eg_doctor_ok(doctor, "netns", "app %s administers a network namespace that nothing leads out of", name);
 }
 
+/* Who has CAP_NET_RAW can write frames past the packet hook. */
+static void check_frames(struct eg_doctor *doctor, const json_t *app)
+{
+	static const char fix[] = "Take CAP_NET_RAW from it, forbid AF_PACKET and AF_XDP by seccomp, or boot with bpf in lsm=";
+	const char *name = or_unknown(eg_json_text(app, "app")), *frames = or_unknown(eg_json_text(app, "frames"));
+
+	if (strcmp(frames, "open") == 0)
+		eg_doctor_fail(doctor, "frames", fix,
+			       "app %s has CAP_NET_RAW, and nothing judges the frames that it writes by AF_PACKET", name);
+	else if (strcmp(frames, "names") == 0)
+		eg_doctor_warn(doctor, "frames", fix,
+			       "app %s has CAP_NET_RAW: frames that it writes by AF_PACKET are judged by address and port, but its "
+			       "policy has names, and neither DNS questions nor ClientHellos are read in them", name);
+	else if (strcmp(frames, "guarded") == 0)
+		eg_doctor_ok(doctor, "frames", "app %s has CAP_NET_RAW: frames that it writes by AF_PACKET are judged by its guard",
+			     name);
+	else if (strcmp(frames, "refused") == 0)
+		eg_doctor_ok(doctor, "frames", "app %s has CAP_NET_RAW, and AF_PACKET is refused to it", name);
+}
+
 void eg_doctor_apps(struct eg_doctor *doctor, const json_t *apps, uint64_t now_utc_ns)
 {
 	struct group groups[] = {
@@ -323,6 +359,7 @@ void eg_doctor_apps(struct eg_doctor *doctor, const json_t *apps, uint64_t now_u
 			if (state && strcmp(state, groups[g].state) == 0)
 				json_array_append(groups[g].names, json_object_get(app, "app"));
 		check_admin(doctor, app);
+		check_frames(doctor, app);
 		if (expires_soon(app, now_utc_ns))
 			json_array_append(groups[3].names, json_object_get(app, "app"));
 	}

@@ -40,6 +40,12 @@ void eg_doctor_files(struct eg_doctor *doctor, const char *socket, const char *b
  * if some app's policy has names). apps: GET /v1/apps, or NULL.
  */
 void eg_doctor_lookups(struct eg_doctor *doctor, const char *root, const json_t *apps);
+/* Whether the hooks refuse below each root what they must: tried. status: GET /v1/status. */
+void eg_doctor_probe(struct eg_doctor *doctor, const json_t *status);
+/* Which Unix sockets of the host apps can reach. Either may be NULL. */
+void eg_doctor_unix(struct eg_doctor *doctor, const json_t *status, const json_t *apps);
+/* Who outside of the roots would send for an app, or let it out of its cgroup. apps may be NULL. */
+void eg_doctor_others(struct eg_doctor *doctor, const json_t *status, const json_t *apps);
 /* Whether the clock is synchronised. */
 void eg_doctor_clock(struct eg_doctor *doctor);
 /* Whether something may translate what apps connect to. */

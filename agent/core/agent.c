@@ -117,6 +117,7 @@ static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 		.grants_per_app = config->grants_max,
 		.ring_bytes = config->ring_bytes,
 		.priority_ring_bytes = config->priority_ring_bytes,
+		.any_family = config->any_family,
 	};
 	int r = eg_kern_open(config->bpffs, &sizes, &agent->kern, &agent->adopted, err);
 
@@ -292,6 +293,11 @@ static int start_api(struct eg_agent *agent, struct eg_error *err)
 
 static void say_started(struct eg_agent *agent)
 {
+	int families = eg_kern_families(agent->kern);
+
+	if (families && families != -ECANCELED && families != -EOPNOTSUPP)
+		eg_log_warning("BPF LSM is on, but its programs are refused (%s): sockets of AF_PACKET and the like are not",
+			       strerror(-families));
 	eg_log_notice("enforcement is on: %zu apps below %zu managed roots, %s maps", agent->count, agent->root_count,
 		      agent->adopted ? "adopted" : "fresh");
 	eg_notice(agent, "agent", NULL, NULL,

@@ -27,6 +27,7 @@
 #include "compile.h"
 #include "config.h"
 #include "events.h"
+#include "frames.h"
 #include "holds.h"
 #include "kern.h"
 #include "patterns.h"
@@ -102,6 +103,7 @@ struct eg_entry {
 	bool deleted;
 	bool netns_admin; /* a process administers a network namespace of the app's own */
 	bool netns_refused; /* EG_APP_NETNS_ADMIN is set */
+	enum eg_frames frames;
 	char netns_why[240]; /* why no guard covers the administrator; "" if one does, or there is none */
 	uint32_t cut_expired; /* reaper.c's, main thread: ruleset whose end was followed by a cut */
 	uint64_t cut_refused; /* the same: packets that caps had refused at its last look */

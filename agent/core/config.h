@@ -95,6 +95,7 @@ struct eg_config {
 	uint64_t flow_update_ns; /* 0: only start and end */
 	uint64_t udp_idle_ns;
 	uint32_t so_mark; /* 0: none */
+	bool any_family; /* socket_families "off": don't refuse AF_PACKET and the like where that is possible */
 	bool late; /* connect_verdict "off": leave the rules to the packet hook */
 	enum eg_log_level log_level;
 };

@@ -280,6 +280,7 @@ static const struct eg_config_key root_keys[] = {
 	{"flow_update", eg_config_read_span_or_off, FIELD(flow_update_ns), NS_PER_S, 86400 * NS_PER_S},
 	{"udp_idle", eg_config_read_span, FIELD(udp_idle_ns), NS_PER_S, 3600 * NS_PER_S},
 	{"so_mark", eg_config_read_mark, FIELD(so_mark), 0, UINT32_MAX},
+	{.name = "socket_families", .read = eg_config_read_off, .offset = FIELD(any_family)},
 	{.name = "connect_verdict", .read = eg_config_read_off, .offset = FIELD(late)},
 	{.name = "log_level", .read = eg_config_read_level, .offset = FIELD(log_level)},
 	{.name = "sinks", .read = read_sinks, .offset = FIELD(sinks)},

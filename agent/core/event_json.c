@@ -34,6 +34,7 @@ static const struct text hook_texts[EG_HOOK_COUNT_] = {
 	[EG_HOOK_PACKET] = TEXT("packet"),   [EG_HOOK_CONNECT] = TEXT("connect"),
 	[EG_HOOK_SENDMSG] = TEXT("sendmsg"), [EG_HOOK_BIND] = TEXT("bind"),
 	[EG_HOOK_CREATE] = TEXT("create"),   [EG_HOOK_GUARD] = TEXT("guard"),
+	[EG_HOOK_SETSOCKOPT] = TEXT("setsockopt"),
 };
 
 /* Types that the agent itself posts or writes, beside those of the kernel. */

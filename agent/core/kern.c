@@ -13,6 +13,7 @@
 
 #include "../lib/cleanup.h"
 #include "../lib/log.h"
+#include "kern_lsm.h"
 #include "kern_pins.h"
 #include "kern_programs.h"
 
@@ -263,7 +264,9 @@ static int adopt_or_load(struct eg_kern *kern, const struct eg_kern_sizes *sizes
 					    map_names[id], strerror(-r));
 	}
 	objects = egret__elf_bytes(&size);
-	eg_programs_build(objects, size, build);
+	kern->programs.families = sizes->any_family ? -ECANCELED : eg_kern_lsm_probe();
+	bpf_program__set_autoload(skel->progs.eg_lsm_create, kern->programs.families == 0);
+	eg_programs_build(&kern->programs, objects, size, build);
 	if (adopted && adopt(kern, build) == 0)
 		eg_log_info("the pinned programs are of this build: they stay as they are");
 	else if ((r = load(kern, skel, build, err)))
@@ -357,7 +360,12 @@ int eg_kern_attach(struct eg_kern *kern, const char *cgroup_path, uint64_t cgrou
 
 bool eg_kern_attached(struct eg_kern *kern, uint64_t cgroup_id)
 {
-	return eg_programs_attached(kern->bpffs, cgroup_id);
+	return eg_programs_attached(&kern->programs, kern->bpffs, cgroup_id);
+}
+
+int eg_kern_families(const struct eg_kern *kern)
+{
+	return kern->programs.families;
 }
 
 int eg_kern_detach(struct eg_kern *kern, uint64_t cgroup_id)

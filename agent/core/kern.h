@@ -31,6 +31,7 @@ struct eg_kern_sizes {
 	uint32_t grants_per_app; /* addresses learned from DNS */
 	uint32_t ring_bytes; /* flow events; a power of two of pages */
 	uint32_t priority_ring_bytes; /* deny, cap, kill */
+	bool any_family; /* don't load the program that refuses sockets which no hook of a cgroup sees */
 };
 
 /* Makes the directory in a BPF filesystem and what it holds, so that it can be locked. 0 or *err. One caller. */
@@ -52,6 +53,12 @@ void eg_kern_close(struct eg_kern *kern);
  * program in place; a dead one (cgroup id 0, or another id) is replaced. One caller.
  */
 int eg_kern_attach(struct eg_kern *kern, const char *cgroup_path, uint64_t cgroup_id, struct eg_error *err);
+
+/*
+ * 0: sockets of families whose packets no hook of a cgroup sees are refused in every root. Else why not:
+ * -EOPNOTSUPP: BPF LSM is off; -ECANCELED: any_family was asked for; another -errno: loading was refused.
+ */
+int eg_kern_families(const struct eg_kern *kern);
 
 /* True while every link of that root is pinned and alive on this cgroup. */
 bool eg_kern_attached(struct eg_kern *kern, uint64_t cgroup_id);

@@ -69,6 +69,8 @@ int eg_kern_check_abi(const char *bpffs, bool *ret_adopted, struct eg_error *err
 	return 0;
 }
 
+#define BPF_FS_MAGIC_NUMBER 0xcafe4a11
+
 void eg_kern_link_path(char *ret, size_t size, const char *bpffs, uint64_t cgroup_id, const char *program)
 {
 	snprintf(ret, size, "%s/links/%llu/%s", bpffs, (unsigned long long)cgroup_id, program);

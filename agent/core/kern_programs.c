@@ -26,7 +26,7 @@ struct program {
 
 /*
  * First those that are attached to the roots: the packet hooks are the authority, so they come
- * first, and in a change of programs last.
+ * first, and in a change of programs last. The last one is not there without BPF LSM.
  */
 static const struct program known[] = {
 	{"eg_egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS},
@@ -40,16 +40,24 @@ static const struct program known[] = {
 	{"eg_connect6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_CONNECT},
 	{"eg_sendmsg4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP4_SENDMSG},
 	{"eg_sendmsg6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP6_SENDMSG},
+	{"eg_setsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT},
+	{"eg_lsm_create", BPF_PROG_TYPE_LSM, BPF_LSM_CGROUP},
 	{.name = "eg_guard_out", .type = BPF_PROG_TYPE_SCHED_CLS},
 	{.name = "eg_guard_in", .type = BPF_PROG_TYPE_SCHED_CLS},
 	{.name = "eg_explain", .type = BPF_PROG_TYPE_SCHED_CLS},
 	{.name = "eg_learn", .type = BPF_PROG_TYPE_SCHED_CLS},
 };
-#define ATTACHED 11
+#define ATTACHED 13
 _Static_assert(sizeof(known) / sizeof(known[0]) == EG_PROGRAMS, "each program has its fd");
+
+static bool is_wanted(const struct eg_programs *programs, size_t which)
+{
+	return known[which].type != BPF_PROG_TYPE_LSM || !programs->families;
+}
 
 void eg_programs_init(struct eg_programs *programs)
 {
+	programs->families = -EOPNOTSUPP;
 	for (size_t i = 0; i < EG_PROGRAMS; i++)
 		programs->fd[i] = -1;
 }
@@ -59,8 +67,8 @@ void eg_programs_close(struct eg_programs *programs)
 	for (size_t i = 0; i < EG_PROGRAMS; i++) {
 		if (programs->fd[i] >= 0)
 			close(programs->fd[i]);
+		programs->fd[i] = -1;
 	}
-	eg_programs_init(programs);
 }
 
 int eg_programs_fd(const struct eg_programs *programs, const char *name)
@@ -74,7 +82,7 @@ int eg_programs_fd(const struct eg_programs *programs, const char *name)
 
 /* ---- Adopted ------------------------------------------------------------------------- */
 
-void eg_programs_build(const void *objects, size_t size, char ret[EG_BUILD_LEN])
+void eg_programs_build(const struct eg_programs *programs, const void *objects, size_t size, char ret[EG_BUILD_LEN])
 {
 	const char *library = libbpf_version_string();
 	uint8_t digest[SHA256_DIGEST_SIZE];
@@ -83,6 +91,7 @@ void eg_programs_build(const void *objects, size_t size, char ret[EG_BUILD_LEN])
 	_Static_assert(EG_BUILD_LEN == BASE16_ENCODE_LENGTH(SHA256_DIGEST_SIZE) + 1, "a digest fits");
 	sha256_init(&hash);
 	sha256_update(&hash, size, objects);
+	sha256_update(&hash, 1, (const uint8_t *)(programs->families ? "-" : "+"));
 	sha256_update(&hash, strlen(library), (const uint8_t *)library);
 	sha256_digest(&hash, sizeof(digest), digest);
 	base16_encode_update(ret, sizeof(digest), digest);
@@ -135,6 +144,8 @@ int eg_programs_adopt(struct eg_programs *programs, const char *bpffs, const cha
 	char path[512];
 
 	for (size_t i = 0; i < EG_PROGRAMS; i++) {
+		if (!is_wanted(programs, i))
+			continue;
 		snprintf(path, sizeof(path), "%s/programs/%s/%s", bpffs, build, known[i].name);
 		programs->fd[i] = bpf_obj_get(path);
 		if (programs->fd[i] < 0 || !as_expected(programs->fd[i], &known[i], maps, count)) {
@@ -160,6 +171,8 @@ int eg_programs_take(struct eg_programs *programs, const struct bpf_object *obje
 		each = bpf_object__find_program_by_name(object, known[i].name);
 		if (!each)
 			return -ENOENT;
+		if (!is_wanted(programs, i))
+			continue;
 		programs->fd[i] = fcntl(bpf_program__fd(each), F_DUPFD_CLOEXEC, 0);
 		if (programs->fd[i] < 0)
 			return -errno;
@@ -191,6 +204,8 @@ static int pin_all(const struct eg_programs *programs, const char *directory)
 	char path[512];
 
 	for (size_t i = 0; i < EG_PROGRAMS; i++) {
+		if (!is_wanted(programs, i))
+			continue;
 		snprintf(path, sizeof(path), "%s/%s", directory, known[i].name);
 		if (bpf_obj_pin(programs->fd[i], path))
 			return -errno;
@@ -250,10 +265,19 @@ static int attach_one(const struct program *program, int fd, const char *bpffs, 
 	return bpf_obj_pin(link, path) ? -errno : 0; /* the pin holds it from here on */
 }
 
+/* An agent before this one attached it; this one is not to. */
+static void detach_one(const struct program *program, const char *bpffs, uint64_t cgroup_id)
+{
+	char path[400];
+
+	eg_kern_link_path(path, sizeof(path), bpffs, cgroup_id, program->name);
+	unlink(path);
+}
+
 int eg_programs_attach(const struct eg_programs *programs, const char *bpffs, const char *cgroup_path,
 		       uint64_t cgroup_id, struct eg_error *err)
 {
-	bool fresh = !eg_programs_attached(bpffs, cgroup_id);
+	bool fresh = !eg_programs_attached(programs, bpffs, cgroup_id);
 	char path[400];
 	EG_CLOSE int fd = open(cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -265,8 +289,12 @@ int eg_programs_attach(const struct eg_programs *programs, const char *bpffs, co
 		return eg_error_set(err, 500, "no_bpffs", "%s can't be made: %s", path, strerror(errno));
 	for (size_t i = 0; i < ATTACHED; i++) {
 		size_t which = fresh ? i : ATTACHED - 1 - i;
-		int r = attach_one(&known[which], programs->fd[which], bpffs, fd, cgroup_id);
+		int r = 0;
 
+		if (is_wanted(programs, which))
+			r = attach_one(&known[which], programs->fd[which], bpffs, fd, cgroup_id);
+		else if (programs->families == -ECANCELED)
+			detach_one(&known[which], bpffs, cgroup_id);
 		if (r)
 			return eg_error_set(err, 500, "attach", "program %s could not be attached to %s: %s",
 					    known[which].name, cgroup_path, strerror(-r));
@@ -274,13 +302,13 @@ int eg_programs_attach(const struct eg_programs *programs, const char *bpffs, co
 	return 0;
 }
 
-bool eg_programs_attached(const char *bpffs, uint64_t cgroup_id)
+bool eg_programs_attached(const struct eg_programs *programs, const char *bpffs, uint64_t cgroup_id)
 {
 	char path[400];
 
 	for (size_t i = 0; i < ATTACHED; i++) {
 		eg_kern_link_path(path, sizeof(path), bpffs, cgroup_id, known[i].name);
-		if (!eg_kern_link_alive(path, cgroup_id))
+		if (is_wanted(programs, i) && !eg_kern_link_alive(path, cgroup_id))
 			return false;
 	}
 	return true;

@@ -20,10 +20,11 @@
 
 struct bpf_object;
 
-#define EG_PROGRAMS  15
+#define EG_PROGRAMS  17
 #define EG_BUILD_LEN 65 /* of SHA-256 in hex, with NUL */
 
 struct eg_programs {
+	int families; /* as eg_kern_families(): the LSM program is there if it is 0 */
 	int fd[EG_PROGRAMS]; /* -1: none */
 };
 
@@ -36,8 +37,8 @@ struct eg_programs_map {
 void eg_programs_init(struct eg_programs *programs);
 void eg_programs_close(struct eg_programs *programs);
 
-/* Digest of the objects, and of the library that prepares them for the kernel. */
-void eg_programs_build(const void *objects, size_t size, char ret[EG_BUILD_LEN]);
+/* Digest of the objects, of which are loaded, and of the library that prepares them for the kernel. */
+void eg_programs_build(const struct eg_programs *programs, const void *objects, size_t size, char ret[EG_BUILD_LEN]);
 
 /* Takes up the pinned programs of that build. -ENOENT: not all are there and as they have to be. */
 int eg_programs_adopt(struct eg_programs *programs, const char *bpffs, const char *build,
@@ -58,6 +59,6 @@ int eg_programs_fd(const struct eg_programs *programs, const char *name);
 /* As eg_kern_attach() and eg_kern_attached(). */
 int eg_programs_attach(const struct eg_programs *programs, const char *bpffs, const char *cgroup_path,
 		       uint64_t cgroup_id, struct eg_error *err);
-bool eg_programs_attached(const char *bpffs, uint64_t cgroup_id);
+bool eg_programs_attached(const struct eg_programs *programs, const char *bpffs, uint64_t cgroup_id);
 
 #endif

@@ -57,11 +57,13 @@ int eg_netns_cookie(uint64_t *ret_cookie);
 int eg_netns_run(int fd, int (*fn)(void *ctx), void *ctx);
 
 /*
- * Whether the process can administer its network namespace and that isn't the one of
- * the calling thread: it has CAP_NET_ADMIN over the user namespace that owns it (as the
- * kernel's cap_capable() decides), or gets it by execve because it is root there.
+ * What a process can do in its network namespaces: it has the capability over the user namespace that
+ * owns one (as the kernel's cap_capable() decides), or gets it by execve because it is root there.
  */
-int eg_netns_is_admin(pid_t pid, bool *ret_admin);
+#define EG_NETNS_ADMIN    (1u << 0) /* CAP_NET_ADMIN, in one that isn't the calling thread's */
+#define EG_NETNS_RAW      (1u << 1) /* CAP_NET_RAW, in one that isn't the calling thread's */
+#define EG_NETNS_RAW_HERE (1u << 2) /* CAP_NET_RAW in the calling thread's */
+int eg_netns_rights(pid_t pid, unsigned int *ret_rights);
 
 /* A way out of a namespace. */
 struct eg_netns_uplink {

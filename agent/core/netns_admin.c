@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Theory of operation. Who has CAP_NET_ADMIN over a namespace can rewrite packets
- * behind the packet hook. What counts is the kernel's rule (cap_capable()): starting at
+ * behind the packet hook, and who has CAP_NET_RAW can write frames past it. What counts is the kernel's rule (cap_capable()): starting at
  * the user namespace that owns the network namespace and going up through its parents,
  *  - in the task's own user namespace: its capability sets decide;
  *  - in a namespace whose parent is the task's own and whose owner it is: it has all.
@@ -80,13 +80,14 @@ static bool is_root_inside(pid_t pid, pid_t tid, const struct creds *creds)
 	return false;
 }
 
-static bool has_net_admin(pid_t pid, pid_t tid, const struct creds *creds)
+/* Of CAP_NET_ADMIN and CAP_NET_RAW, those that the task has or can get, as rights over a namespace of another's. */
+static int rights_of(pid_t pid, pid_t tid, const struct creds *creds)
 {
-	const uint64_t bit = 1ull << CAP_NET_ADMIN;
+	uint64_t caps = creds->permitted;
 
-	if (creds->permitted & bit)
-		return true;
-	return (creds->bounding & bit) && !creds->no_new_privs && is_root_inside(pid, tid, creds);
+	if (!creds->no_new_privs && is_root_inside(pid, tid, creds))
+		caps |= creds->bounding;
+	return (caps & 1ull << CAP_NET_ADMIN ? EG_NETNS_ADMIN : 0) | (caps & 1ull << CAP_NET_RAW ? EG_NETNS_RAW : 0);
 }
 
 static int open_ns(pid_t pid, pid_t tid, const char *name, uint64_t *ret_inode)
@@ -103,8 +104,8 @@ static int open_ns(pid_t pid, pid_t tid, const char *name, uint64_t *ret_inode)
 	return r ? r : EG_TAKE_FD(fd);
 }
 
-/* cap_capable(): has the task, whose user namespace is own, the capability over owner? */
-static int rules_owner(pid_t pid, pid_t tid, int owner_fd, uint64_t own, const struct creds *creds)
+/* cap_capable(): which rights has the task, whose user namespace is own, over owner? */
+static int rights_over(pid_t pid, pid_t tid, int owner_fd, uint64_t own, const struct creds *creds)
 {
 	EG_CLOSE int ns = fcntl(owner_fd, F_DUPFD_CLOEXEC, 3);
 
@@ -117,7 +118,7 @@ static int rules_owner(pid_t pid, pid_t tid, int owner_fd, uint64_t own, const s
 		if (r)
 			return r;
 		if (inode == own)
-			return has_net_admin(pid, tid, creds);
+			return rights_of(pid, tid, creds);
 		parent = ioctl(ns, NS_GET_PARENT);
 		if (parent < 0) /* EPERM: above what we can see, and so above any app */
 			return errno == EPERM ? 0 : -errno;
@@ -128,57 +129,62 @@ static int rules_owner(pid_t pid, pid_t tid, int owner_fd, uint64_t own, const s
 			return -errno;
 		if (parent_inode == own && (owner_uid == creds->uids[0] || owner_uid == creds->uids[1] ||
 					    owner_uid == creds->uids[2]))
-			return 1;
+			return EG_NETNS_ADMIN | EG_NETNS_RAW;
 		close(ns);
 		ns = EG_TAKE_FD(parent);
 	}
 	return ns < 0 ? -errno : -ELOOP;
 }
 
-struct admin {
+struct subject {
 	pid_t pid;
 	uint64_t here; /* our own network namespace */
+	unsigned int rights; /* of its threads so far */
 };
 
-/* 1: this thread is one. */
-static int task_is_admin(void *ctx, pid_t tid)
+static int add_task(void *ctx, pid_t tid)
 {
-	const struct admin *admin = ctx;
+	struct subject *subject = ctx;
 	EG_CLOSE int net = -1, user = -1, owner = -1;
 	uint64_t net_inode, user_inode;
 	struct creds creds = { 0 };
 	int r;
 
-	net = open_ns(admin->pid, tid, "net", &net_inode);
+	net = open_ns(subject->pid, tid, "net", &net_inode);
 	if (net < 0)
 		return net == -ESRCH ? 0 : net;
-	if (net_inode == admin->here)
-		return 0;
-	user = open_ns(admin->pid, tid, "user", &user_inode);
+	user = open_ns(subject->pid, tid, "user", &user_inode);
 	if (user < 0)
 		return user == -ESRCH ? 0 : user;
 	owner = ioctl(net, NS_GET_USERNS);
 	if (owner < 0) /* EPERM: owned above us, where no app is */
 		return errno == EPERM ? 0 : -errno;
-	r = read_creds(admin->pid, tid, &creds);
+	r = read_creds(subject->pid, tid, &creds);
 	if (r)
 		return r == -ESRCH ? 0 : r;
-	return rules_owner(admin->pid, tid, owner, user_inode, &creds);
+	r = rights_over(subject->pid, tid, owner, user_inode, &creds);
+	if (r < 0)
+		return r;
+	if (net_inode != subject->here)
+		subject->rights |= (unsigned int)r;
+	else if (r & EG_NETNS_RAW)
+		subject->rights |= EG_NETNS_RAW_HERE;
+	return 0;
 }
 
-int eg_netns_is_admin(pid_t pid, bool *ret_admin)
+int eg_netns_rights(pid_t pid, unsigned int *ret_rights)
 {
 	EG_CLOSE int self = eg_netns_open_self();
-	struct admin admin = { .pid = pid };
+	struct subject subject = { .pid = pid };
 	int r;
 
 	if (self < 0)
 		return self;
-	r = eg_netns_inode(self, &admin.here);
+	r = eg_netns_inode(self, &subject.here);
 	if (r == 0)
-		r = eg_tasksock_each_task(pid, task_is_admin, &admin);
+		r = eg_tasksock_each_task(pid, add_task, &subject);
 	if (r < 0)
 		return r;
-	*ret_admin = r > 0;
+	*ret_rights = subject.rights;
 	return 0;
 }

@@ -13,6 +13,9 @@
  * question inside the namespace (a DNAT, a packet from a tap), which the packet hook takes for the
  * resolver's; and the guard trusts the grants that came of it. So such an app is refused as well.
  *
+ * CAP_NET_RAW is enough to write frames past the packet hook (AF_PACKET). Containers have it by default,
+ * so nothing is refused for it: it is found here, and told by `egret doctor`, what judges those frames.
+ *
  * A thread of its own looks at the apps in turn, at most PROCS_AT_ONCE processes a second, so
  * that ten thousand apps cost no more than a few. That is a look, not a hook: a process that
  * becomes administrator is refused within a second on a host with a few hundred processes in
@@ -65,6 +68,7 @@ struct sight {
 	char (*why)[160];
 	bool admin;
 	bool refused;
+	enum eg_frames frames;
 	char cause[240];
 };
 
@@ -135,23 +139,44 @@ static void refuse_names(struct sight *sight, pid_t pid)
 		 "the policy can't be trusted", (int)pid);
 }
 
-static void find_admins(struct eg_nsadmin *ns, bool names, struct sight *sight)
+static void find_admin(struct sight *sight, pid_t pid, ssize_t bare, bool names)
 {
-	for (size_t i = 0; i < sight->pid_count && !sight->refused; i++) {
-		bool admin = false;
+	sight->admin = true;
+	if (bare < 0 && names)
+		refuse_names(sight, pid);
+	if (bare < 0)
+		return;
+	sight->refused = true;
+	snprintf(sight->cause, sizeof(sight->cause), "process %d administers its network namespace, %s", (int)pid,
+		 sight->why ? sight->why[bare] : "and there is no memory to guard it");
+}
+
+static void find_frames(struct eg_nsadmin *ns, struct sight *sight, unsigned int rights, ssize_t bare, bool names)
+{
+	enum eg_frames frames = names ? EG_FRAMES_NAMES : EG_FRAMES_GUARDED;
+
+	if (!(rights & (EG_NETNS_RAW | EG_NETNS_RAW_HERE)))
+		return;
+	if (!eg_kern_families(ns->agent->kern))
+		frames = EG_FRAMES_REFUSED;
+	else if (rights & EG_NETNS_RAW_HERE || bare >= 0)
+		frames = EG_FRAMES_OPEN;
+	if (frames > sight->frames)
+		sight->frames = frames;
+}
+
+static void find_rights(struct eg_nsadmin *ns, bool names, struct sight *sight)
+{
+	for (size_t i = 0; i < sight->pid_count; i++) {
+		unsigned int rights = 0;
 		ssize_t bare;
 
-		if (eg_netns_is_admin(sight->pids[i], &admin) < 0 || !admin || eg_starting_has(&ns->starting, sight->pids[i]))
+		if (eg_netns_rights(sight->pids[i], &rights) < 0 || !rights || eg_starting_has(&ns->starting, sight->pids[i]))
 			continue;
-		sight->admin = true;
 		bare = find_uncovered(ns, sight, sight->pids[i]);
-		if (bare < 0 && names)
-			refuse_names(sight, sight->pids[i]);
-		if (bare < 0)
-			continue;
-		sight->refused = true;
-		snprintf(sight->cause, sizeof(sight->cause), "process %d administers its network namespace, %s",
-			 (int)sight->pids[i], sight->why ? sight->why[bare] : "and there is no memory to guard it");
+		find_frames(ns, sight, rights, bare, names);
+		if (rights & EG_NETNS_ADMIN && !sight->refused)
+			find_admin(sight, sight->pids[i], bare, names);
 	}
 }
 
@@ -193,6 +218,7 @@ static bool set_refused(struct eg_agent *agent, const struct subject *subject, c
 	entry = eg_registry_at(agent, subject->slot, subject->gen);
 	if (entry) {
 		entry->netns_admin = sight->admin;
+		entry->frames = sight->frames;
 		snprintf(entry->netns_why, sizeof(entry->netns_why), "%s", sight->cause);
 	}
 	if (entry && entry->netns_refused != refused) {
@@ -226,7 +252,7 @@ static size_t judge(struct eg_nsadmin *ns, struct subject *subject)
 		add_processes(agent, subject->ids[i], &sight);
 	free(EG_TAKE_PTR(subject->ids));
 	cover(ns, subject, &sight);
-	find_admins(ns, subject->names, &sight);
+	find_rights(ns, subject->names, &sight);
 	changed = set_refused(agent, subject, &sight);
 	eg_guards_release(agent->guards, &owner);
 	pthread_mutex_unlock(&ns->work);

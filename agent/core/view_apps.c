@@ -140,6 +140,11 @@ bool eg_entry_names(struct eg_agent *agent, const struct eg_entry *entry)
 	return ruleset && ruleset->flags & EG_RULESET_NAMES;
 }
 
+static const char *const frames_texts[] = {
+	[EG_FRAMES_NONE] = "none",   [EG_FRAMES_REFUSED] = "refused", [EG_FRAMES_GUARDED] = "guarded",
+	[EG_FRAMES_NAMES] = "names", [EG_FRAMES_OPEN] = "open",
+};
+
 static json_t *app_json(struct eg_agent *agent, const struct eg_entry *entry)
 {
 	const struct eg_applied *now = entry->now;
@@ -158,6 +163,7 @@ static json_t *app_json(struct eg_agent *agent, const struct eg_entry *entry)
 		return NULL;
 	add_numbers(agent, entry, app);
 	json_object_set_new(app, "netns_admin", json_boolean(entry->netns_admin));
+	json_object_set_new(app, "frames", json_string(frames_texts[entry->frames]));
 	json_object_set_new(app, "guards", eg_guards_json(agent->guards, entry->slot, entry->gen));
 	if (entry->netns_why[0])
 		json_object_set_new(app, "netns_problem", json_string(entry->netns_why));

@@ -2,6 +2,7 @@
 /*
  * view_status.c - the agent as a whole: what it enforces, how full it is, what is wrong
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -10,6 +11,7 @@
 #include "agent_impl.h"
 #include "clock.h"
 #include "guards.h"
+#include "kern_lsm.h"
 #include "shipper.h"
 
 #define FILL_ALARM_PERCENT 80
@@ -149,29 +151,31 @@ static void read_lockdown(char *ret, size_t size)
 		snprintf(ret, size, "%.*s", (int)(end - open - 1), open + 1);
 }
 
-static bool has_bpf_lsm(void)
+/* "socket_families": "on", or why apps may have AF_PACKET sockets and the like. */
+static const char *families_text(const struct eg_agent *agent)
 {
-	EG_FCLOSE FILE *file = fopen("/sys/kernel/security/lsm", "re");
-	char line[256] = "", *save = NULL;
-
-	if (!file || !fgets(line, sizeof(line), file))
-		return false;
-	for (char *name = strtok_r(line, ",\n", &save); name; name = strtok_r(NULL, ",\n", &save)) {
-		if (strcmp(name, "bpf") == 0)
-			return true;
+	switch (eg_kern_families(agent->kern)) {
+	case 0:
+		return "on";
+	case -ECANCELED:
+		return "off";
+	case -EOPNOTSUPP:
+		return "no_lsm";
+	default:
+		return "refused";
 	}
-	return false;
 }
 
-static json_t *kernel_json(void)
+static json_t *kernel_json(const struct eg_agent *agent)
 {
 	char lockdown[32];
 	struct utsname name;
 
 	uname(&name);
 	read_lockdown(lockdown, sizeof(lockdown));
-	return json_pack("{s:s,s:b,s:s,s:b}", "release", name.release, "btf", access("/sys/kernel/btf/vmlinux", R_OK) == 0,
-			 "lockdown", lockdown, "lsm_bpf", has_bpf_lsm());
+	return json_pack("{s:s,s:b,s:s,s:b,s:s}", "release", name.release, "btf", access("/sys/kernel/btf/vmlinux", R_OK) == 0,
+			 "lockdown", lockdown, "lsm_bpf", eg_kern_lsm_is_on(),
+			 "socket_families", families_text(agent));
 }
 
 static json_t *fills_json(struct eg_agent *agent)
@@ -264,7 +268,7 @@ int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 	status = json_pack("{s:o,s:s,s:s,s:O,s:b,s:o,s:o,s:s,s:o,s:s,s:s}", "agent", agent_json(agent), "bpffs",
 			   agent->config->bpffs, "host",
 			   agent->config->host, "host_labels", agent->config->host_labels, "enforcement_ok", eg_roots_enforcing(agent), "enforcement",
-			   eg_roots_json(agent), "kernel", kernel_json(), "abi", "1.0", "accepts",
+			   eg_roots_json(agent), "kernel", kernel_json(agent), "abi", "1.0", "accepts",
 			   json_pack("{s:[i],s:[i]}", "policy_version", EG_POLICY_VERSION, "event_schema", 1),
 			   "cgroup2_mount", eg_cgroupfs_mount(agent->cgroupfs), "state_dir", agent->config->state_dir);
 	more = json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:I}", "apps", apps, "kill_all",

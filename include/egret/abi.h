@@ -552,6 +552,7 @@ enum eg_hook { /* where it was decided */
 	EG_HOOK_BIND,
 	EG_HOOK_CREATE,
 	EG_HOOK_GUARD,
+	EG_HOOK_SETSOCKOPT,
 	EG_HOOK_COUNT_
 };
 

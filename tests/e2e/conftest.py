@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures. `host` has a running agent, `bare_host` one that was not started yet."""
+import json
 import os
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import Agent, Host  # noqa: E402  pylint: disable=wrong-import-position
+from harness.agent import seen  # noqa: E402  pylint: disable=wrong-import-position
 from harness.host import sweep  # noqa: E402  pylint: disable=wrong-import-position
 
 
@@ -41,8 +43,12 @@ def agent(host):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failed test shows what the agent wrote."""
+    """A failed test shows what the agent wrote; a report tells what refused the attack, for `make escape`."""
     report = (yield).get_result()
+    if call.when == "setup":
+        seen.clear()
+    if call.when == "call" and seen:
+        item.user_properties.append(("seen", json.dumps(sorted(seen))))
     if not report.failed:
         return
     agents = []

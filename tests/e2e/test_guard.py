@@ -3,15 +3,13 @@
 
 Each attack works behind the packet hook, and is shown to work once the guard is taken off.
 """
-import socket
-import struct
-
 import pytest
 
 from harness import (
     ALLOWED, ALLOWED6, APP, APP6, DENIED, DENIED6, OTHER, Host, cgroup, eventually, holds, in_seconds, policy, rule,
     source,
 )
+from harness.frames import udp_frame
 from harness.net import batch, run
 
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
@@ -23,7 +21,7 @@ TO_ALLOWED = [rule([ALLOWED, ALLOWED6], 443), rule([ALLOWED, ALLOWED6], 443, "ud
 
 @pytest.fixture
 def bare_host(config):
-    with Host(inside=True, **config) as host:
+    with Host(inside=True, **{"socket_families": "off", **config}) as host:  # frames are for the guard to judge
         yield host
 
 
@@ -218,18 +216,6 @@ def test_nft_rewrites_the_source_of_what_comes_in(host, agent, admin):
     unguard(host)
     host.server.sendto("bad", APP, port, "orders")
     assert admin.recv("u") == "orders"
-
-
-def udp_frame(dst, between=b"", fragment=0):
-    """An Ethernet frame to everybody, with a datagram to port 443; between: what precedes the IPv4 header."""
-    udp = struct.pack("!HHHH", 4000, 443, 8 + 6, 0) + b"secret"
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 7, fragment, 64, 17, 0,
-                     socket.inet_aton(APP), socket.inet_aton(dst))
-    words = struct.unpack("!10H", ip)
-    total = sum(words)
-    checksum = ~(total + (total >> 16)) & 0xffff
-    ip = ip[:10] + struct.pack("!H", checksum) + ip[12:]
-    return (b"\xff" * 6 + b"\x02" * 6 + (between or b"\x08\x00") + ip + udp).hex()
 
 
 FRAMES = {

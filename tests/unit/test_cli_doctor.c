@@ -73,6 +73,10 @@ static void test_each_fault(void **state)
 		 "fail", "no BTF"},
 		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"7.0\",\"btf\":true,\"lsm_bpf\":false}}", "lsm", "warn",
 		 "BPF LSM is off"},
+		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"7.0\",\"btf\":true,\"lsm_bpf\":true,"
+		 "\"socket_families\":\"off\"}}", "lsm", "warn", "socket_families is off"},
+		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"7.0\",\"btf\":true,\"lsm_bpf\":true,"
+		 "\"socket_families\":\"refused\"}}", "lsm", "warn", "refuses egretd's program"},
 		{"{" AGENT "," ROOTS "," KERNEL ",\"maps\":[{\"name\":\"rules\",\"used\":81,\"max\":100}]}", "maps", "warn",
 		 "map rules is 81% full"},
 		{"{" AGENT "," ROOTS "," KERNEL "," REST ",\"events\":{\"lost\":3}}", "events", "warn", "3 events were lost"},
@@ -310,6 +314,71 @@ static void test_lookups_that_do_not_matter(void **state)
 }
 
 /* No agent is a finding, not the end. */
+/* ---- Tried ------------------------------------------------------------------------------ */
+
+static bool find_cgroup2(char *ret)
+{
+	FILE *mounts = fopen("/proc/self/mounts", "re");
+	char line[512];
+	bool is_there = false;
+
+	while (mounts && !is_there && fgets(line, sizeof(line), mounts))
+		is_there = sscanf(line, "%*s %127s cgroup2", ret) == 1 && strstr(line, " cgroup2 ");
+	if (mounts)
+		fclose(mounts);
+	return is_there;
+}
+
+/* Below a root that has no programs, though the status says so. */
+static void test_nothing_is_refused(void **state)
+{
+	static const struct case_ cases[] = {
+		{NULL, "hooks", "fail", "nothing refuses a TCP connection"},
+		{NULL, "hooks", "fail", "nothing refuses a datagram"},
+		{NULL, "hooks", "fail", "was given a raw socket"},
+		{NULL, "families", "warn", "AF_PACKET"},
+	};
+	EG_JSON json_t *findings = json_array(), *status = NULL;
+	struct eg_doctor doctor = {.findings = findings};
+	char mount[128], path[200], name[32];
+
+	(void)state;
+	assert_true(find_cgroup2(mount));
+	snprintf(name, sizeof(name), "egret-test-%d", getpid());
+	snprintf(path, sizeof(path), "%s/%s", mount, name);
+	assert_int_equal(mkdir(path, 0755), 0);
+	status = json_pack("{s:s,s:[{s:s,s:b,s:s}]}", "cgroup2_mount", mount, "enforcement", "root", name, "attached", true,
+			   "unknown", "deny");
+	eg_doctor_probe(&doctor, status);
+	assert_int_equal(rmdir(path), 0); /* nothing was left below it */
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (!found(&doctor, &cases[i]))
+			fail_msg("no \"%s\"", cases[i].words);
+	assert_int_equal(doctor.failures, 3);
+}
+
+static void test_frames(void **state)
+{
+	EG_JSON json_t *apps = json_loads("{\"apps\":[{\"app\":\"a1\",\"frames\":\"none\"},"
+					  "{\"app\":\"a2\",\"frames\":\"refused\"},{\"app\":\"a3\",\"frames\":\"guarded\"},"
+					  "{\"app\":\"a4\",\"frames\":\"names\"},{\"app\":\"a5\",\"frames\":\"open\"}]}", 0, NULL);
+	static const struct case_ cases[] = {
+		{NULL, "frames", "ok", "a2 has CAP_NET_RAW, and AF_PACKET is refused"},
+		{NULL, "frames", "ok", "a3 has CAP_NET_RAW: frames that it writes by AF_PACKET are judged"},
+		{NULL, "frames", "warn", "a4 has CAP_NET_RAW"},
+		{NULL, "frames", "fail", "a5 has CAP_NET_RAW, and nothing judges"},
+	};
+	EG_JSON json_t *findings = json_array();
+	struct eg_doctor doctor = {.findings = findings};
+
+	(void)state;
+	eg_doctor_apps(&doctor, apps, NOW_NS);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (!found(&doctor, &cases[i]))
+			fail_msg("no \"%s\"", cases[i].words);
+	assert_int_equal(json_array_size(findings), 5); /* and how many apps there are */
+}
+
 static void test_no_agent(void **state)
 {
 	OUTCOME o, json;
@@ -334,6 +403,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nsswitch_of_an_app, root_setup, root_teardown),
 		cmocka_unit_test_setup_teardown(test_nscd, root_setup, root_teardown),
 		cmocka_unit_test(test_lookups_that_do_not_matter),
+		cmocka_unit_test(test_nothing_is_refused),
+		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_no_agent),
 	};
 

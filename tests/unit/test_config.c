@@ -86,6 +86,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config->flow_update_ns, 60 * SECOND);
 	assert_int_equal(config->udp_idle_ns, 120 * SECOND);
 	assert_int_equal(config->so_mark, 0);
+	assert_false(config->any_family);
 	assert_false(config->late);
 	assert_int_equal(config->log_level, EG_LOG_INFO);
 	assert_int_equal(eg_config_check(config, &err), 0);
@@ -107,7 +108,7 @@ static void test_every_key(void **state)
 		" \"event_quota\": \"2GiB\", \"event_segment\": 1048576,"
 		" \"events\": {\"burst\": \"50\", \"rate\": \"100/s\", \"ring\": \"1MiB\", \"priority_ring\": 65536},"
 		" \"limits\": {\"sockets\": 10, \"udp_peers\": 20},"
-		" \"flow_update\": \"30s\", \"udp_idle\": \"60s\", \"so_mark\": \"0x4000F\","
+		" \"flow_update\": \"30s\", \"udp_idle\": \"60s\", \"so_mark\": \"0x4000F\", \"socket_families\": \"off\","
 		" \"connect_verdict\": \"off\", \"log_level\": \"debug\"}");
 
 	(void)state;
@@ -151,6 +152,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config->flow_update_ns, 30 * SECOND);
 	assert_int_equal(config->udp_idle_ns, 60 * SECOND);
 	assert_int_equal(config->so_mark, 0x4000f);
+	assert_true(config->any_family);
 	assert_true(config->late);
 	assert_int_equal(config->log_level, EG_LOG_DEBUG);
 }
@@ -264,6 +266,7 @@ static void test_bad_values(void **state)
 		{"{\"flow_update\": 60}", "\"flow_update\"", "time"},
 		{"{\"flow_update\": \"1ms\"}", "\"flow_update\"", "time"},
 		{"{\"udp_idle\": \"off\"}", "\"udp_idle\"", "time"},
+		{"{\"socket_families\": false}", "\"socket_families\"", "\"off\""},
 		{"{\"so_mark\": \"ten\"}", "\"so_mark\"", "0x"},
 		{"{\"so_mark\": \"0x\"}", "\"so_mark\"", "0x"},
 		{"{\"so_mark\": \"0x123456789\"}", "\"so_mark\"", "0x"},

@@ -130,34 +130,34 @@ static void end(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-static void who_is_admin(void **state)
+static void who_has_rights(void **state)
 {
 	static const struct {
 		void (*become)(void);
-		bool admin;
+		unsigned int rights;
 	} cases[] = {
-		{ in_the_hosts, false },
-		{ root_elsewhere, true },
-		{ root_of_own_user_namespace, true },
-		{ nobody_elsewhere, false },
-		{ container_root, false },
-		{ caps_put_aside, true },
-		{ caps_gone_for_good, false },
-		{ root_of_a_user_namespace_beside, false },
+		{ in_the_hosts, EG_NETNS_RAW_HERE },
+		{ root_elsewhere, EG_NETNS_ADMIN | EG_NETNS_RAW },
+		{ root_of_own_user_namespace, EG_NETNS_ADMIN | EG_NETNS_RAW },
+		{ nobody_elsewhere, 0 },
+		{ container_root, 0 },
+		{ caps_put_aside, EG_NETNS_ADMIN | EG_NETNS_RAW },
+		{ caps_gone_for_good, 0 },
+		{ root_of_a_user_namespace_beside, 0 },
 	};
-	bool admin;
+	unsigned int rights;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		pid_t pid = start(cases[i].become);
-		int r = eg_netns_is_admin(pid, &admin);
+		int r = eg_netns_rights(pid, &rights);
 
 		end(pid);
 		assert_int_equal(r, 0);
-		if (admin != cases[i].admin)
-			fail_msg("case %zu", i);
+		if (rights != cases[i].rights)
+			fail_msg("case %zu: %u", i, rights);
 	}
-	assert_int_equal(eg_netns_is_admin(1 << 22, &admin), -ESRCH);
+	assert_int_equal(eg_netns_rights(1 << 22, &rights), -ESRCH);
 }
 
 static int cookie_here(void *ctx)
@@ -285,7 +285,7 @@ static void tunnels_are_inner_unless_they_send_elsewhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_is_admin),
+		cmocka_unit_test(who_has_rights),
 		cmocka_unit_test(each_namespace_once),
 		cmocka_unit_test(ways_out),
 		cmocka_unit_test(tunnels_are_inner_unless_they_send_elsewhere),

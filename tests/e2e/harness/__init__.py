@@ -5,6 +5,8 @@ host.py     Host: one test's namespaces, cgroup root, agent, servers and apps, a
 agent.py    Agent: egretd with directories of its own, its API, the egret command line
 process.py  Worker: the handle of a worker.py process
 threads.py  the worker's servers, floods and capture
+frames.py   packets and frames of any shape
+rings.py    the worker's io_uring and AF_XDP
 worker.py   runs inside an app's cgroup and namespace, or as a server, and does what it is told
 tls.py      a TLS server, a CONNECT proxy; ClientHellos of any shape
 pki.py      a certificate authority

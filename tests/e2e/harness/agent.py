@@ -22,6 +22,7 @@ CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
 START_S = 240  # an emulated machine beside others takes its time to verify the programs
 CLONE_NEWNET = 0x40000000
 STOP_S = 20
+seen = set()  # what tests saw refuse something, as (where, why): the table of `make escape` is made of it
 
 
 class ApiError(Exception):
@@ -242,7 +243,10 @@ class Agent:
 
     def count(self, name, reason, which="egress"):
         """How often the reason was given for the app: which is egress, ingress or audited."""
-        return self.app(name)["reasons"].get(reason, {}).get(which, 0)
+        found = self.app(name)["reasons"].get(reason, {}).get(which, 0)
+        if found:
+            seen.add(("counted", reason))
+        return found
 
     def kill(self, name, **body):
         return self.api("POST", f"/v1/apps/{name}/kill", body)
@@ -286,7 +290,12 @@ class Agent:
         def look():
             return self.log(**wanted)
 
-        return eventually(look, timeout, f"an event with {wanted}")[0]
+        event = eventually(look, timeout, f"an event with {wanted}")[0]
+        if event.get("verdict") == "deny":
+            seen.add((event.get("hook", event["type"]), event["reason"]))
+        elif event["type"] in ("cap", "kill", "lost", "suppressed"):
+            seen.add(("event", event["type"]))
+        return event
 
     def query(self, query=""):
         """GET /v1/events"""
@@ -297,10 +306,24 @@ class Agent:
 
     # ---- The command line ----------------------------------------------------------------------------
 
-    def cli(self, *arguments, text=None, timeout=60, environment=None):
+    def doctor(self, check, staged=False, netns=None):
+        """What egret doctor says under that check, as (level, message), and its exit status.
+
+        staged: the test made what is found on purpose, so that it is not of this kernel.
+        netns: where it looks, as it would in the agent's own.
+        """
+        status, text, errors = self.cli("-o", "json", "doctor", netns=netns)
+        assert status in (0, 1), errors
+        findings = [finding for finding in json.loads(text)["findings"] if finding["check"] == check]
+        for finding in findings:
+            if finding["level"] != "ok" and not staged:
+                seen.add((f"doctor: {check}", f"{finding['message']} -> {finding['fix']}"))
+        return [(finding["level"], finding["message"]) for finding in findings], status
+
+    def cli(self, *arguments, text=None, timeout=60, environment=None, netns=None):
         """egret: (exit status, stdout, stderr)."""
         done = subprocess.run(
-            [EGRET, "--socket", self.socket, *arguments],
+            [*(["ip", "netns", "exec", netns] if netns else []), EGRET, "--socket", self.socket, *arguments],
             input=text if text is not None else "", capture_output=True, text=True, timeout=timeout, check=False,
             env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), **(environment or {})},
         )

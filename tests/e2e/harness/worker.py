@@ -27,13 +27,15 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leaves it out
 
 import dns  # noqa: E402
+import rings  # noqa: E402
 from threads import Flood, Listener, Wire, echo_packet, family_of, make, reset_on_close  # noqa: E402
 
 MESSAGE_MAX = 1 << 20
 SO_ZEROCOPY, MSG_ZEROCOPY, IP_PKTINFO = 60, 0x4000000, 8
-CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET, CLONE_INTO_CGROUP = 0x20000, 0x10000000, 0x40000000, 0x200000000
+SYS_CLONE3, SOL_PACKET, PACKET_QDISC_BYPASS, TCP_REPAIR = 435, 263, 20, 19
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NAME, PR_CAPBSET_DROP = 1, 8, 15, 24
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NAME, PR_CAPBSET_DROP = 1, 4, 8, 15, 24
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -255,9 +257,9 @@ class Operations:
         return self.socks[name].send(b"z" * size, MSG_ZEROCOPY)
 
     def option(self, name, level, option, value):
-        """setsockopt by names of the socket module; value is a number, or bytes in hex."""
+        """setsockopt by names of the socket module, or an option's number; value is a number, or bytes in hex."""
         value = bytes.fromhex(value) if isinstance(value, str) else value
-        self.socks[name].setsockopt(getattr(socket, level), getattr(socket, option), value)
+        self.socks[name].setsockopt(getattr(socket, level), option if isinstance(option, int) else getattr(socket, option), value)
 
     def pull(self, name, timeout=5, size=None):
         """Reads until the end, or nothing came for timeout: {"bytes", "end": "eof", errno's name}."""
@@ -355,11 +357,89 @@ class Operations:
             for option in (socket.IPV6_UNICAST_HOPS, socket.IPV6_MULTICAST_HOPS):
                 sock.setsockopt(socket.IPPROTO_IPV6, option, hops)
 
-    def frame(self, device, data):
-        """A frame as it is (hexadecimal), by an AF_PACKET socket."""
+    def frame(self, device, data, bypass=False):
+        """A frame as it is (hexadecimal), by an AF_PACKET socket; bypass: past the queue of the device."""
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+            if bypass:
+                sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
             sock.bind((device, 0))
             return sock.send(bytes.fromhex(data))
+
+    def frame_by_xdp(self, device, data):
+        rings.send_by_xdp(device, bytes.fromhex(data))
+
+    def uring(self, way, name, address, port, data="x", sqpoll=False):
+        """By io_uring, the socket included: "connect", and sends then, or "sendto". Bytes sent."""
+        ring = rings.Uring(sqpoll)
+        try:
+            kind = socket.SOCK_STREAM if way == "connect" else socket.SOCK_DGRAM
+            sock = self.socks[name] = ring.socket(family_of(address), kind)
+            if way == "sendto":
+                return ring.sendto(sock, data.encode(), address, port)
+            ring.connect(sock, address, port)
+            return ring.send(sock, data.encode())
+        finally:
+            ring.close()
+
+    def header(self, address, data, protocol=socket.IPPROTO_RAW):
+        """A packet with a header of our own (hexadecimal), by a raw socket."""
+        with socket.socket(family_of(address), socket.SOCK_RAW, protocol) as sock:
+            return sock.sendto(bytes.fromhex(data), (address, 0))
+
+    def corked(self, name, first, second, port):
+        """A datagram begun for one address and ended for another."""
+        sock = self.socks[name] = make(first, "udp")
+        sock.sendto(b"begun", socket.MSG_MORE, (first, port))
+        return sock.sendto(b"ended", (second, port))
+
+    def repaired(self, name, source, address, port):
+        """A connection that was never opened on the wire (TCP_REPAIR); sends once."""
+        sock = self.socks[name] = make(address, "tcp")
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        sock.bind((source, 0))
+        sock.connect((address, port))
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 0)
+        return sock.send(b"secret")
+
+    def abstract(self, name, listen=False):
+        """Connects to an abstract Unix socket, or listens there until the worker ends."""
+        sock = self.socks[name] = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        if listen:
+            sock.bind("\0" + name)
+            sock.listen(1)
+        else:
+            sock.connect("\0" + name)
+
+    def move(self, procs):
+        """Moves itself, by that cgroup.procs."""
+        with open(procs, "w", encoding="ascii") as file:
+            file.write("0")
+
+    def clone_into(self, directory):
+        """A child that begins in that cgroup (clone3, CLONE_INTO_CGROUP)."""
+        cgroup = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        arguments = struct.pack("=11Q", CLONE_INTO_CGROUP, 0, 0, 0, 17, 0, 0, 0, 0, 0, cgroup)
+        child = libc.syscall(SYS_CLONE3, arguments, len(arguments))
+        if child == 0:
+            os._exit(0)
+        number = ctypes.get_errno()
+        os.close(cgroup)
+        if child < 0:
+            raise OSError(number, "clone3")
+        os.waitpid(child, 0)
+
+    def unshare_user(self):
+        """From now on root of a user and a network namespace of its own."""
+        uid, gid = os.getuid(), os.getgid()
+        check(libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")  # else /proc/self is root's
+        check(libc.unshare(CLONE_NEWUSER | CLONE_NEWNET), "unshare")
+        for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            with open(f"/proc/self/{file}", "w", encoding="ascii") as out:
+                out.write(text)
+
+    def status(self, *argv):
+        """The exit status of a program that is run here."""
+        return subprocess.run(argv, capture_output=True, timeout=60, check=False).returncode
 
     def sendraw(self, address, protocol):
         """An ICMP echo request by a raw socket."""

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * lsm.bpf.c - sockets whose packets no hook of a cgroup sees
+ *
+ * AF_PACKET and AF_XDP write frames, AF_VSOCK speaks to the hypervisor, RDS, TIPC and others send
+ * from kernel threads: cgroup/sock_create is asked about none of them. So where BPF LSM is on, an
+ * app gets sockets of the families below and of no other, also in audit, as no packet of the
+ * others would be seen. Loaded only there (kern.c).
+ */
+#include "tag.h"
+#include "verdict.h"
+
+#define EG_AF_UNIX    1
+#define EG_AF_INET    2
+#define EG_AF_INET6   10
+#define EG_AF_NETLINK 16
+
+static __always_inline bool eg_family_is_seen(__u32 family)
+{
+	return family == EG_AF_UNIX || family == EG_AF_INET || family == EG_AF_INET6 || family == EG_AF_NETLINK;
+}
+
+/* The hook's arguments: family, type, protocol, and whether the kernel makes the socket for itself. */
+SEC("lsm_cgroup/socket_create")
+int eg_lsm_create(__u64 *args)
+{
+	struct eg_denial denial = {
+		.reason = EG_REASON_FAMILY,
+		.hook = EG_HOOK_CREATE,
+		.rule = EG_RULE_NONE,
+	};
+	struct eg_host_ctl *host = eg_host();
+	struct eg_view view = {0};
+	struct eg_who who = {0};
+	struct eg_tag tag;
+
+	if (eg_family_is_seen((__u32)args[0]) || (__u32)args[3])
+		return 1;
+	if (!host)
+		return 0;
+	eg_tag_find(host, NULL, &tag);
+	if (!tag.gen && tag.unknown == EG_UNKNOWN_PASS)
+		return 1;
+	eg_who_current(&who);
+	who.app = tag.app;
+	who.gen = tag.gen;
+	who.cgroup_id = tag.cgroup_id;
+	if (!tag.gen) {
+		denial.reason = (__u8)tag.reason;
+		denial.audited = tag.unknown == EG_UNKNOWN_AUDIT;
+	}
+	eg_tell_denial(&who, &view, &denial, false);
+	return denial.audited & 1;
+}
+
+char eg_license[] SEC("license") = "Dual BSD/GPL";
