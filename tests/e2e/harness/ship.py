@@ -71,10 +71,10 @@ class Ship:
         os.chmod(path + ".new", 0o644)
         os.rename(path + ".new", path)
 
-    def start(self):
+    def start(self, **popen):
         with open(self.said, "ab") as log:
             self.process = subprocess.Popen([EGRET_SHIP, "--config", self.config], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log)
+                                            stderr=log, **popen)
         return self
 
     def kill(self):
