@@ -161,8 +161,8 @@ def test_a_proxy_stands_still_dies_and_answers_for_the_receiver(directory):
         stack.callback(stop_proxies)
         for receiver in receivers:
             proxy(receiver)
-        sinks = [hook(receiver, url=f"http://127.0.0.1:{ports[receiver.kind]}", token_file=token, compression="none")
-                 for receiver in receivers]
+        sinks = [hook(receiver, url=receiver.url.replace(f":{receiver.port}", f":{ports[receiver.kind]}"),
+                      token_file=token, compression="none") for receiver in receivers]
         ship = stack.enter_context(Ship(directory, sinks))
         ship.start()
         total = 2 * BATCH
@@ -171,7 +171,7 @@ def test_a_proxy_stands_still_dies_and_answers_for_the_receiver(directory):
             adds_up(ship.settled(receiver.kind), total)
         # A black hole: the proxy's kernel takes the request, nobody answers.
         for one in proxies.values():
-            one.tell(signal.SIGSTOP)
+            one.program.tell(signal.SIGSTOP)
         ship.add(events(total + 1, total + 4 * BATCH))
         total += 4 * BATCH
         for receiver in receivers:

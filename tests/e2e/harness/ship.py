@@ -102,6 +102,8 @@ class Ship:
         """Waits until the stored cursor has come to the end."""
 
         def look():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"egret-ship ended with {self.process.returncode}: {self.words()}")
             try:
                 cursor = self.cursor(name)
             except FileNotFoundError:
