@@ -87,6 +87,7 @@ static const struct eg_option events_options[] = {
 	 "flow deny dns cap rate kill restore expire policy relax tag alert agent lost suppressed"},
 	LAST("events of the last TIME"),
 	LIMIT,
+	{"spool", 0, "DIR", "read the log in DIR itself, without an agent", EG_WORDS_DIR},
 	END,
 };
 
