@@ -20,7 +20,7 @@ from harness.receivers import Haproxy
 from harness.ship import Ship
 
 DAY = 86400
-BATCH = 50
+BATCH, MEMORY_MIB = 50, 64
 STATES = ("retrying", "paused", "failing")
 
 
@@ -122,6 +122,45 @@ def test_a_disk_that_stands_still_delays_no_stop(directory, files):
         assert set(receiver.stored) == ids(total)
         assert receiver.stored.total() - total <= BATCH
         assert sorted(written(directory)) == sorted(ids(total))
+
+
+def test_a_backlog_is_no_matter_of_memory(directory):
+    """Four times what it may take, of large events, for a receiver that is gone and one that says nothing."""
+    with Webhook([faults.black_hole] * 1000) as hole, Webhook() as gone, Ship(directory, []) as ship:
+        gone.stop()
+        ship.configure([hook(hole, name="hole"), hook(gone, name="gone")])
+        for first in range(1, 4201, 600):
+            ship.add({**one, "owner": "x" * 64000} for one in map(make.event, range(first, first + 600)))
+        assert sum(entry.stat().st_size for entry in os.scandir(ship.log_dir)) > 4 * MEMORY_MIB << 20
+        ship.start()
+        for name in ("hole", "gone"):
+            eventually(lambda name=name: f"sink {name}: retrying" in ship.words(), what="its words")
+        assert ship.memory() < MEMORY_MIB
+        ship.stop(within=5)
+
+
+def raw(number, before, after):
+    """A segment's record whose text is an event, with bytes in the middle of it that no event has."""
+    text = json.dumps({key: value for key, value in make.event(number).items() if value is not None}).encode()
+    return make.frame(number, text.replace(before, after) + b"\n")
+
+
+def test_bytes_that_no_event_has(directory):
+    """Not in UTF-8, a bare NUL: dead letters, counted. Said in JSON's own way, and however long: delivered."""
+    with Webhook() as receiver, Ship(directory, []) as ship:
+        ship.configure([hook(receiver)])
+        with open(os.path.join(ship.log_dir, "events-0000000001-000000000001.spool"), "wb") as out:
+            out.write(raw(1, b'"web"', b'"w\xff\xc0\xafb"') + raw(2, b'"web"', b'"w\0b"') + raw(3, b'"h"', b'"h"'))
+            out.write(raw(4, b'"web"', b'"w\\u0000\\ufffdb"') + raw(5, b'"web"', b'"' + b"w" * (64 << 10) + b'"'))
+        ship.next = 6
+        ship.start()
+        cursor = ship.settled("webhook")
+        ship.stop()
+        assert cursor["delivered"] == 3 and cursor["dead_lettered"] == 2, cursor
+        adds_up(cursor, 5)
+        assert set(receiver.stored) == {"h-1-3", "h-1-4", "h-1-5"} and receiver.complaints == []
+        with open(os.path.join(ship.state_dir, "ship", "webhook.dead"), encoding="utf-8") as letters:
+            assert len([json.loads(line) for line in letters]) == 2  # which are in UTF-8 whatever they hold
 
 
 # ---- The proxy -------------------------------------------------------------------------------------------
