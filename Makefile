@@ -16,9 +16,10 @@ endif
 
 WARN    := -Wall -Wextra -Wmissing-prototypes -Wshadow -Wvla -Wconversion -Wno-sign-conversion -Werror
 CFLAGS  ?= -O2 -g
-DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"'
+DEFS    := -D_GNU_SOURCE -DEG_VERSION='"$(VERSION)"' -DEG_DATA_DIR='"$(PREFIX)/share/egret"'
 ALL_C   := -std=gnu11 $(CFLAGS) $(WARN) $(SAN) $(DEFS) -Iinclude -isystem $(BUILD)/gen -MMD -MP
-LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
+LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lhogweed -lnettle -lnl-3 -lnl-route-3 -lnl-idiag-3 -lpthread
+CLI_LIBS := $(LIBS) -lncursesw -ltinfo -lm
 NLFLAGS := -isystem /usr/include/libnl3
 BPF_WARN := -Wall -Wextra -Werror -Wno-unused-function
 BPF_C   := -O2 -g -target bpf -mcpu=v3 $(BPF_WARN) -Iinclude \
@@ -37,6 +38,7 @@ BPF_FUZZ := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/f
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SHIP_TEST := $(addprefix $(BUILD)/tests/,ship_driver render)
+DEB       = egret_$(VERSION)_$(shell dpkg --print-architecture).deb
 MAN      := $(wildcard agent/*/*.[1578])
 
 # `make V=1` shows the commands.
@@ -49,9 +51,9 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench mutants lint install clean
+.PHONY: all help deps demo run test unit bpf-test e2e vm fuzz bench mutants lint install deb clean
 
-all: $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret ## build everything under build/
+all: $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret-sync $(BUILD)/egret ## build everything under build/
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -87,6 +89,7 @@ $(BUILD)/agent/core/kern.o: $(BUILD)/gen/egret.skel.h
 $(BUILD)/libegret.a: $(LIB_OBJ)
 $(BUILD)/libcore.a: $(CORE_OBJ)
 $(BUILD)/libcli.a: $(CLI_OBJ)
+$(BUILD)/libsync.a: $(SYNC_OBJ)
 $(BUILD)/libship.a: $(SHIP_OBJ)
 $(BUILD)/lib%.a:
 	@rm -f $@
@@ -100,16 +103,20 @@ $(BUILD)/egret-ship: $(BUILD)/agent/ship/main.o $(SHIP_OBJ) $(BUILD)/libegret.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcurl -lnettle -ljansson -lz -lpthread
 
-$(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libegret.a
+$(BUILD)/egret-sync: $(BUILD)/agent/sync/main.o $(SYNC_OBJ) $(BUILD)/libegret.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
 
+$(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libsync.a $(BUILD)/libegret.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(CLI_LIBS)
+
 # ---- Tests -----------------------------------------------------------------------------
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libship.a $(BUILD)/libcore.a $(BUILD)/libcli.a $(BUILD)/libegret.a
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libship.a $(BUILD)/libcore.a $(BUILD)/libcli.a $(BUILD)/libsync.a $(BUILD)/libegret.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(CLI_LIBS)
 
 $(BUILD)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -140,7 +147,7 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/tests/bpf/fixture.o $(BUILD)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(LIBS)
 
-FUZZ_SRC = $(wildcard agent/lib/*.c) $(filter-out agent/core/main.c agent/ship/main.c,$(wildcard agent/core/*.c agent/ship/*.c))
+FUZZ_SRC = $(wildcard agent/lib/*.c) $(filter-out agent/%/main.c,$(wildcard agent/core/*.c agent/ship/*.c agent/sync/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC) | $(BUILD)/gen/egret.skel.h
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
@@ -186,18 +193,30 @@ lint: ## man pages, shell, C
 
 install: all ## into DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $(BUILD)/egretd $(BUILD)/egret-ship $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret-sync $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(BUILD)/egret $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/egret/policies
 	install -m 0644 agent/core/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
-	cp -r policies/examples policies/templates $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
+	install -D -m 0644 agent/deb/egret.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/egret.conf
+	install -D -m 0644 agent/deb/egret.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egret.conf
+	cp -r policies/examples $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
+	install -d $(DESTDIR)$(PREFIX)/share/egret/templates
+	install -m 0644 policies/templates/*.json $(DESTDIR)$(PREFIX)/share/egret/templates/
+	install -m 0644 policies/policy.schema.json $(DESTDIR)$(PREFIX)/share/egret/
+	install -D -m 0644 agent/sync/egret-sync.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/egret-sync.conf
 	install -D -m 0644 agent/cli/egret-oci-hook.json $(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d/egret.json
 	for page in $(MAN); do \
 		section=$${page##*.}; \
 		install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/$${page##*/}; \
 	done
 
+deb: all ## build/egret_VERSION_ARCHITECTURE.deb, for Debian 12
+	@rm -rf $(BUILD)/deb
+	@$(MAKE) --no-print-directory -s install DESTDIR=$(BUILD)/deb PREFIX=/usr
+	@agent/deb/build $(BUILD)/deb $(VERSION) $(BUILD)/$(DEB)
+	@echo "deb: $(BUILD)/$(DEB)"
+
 clean: ## remove build/
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)

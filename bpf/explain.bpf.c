@@ -32,6 +32,17 @@ static __always_inline void eg_explain_name(const struct eg_question *q, const s
 	eg_scratch_release(s);
 }
 
+/* The ruleset in force; or that of a policy that is only planned, which nothing but its rules is asked about. */
+static __always_inline const struct eg_ruleset *eg_explain_ruleset(const struct eg_question *q,
+								   const struct eg_who *who,
+								   const struct eg_host_ctl *host, struct eg_app *app,
+								   const struct eg_clock *clock, __u8 *ret_reason)
+{
+	__u32 index = q->other - 1;
+
+	return q->other ? bpf_map_lookup_elem(&rulesets, &index) : eg_standing(who, host, app, clock, ret_reason);
+}
+
 SEC("tc")
 int eg_explain(struct __sk_buff *skb)
 {
@@ -56,7 +67,7 @@ int eg_explain(struct __sk_buff *skb)
 	who.gen = app->ctl.gen;
 	eg_clock_exact(host, &clock);
 	q->rule = EG_RULE_NONE;
-	ruleset = eg_standing(&who, host, app, &clock, &reason);
+	ruleset = eg_explain_ruleset(q, &who, host, app, &clock, &reason);
 	if (!ruleset) {
 		q->reason = reason;
 		return 0;

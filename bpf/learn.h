@@ -98,9 +98,11 @@ EG_LOCAL int eg_dns_harvest(struct eg_scratch *s, __u32 slot, __u32 gen, __u32 u
 		return 0;
 	__builtin_memset(&s->harvest, 0, sizeof(s->harvest));
 	named = eg_name_rules_of(s, uid);
-	if (!named || !named->span.count)
-		return 0; /* asked under an earlier policy, or only to be asked */
+	if (!named)
+		return 0; /* asked under an earlier policy, or in spite of this one */
 	s->harvest.uid = uid;
+	if (!named->span.count)
+		return 0; /* only to be asked */
 	s->harvest.private_ok = named->private_span.count > 0;
 	s->grant_key.app = slot;
 	s->grant_key.gen = gen;
@@ -134,6 +136,9 @@ EG_LOCAL int eg_dns_learn(struct __sk_buff *skb, struct eg_scratch *s, const str
 		reason = s->harvest.shortage ? EG_REASON_DNS_SHORTAGE : EG_REASON_NONE;
 		if (s->harvest.private) /* it passes; the addresses stay shut */
 			eg_dns_tell(sock, ruleset, view, s, head.qtype, EG_REASON_DNS_PRIVATE, EG_DIR_INGRESS, true);
+		if (!s->harvest.uid && s->addr_count &&
+		    ruleset->mode == EG_MODE_AUDIT) /* who asks for a rule needs the name */
+			eg_dns_tell(sock, ruleset, view, s, head.qtype, EG_REASON_DNS_NAME, EG_DIR_INGRESS, true);
 	}
 	if (reason != EG_REASON_NONE || (!head.bare && s->harvest.granted))
 		eg_dns_tell(sock, ruleset, view, s, head.qtype, reason, EG_DIR_INGRESS, false);

@@ -177,11 +177,12 @@ static __always_inline void eg_verdict_rules(const struct eg_ruleset *ruleset, c
 		eg_verdict_grants(ruleset, ask, ret);
 }
 
-static __always_inline bool eg_killed(const struct eg_app *app)
+static __always_inline bool eg_killed(const struct eg_app *app, const struct eg_clock *clock)
 {
 	__u64 word = *(volatile const __u64 *)&app->ctl.kill;
 
-	if ((__u32)word && word >> 32 == app->ctl.gen)
+	if ((__u32)word && word >> 32 == app->ctl.gen &&
+	    ((__u32)word != EG_HOLD_CONTROL || clock->boot_ns >= app->ctl.override_until_boot_ns))
 		return true;
 	return app->state.auto_kill > app->ctl.auto_cleared;
 }
@@ -214,7 +215,7 @@ static __always_inline const struct eg_ruleset *eg_standing(const struct eg_who 
 		*ret_reason = EG_REASON_KILLED_ALL;
 		return NULL;
 	}
-	if (eg_killed(app)) {
+	if (eg_killed(app, clock)) {
 		*ret_reason = EG_REASON_KILLED;
 		return NULL;
 	}

@@ -79,12 +79,18 @@ static const char *command_name(const struct parser *p)
 	return p->args->command ? p->args->command->name : "egret";
 }
 
+/* One that takes pairs: each is another. */
+static bool many(const struct eg_option *option)
+{
+	return option->value && strchr(option->value, '=');
+}
+
 /* A global option may be said again (an alias said it first), another not: --label twice is not both. */
 static int give(struct parser *p, const struct eg_option *option, const char *value)
 {
 	struct eg_args *args = p->args;
 
-	for (size_t i = 0; i < args->given_count; i++) {
+	for (size_t i = 0; i < args->given_count && !many(option); i++) {
 		if (args->given[i].option != option)
 			continue;
 		if (args->command &&

@@ -26,7 +26,7 @@ struct eg_cli;
 struct eg_option {
 	const char *name; /* "reason" is --reason; NULL ends a list */
 	char letter; /* 'f' is -f; 0: none */
-	const char *value; /* "TEXT": name of its value; NULL: a switch */
+	const char *value; /* "TEXT": name of its value; "A=B": may be given often; NULL: a switch */
 	const char *help; /* one line */
 	const char *words;
 };

@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "help.h"
 #include "text.h"
+#include "which.h"
 
 /* ---- Saying what is wrong ------------------------------------------------------------- */
 
@@ -155,6 +156,16 @@ int eg_cli_app(struct eg_cli *cli, size_t index, const char **ret)
 	return EG_EXIT_OK;
 }
 
+int eg_cli_check_labels(struct eg_cli *cli, const char **ret)
+{
+	char message[240];
+
+	*ret = eg_cli_option(cli, "label");
+	if (*ret && eg_which_check_labels(*ret, message, sizeof(message)))
+		return eg_cli_usage(cli, "--label: %s", message);
+	return EG_EXIT_OK;
+}
+
 int eg_cli_check_span(struct eg_cli *cli, const char *name)
 {
 	const char *text = eg_cli_option(cli, name);
@@ -220,7 +231,9 @@ size_t eg_cli_diagnostics(FILE *out, const json_t *diagnostics, const char *file
 	json_array_foreach(diagnostics, i, item) {
 		const char *theirs = eg_json_text(item, "file");
 		struct eg_diags of = {.file = (char *)(file ? file : theirs)};
+		const char *code = eg_json_text(item, "code");
 		struct eg_diag diag = {.level = level_of(eg_json_text(item, "level")),
+				       .code = code && strcmp(code, "invalid") != 0 ? code : NULL,
 				       .line = (unsigned)eg_json_u64(item, "line"),
 				       .column = (unsigned)eg_json_u64(item, "column")};
 		char text[1024];

@@ -68,6 +68,8 @@ const char *eg_cli_option(const struct eg_cli *cli, const char *name);
 const char *eg_cli_operand(const struct eg_cli *cli, size_t index); /* NULL beyond the last */
 /* The operand as an app's name, checked. EG_EXIT_OK, with NULL where there is none; or EG_EXIT_USAGE, said. */
 int eg_cli_app(struct eg_cli *cli, size_t index, const char **ret);
+/* The option --label, checked; *ret NULL: it wasn't given. EG_EXIT_OK, or EG_EXIT_USAGE, said. */
+int eg_cli_check_labels(struct eg_cli *cli, const char **ret);
 /* Checks an option that is a span of time ("10m"). */
 int eg_cli_check_span(struct eg_cli *cli, const char *name);
 

@@ -32,18 +32,16 @@ static void app_row(struct eg_table *table, const json_t *app)
 
 int eg_cmd_apps(struct eg_cli *cli)
 {
-	const char *labels = eg_cli_option(cli, "label");
+	const char *labels;
 	EG_TABLE struct eg_table *table = NULL;
 	EG_JSON json_t *answer = NULL;
-	EG_FREE char *path = eg_client_path("/v1/apps", "labels", labels, NULL);
-	char message[200];
+	EG_FREE char *path = NULL;
 	json_t *app;
 	size_t i;
-	int r;
+	int r = eg_cli_check_labels(cli, &labels);
 
-	if (labels && eg_which_check_labels(labels, message, sizeof(message)))
-		return eg_cli_usage(cli, "--label: %s", message);
-	r = eg_cli_get(cli, path, &answer);
+	if (!r)
+		r = eg_cli_get(cli, path = eg_client_path("/v1/apps", "labels", labels, NULL), &answer);
 	if (r || eg_cli_json(cli, answer))
 		return r;
 	table = eg_table_new("APP|STATE|>OUT|>IN|>FLOWS|>DENIED|>SOCKETS|EXPIRES|OWNER|LABELS");
@@ -232,13 +230,15 @@ int eg_cmd_usage(struct eg_cli *cli)
 	EG_TABLE struct eg_table *traffic = NULL, *caps = NULL;
 	EG_JSON json_t *answer = NULL;
 	EG_FREE char *path = NULL;
-	const char *name = NULL;
+	const char *name = NULL, *labels;
 	json_t *app;
 	size_t i;
 	int r = eg_cli_app(cli, 0, &name);
 
 	if (!r)
-		r = eg_cli_get(cli, path = eg_client_path("/v1/usage", "app", name, NULL), &answer);
+		r = eg_cli_check_labels(cli, &labels);
+	if (!r)
+		r = eg_cli_get(cli, path = eg_client_path("/v1/usage", "app", name, "labels", labels, NULL), &answer);
 	if (r || eg_cli_json(cli, answer))
 		return r;
 	traffic = eg_table_new("APP|>SENT|>RECEIVED|>PACKETS OUT|>PACKETS IN|>FLOWS");

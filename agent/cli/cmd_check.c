@@ -36,6 +36,7 @@ json_t *eg_check_text(const char *file, const char *text, size_t len, uint64_t n
 	if (!r) {
 		r = eg_policy_check_lifetime(policy, text, len, now_ns, max_lifetime_ns, &diags);
 		eg_policy_lint(policy, text, len, &diags);
+		eg_policy_lint_lifetime(policy, text, len, now_ns, &diags);
 	}
 	if (r == -ENOMEM || !(list = eg_diags_json(&diags)))
 		return NULL;
@@ -58,9 +59,9 @@ static void check_app(struct check *check, const struct eg_file *file, json_t *r
 	}
 	snprintf(message, sizeof(message), "%s is also the app of %s: one app has one policy", app, other);
 	json_array_append_new(json_object_get(result, "diagnostics"),
-			      json_pack("{s:s,s:s,s:i,s:i,s:s,s:s,s:s}", "level", "error", "file", file->name, "line", 0,
-					"column", 0, "path", "app", "message", message, "fix",
-					"Delete one of the two files, or give it another app"));
+			      json_pack("{s:s,s:s,s:s,s:i,s:i,s:s,s:s,s:s}", "level", "error", "code", "two_policies",
+					"file", file->name, "line", 0, "column", 0, "path", "app", "message", message,
+					"fix", "Delete one of the two files, or give it another app"));
 	json_object_set_new(result, "ok", json_false());
 }
 
@@ -113,15 +114,17 @@ static int finish(struct check *check)
 	EG_JSON json_t *answer = NULL;
 	size_t total = json_array_size(check->files), wrong = 0, i;
 	json_t *file;
+	bool strict;
 
 	json_array_foreach(check->files, i, file)
 		wrong += !eg_json_true(file, "ok");
-	answer = json_pack("{s:b,s:O,s:I,s:I}", "ok", wrong == 0, "files", check->files, "errors",
+	strict = eg_cli_option(cli, "strict") && check->warnings;
+	answer = json_pack("{s:b,s:O,s:I,s:I}", "ok", wrong == 0 && !strict, "files", check->files, "errors",
 			   (json_int_t)check->errors, "warnings", (json_int_t)check->warnings);
 	if (!eg_cli_json(cli, answer))
 		eg_cli_say(cli, "%zu polic%s checked: %zu error%s, %zu warning%s", total, total == 1 ? "y" : "ies",
 			   check->errors, eg_cli_s(check->errors), check->warnings, eg_cli_s(check->warnings));
-	return wrong ? EG_EXIT_NO : EG_EXIT_OK;
+	return wrong || strict ? EG_EXIT_NO : EG_EXIT_OK;
 }
 
 int eg_cmd_policy_check(struct eg_cli *cli)

@@ -92,8 +92,11 @@ static int check_options(struct eg_cli *cli, const char **ret_app)
 {
 	const char *limit = eg_cli_option(cli, "limit");
 	int64_t number;
+	const char *labels;
 	int r = eg_cli_app(cli, 0, ret_app);
 
+	if (!r)
+		r = eg_cli_check_labels(cli, &labels);
 	if (!r)
 		r = eg_cli_check_span(cli, "last");
 	if (!r && limit && eg_kill_parse_count(limit, &number))
@@ -108,21 +111,25 @@ static char *events_path(struct eg_cli *cli, const char *app, const char *type, 
 
 	if (follow && !last && !limit)
 		limit = "0";
-	return eg_client_path("/v1/events", "follow", follow ? "1" : NULL, "app", app, "type", type, "last", last,
+	return eg_client_path("/v1/events", "follow", follow ? "1" : NULL, "app", app, "labels",
+			      eg_cli_option(cli, "label"), "type", type, "last", last,
 			      "limit", limit, NULL);
 }
 
-/* Without an agent: the same options, but for --follow. */
+/* Without an agent: the same options, but for --follow, and for labels, which the agent looks up. */
 static int read_spool(struct reader *reader, const char *dir, const char *app)
 {
 	struct eg_cli *cli = reader->cli;
 	const char *last = eg_cli_option(cli, "last"), *limit = eg_cli_option(cli, "limit");
 	struct eg_spool_filter filter = {.app = app, .types = eg_cli_option(cli, "type"), .limit = UINT64_MAX};
 	uint64_t span_ns = 0, now_ns = (uint64_t)time(NULL) * 1000000000u;
+	const char *labels = NULL;
 	int64_t count = 0;
 
 	if (reader->follow)
 		return eg_cli_usage(cli, "--spool reads what is there; it can't --follow");
+	if (eg_cli_check_labels(cli, &labels) || labels)
+		return eg_cli_usage(cli, "--spool knows apps by their names, not by their labels");
 	if (last && eg_units_span(last, &span_ns) == 0)
 		filter.since_ns = now_ns > span_ns ? now_ns - span_ns : 1;
 	if (limit && eg_kill_parse_count(limit, &count) == 0)

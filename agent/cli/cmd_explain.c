@@ -19,6 +19,10 @@ bool eg_explain_has_port(const char *dest)
 {
 	const char *bracket = strrchr(dest, ']'), *colon = strchr(bracket ? bracket : dest, ':');
 
+	const char *slash = strchr(dest, '/');
+
+	if (slash)
+		return strchr(slash, ':') && slash[strlen(slash) - 1] != ':';
 	/* Two colons without brackets are an IPv6 address. */
 	return colon && colon[1] && !strchr(colon + 1, ':');
 }
@@ -102,6 +106,33 @@ static void print_verdict(const struct eg_cli *cli, const json_t *answer)
 	eg_show_caps(cli, "Caps that count it:", json_object_get(answer, "caps"));
 }
 
+/* The parts of a prefix. */
+static void print_parts(const struct eg_cli *cli, const json_t *answer)
+{
+	EG_TABLE struct eg_table *table = eg_table_new("FROM|TO|VERDICT|RULE|REASON");
+	uint64_t left_out = eg_json_u64(answer, "left_out");
+	json_t *part;
+	size_t i;
+
+	if (!table)
+		return;
+	json_array_foreach(json_object_get(answer, "parts"), i, part) {
+		const char *verdict = eg_json_text(part, "verdict");
+
+		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(part, "first"));
+		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(part, "last"));
+		eg_table_cell(table, eg_show_state_style(verdict), verdict);
+		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(part, "rule"));
+		eg_table_cell(table, EG_STYLE_NONE, eg_json_text(part, "reason"));
+	}
+	eg_cli_say(cli, "%s", eg_json_text(answer, "sentence") ?: "?");
+	eg_table_print(table, cli->out, cli->color, "  ");
+	if (left_out)
+		eg_cli_say(cli, "  and %" PRIu64 " more", left_out);
+	eg_cli_say(cli, "Note: %s.", json_string_value(json_array_get(json_object_get(answer, "notes"), 0)) ?: "");
+	eg_show_caps(cli, "Caps of the app and its rules:", json_object_get(answer, "caps"));
+}
+
 int eg_cmd_explain(struct eg_cli *cli)
 {
 	const char *dest = eg_cli_operand(cli, 1), *proto = eg_cli_option(cli, "proto"), *name, *verdict;
@@ -124,9 +155,9 @@ int eg_cmd_explain(struct eg_cli *cli)
 	if (r)
 		return r;
 	if (!eg_cli_json(cli, answer))
-		print_verdict(cli, answer);
+		json_object_get(answer, "parts") ? print_parts(cli, answer) : print_verdict(cli, answer);
 	verdict = eg_json_text(answer, "verdict");
-	return verdict && strcmp(verdict, "deny") == 0 ? EG_EXIT_NO : EG_EXIT_OK;
+	return verdict && (strcmp(verdict, "deny") == 0 || strcmp(verdict, "mixed") == 0) ? EG_EXIT_NO : EG_EXIT_OK;
 }
 
 /* ---- denied -------------------------------------------------------------------------------- */

@@ -29,6 +29,35 @@ static void say_restored(struct eg_cli *cli, const json_t *answer)
 		eg_cli_warn(cli, "that it was lifted is not on disk yet: after a reboot now the kill would be back");
 }
 
+static int override(struct eg_cli *cli, const char *name)
+{
+	const char *span = eg_cli_option(cli, "for"), *reason = eg_cli_option(cli, "reason"), *until;
+	EG_JSON json_t *answer = NULL;
+	EG_FREE char *path = NULL;
+	char text[64];
+	int r;
+
+	if (!name || eg_cli_option(cli, "all"))
+		return eg_cli_usage(cli, "--override is for one APP");
+	if (!span)
+		return eg_cli_usage(cli, "say for how long: --for 1h (0 ends it)");
+	if (strcmp(span, "0") != 0 && (r = eg_cli_check_span(cli, "for")))
+		return r;
+	if (!reason)
+		return eg_cli_usage(cli, "say why: --reason TEXT");
+	path = eg_which_path(name, "override");
+	r = eg_cli_post(cli, path, json_pack("{s:s,s:s*}", "for", span, "reason", reason), &answer);
+	if (r || eg_cli_json(cli, answer))
+		return r;
+	until = eg_json_text(answer, "override_until");
+	if (until)
+		eg_cli_say(cli, "%s: the control plane's kill is passed over until %s; its state is now: %s", name,
+			   eg_text_moment(until, 0, text, sizeof(text)), eg_json_text(answer, "state"));
+	else
+		eg_cli_say(cli, "%s: the control plane's kill is in force again", name);
+	return EG_EXIT_OK;
+}
+
 int eg_cmd_restore(struct eg_cli *cli)
 {
 	const char *name = NULL;
@@ -39,6 +68,10 @@ int eg_cmd_restore(struct eg_cli *cli)
 
 	if (r)
 		return r;
+	if (eg_cli_option(cli, "override"))
+		return override(cli, name);
+	if (eg_cli_option(cli, "for"))
+		return eg_cli_usage(cli, "--for goes with --override");
 	if (all == (name != NULL))
 		return eg_cli_usage(cli, all ? "only one of APP and --all can be said"
 					     : "say which: APP, or --all for the hold on every app");

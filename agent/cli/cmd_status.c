@@ -121,6 +121,23 @@ static void events_rows(struct eg_table *table, const json_t *status)
 		       eg_json_u64(unknown, "denied"), eg_json_u64(unknown, "audited"));
 }
 
+/* No row where no control plane is configured. */
+static void control_row(struct eg_table *table, const json_t *status)
+{
+	const json_t *control = json_object_get(status, "control");
+	const char *source = eg_json_text(control, "source"), *endpoint = eg_json_text(control, "endpoint");
+	bool connected = eg_json_true(control, "connected");
+
+	if (!source)
+		return;
+	eg_table_cell(table, EG_STYLE_BOLD, "control");
+	eg_table_cellf(table, connected ? EG_STYLE_NONE : EG_STYLE_BAD,
+		       "%s, %s%s, revision %" PRIu64 ", %" PRIu64 " policies, %zu errors", source,
+		       connected ? "connected to " : "not connected", connected && endpoint ? endpoint : "",
+		       eg_json_u64(control, "revision"), eg_json_u64(control, "policies"),
+		       json_array_size(json_object_get(control, "errors")));
+}
+
 static void print_alarms(const struct eg_cli *cli, const json_t *alarms)
 {
 	json_t *alarm;
@@ -171,6 +188,7 @@ int eg_cmd_status(struct eg_cli *cli)
 	kernel_row(table, status);
 	maps_row(table, status);
 	events_rows(table, status);
+	control_row(table, status);
 	eg_table_print(table, cli->out, cli->color, "");
 	eg_show_holds(cli, "Kills in force:", json_object_get(status, "holds"));
 	print_alarms(cli, json_object_get(status, "alarms"));

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "../lib/addr.h"
+#include "../lib/units.h"
 #include "cli.h"
 
 static void compare(json_t *changes, const char *path, json_t *before, json_t *after);
@@ -82,40 +84,103 @@ static void add_change(json_t *changes, const char *path, json_t *before, json_t
 
 /* ---- Lists as sets ------------------------------------------------------------------------------ */
 
-/* What is the same has the same text: 443 is "443". NULL without memory. */
-static char *identity(const json_t *item)
-{
-	EG_JSON json_t *number = NULL;
+/* Which kind of text the member has: what is written in more than one way is compared as a number. */
+enum kind { KIND_TEXT, KIND_PEER, KIND_BYTES, KIND_SPAN, KIND_MOMENT, KIND_RATE, KIND_BITS };
 
-	if (json_is_integer(item)) {
-		number = json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(item));
-		item = number;
-	}
-	return json_dumps(item, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+static enum kind kind_of(const char *path)
+{
+	static const struct {
+		const char *key;
+		enum kind kind;
+	} kinds[] = {
+		{"to", KIND_PEER},       {"from", KIND_PEER},      {"private", KIND_PEER},     {"resolvers", KIND_PEER},
+		{"ask_only", KIND_PEER}, {"bytes", KIND_BYTES},    {"per", KIND_SPAN},         {"expires", KIND_MOMENT},
+		{"rate", KIND_RATE},     {"new_flows", KIND_RATE}, {"egress_rate", KIND_BITS},
+	};
+	const char *dot = strrchr(path, '.'), *key = dot ? dot + 1 : path;
+
+	if (strncmp(path, "labels.", 7) == 0)
+		return KIND_TEXT;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i].key, key) == 0)
+			return kinds[i].kind;
+	return KIND_TEXT;
 }
 
-static bool same(const json_t *a, const json_t *b)
+/* "10.0.0.1" for "10.0.0.1/32", "api.example" for "API.example.". */
+static json_t *peer_meant(const char *text)
 {
-	EG_FREE char *text_a = identity(a), *text_b = identity(b);
+	char buffer[EG_ADDR_TEXT];
+	struct eg_cidr cidr;
+	json_t *name;
+	size_t len = strlen(text);
+
+	if (!eg_cidr_from_text(text, &cidr))
+		return json_string(eg_cidr_to_text(&cidr, buffer));
+	name = json_stringn(text, len > 1 && text[len - 1] == '.' ? len - 1 : len);
+	for (char *c = (char *)json_string_value(name); c && *c; c++)
+		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c);
+	return name;
+}
+
+/* What a text means, as a new reference; NULL: nothing but itself. */
+static json_t *meant(const char *text, enum kind kind)
+{
+	uint64_t number = 0, per = 0;
+
+	switch (kind) {
+	case KIND_PEER:
+		return peer_meant(text);
+	case KIND_BYTES:
+		return eg_units_bytes(text, &number) ? NULL : json_integer((json_int_t)number);
+	case KIND_SPAN:
+		return eg_units_span(text, &number) ? NULL : json_integer((json_int_t)number);
+	case KIND_MOMENT:
+		return eg_units_moment(text, &number) ? NULL : json_integer((json_int_t)number);
+	case KIND_BITS:
+		return eg_units_bitrate(text, &number) ? NULL : json_integer((json_int_t)number);
+	case KIND_RATE:
+		return eg_units_count_rate(text, &number, &per)
+			       ? NULL
+			       : json_pack("[I,I]", (json_int_t)number, (json_int_t)per);
+	case KIND_TEXT:
+		break;
+	}
+	return NULL;
+}
+
+/* What is the same has the same text: 443 is "443". NULL without memory. */
+static char *identity(const json_t *item, enum kind kind)
+{
+	EG_JSON json_t *other = json_is_string(item) ? meant(json_string_value(item), kind) : NULL;
+
+	if (json_is_integer(item) && kind == KIND_TEXT)
+		other = json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(item));
+	return json_dumps(other ? other : item, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+}
+
+static bool same(const json_t *a, const json_t *b, enum kind kind)
+{
+	EG_FREE char *text_a = identity(a, kind), *text_b = identity(b, kind);
 
 	return text_a && text_b && strcmp(text_a, text_b) == 0;
 }
 
 /* What is in `list` and not in `other`. A list may have a million addresses. */
-static json_t *without(const json_t *list, const json_t *other)
+static json_t *without(const json_t *list, const json_t *other, enum kind kind)
 {
 	EG_JSON json_t *known = json_object();
 	json_t *rest = json_array(), *item;
 	size_t i;
 
 	json_array_foreach(other, i, item) {
-		EG_FREE char *key = identity(item);
+		EG_FREE char *key = identity(item, kind);
 
 		if (key)
 			json_object_set_new(known, key, json_true());
 	}
 	json_array_foreach(list, i, item) {
-		EG_FREE char *key = identity(item);
+		EG_FREE char *key = identity(item, kind);
 
 		if (!key || !json_object_get(known, key))
 			json_array_append(rest, item);
@@ -125,7 +190,8 @@ static json_t *without(const json_t *list, const json_t *other)
 
 static void compare_sets(json_t *changes, const char *path, json_t *before, json_t *after)
 {
-	EG_JSON json_t *added = without(after, before), *removed = without(before, after);
+	enum kind kind = kind_of(path);
+	EG_JSON json_t *added = without(after, before, kind), *removed = without(before, after, kind);
 
 	if (json_array_size(added) || json_array_size(removed))
 		json_array_append_new(changes, json_pack("{s:s,s:s,s:O,s:O}", "op", "change", "path", path, "added", added,
@@ -186,6 +252,25 @@ static void compare_rules(json_t *changes, const char *key, json_t *before, json
 
 /* ---- Everything -------------------------------------------------------------------------------------- */
 
+/* Whether leaving the key out means the same. */
+static bool is_default(const char *path, const json_t *value)
+{
+	const char *text = json_string_value(value), *dot = strrchr(path, '.');
+
+	if (strcmp(path, "$schema") == 0)
+		return true;
+	if (strcmp(path, "mode") == 0)
+		return text && strcmp(text, "enforce") == 0;
+	if (strcmp(path, "log") == 0)
+		return text && strcmp(text, "rollup") == 0;
+	if (strcmp(path, "self") == 0)
+		return json_is_true(value);
+	if (strcmp(path, "raw_sockets") == 0 || strcmp(path, "allow_netns_admin") == 0 ||
+	    (dot && strcmp(dot, ".prefetch") == 0))
+		return json_is_false(value);
+	return dot && strcmp(dot, ".action") == 0 && text && strcmp(text, "drop") == 0;
+}
+
 static void compare_key(json_t *changes, const char *path, const char *key, json_t *before, json_t *after)
 {
 	EG_FREE char *below = path[0] ? text("%s.%s", path, key) : strdup(key);
@@ -198,7 +283,7 @@ static void compare_key(json_t *changes, const char *path, const char *key, json
 		compare_rules(changes, key, old, now);
 	else if (old && now)
 		compare(changes, below, old, now);
-	else
+	else if (!is_default(below, old ? old : now))
 		add_change(changes, below, old, now);
 }
 
@@ -215,13 +300,27 @@ static void compare_objects(json_t *changes, const char *path, json_t *before, j
 		compare_key(changes, path, key, before, after);
 }
 
+/* A cap is a list of one. False: it is no such pair. */
+static bool compare_caps(json_t *changes, const char *path, json_t *before, json_t *after)
+{
+	json_t *list = json_is_array(before) ? before : after, *one = json_array_get(list, 0);
+
+	if (!json_is_array(list) || json_array_size(list) != 1 || !json_is_object(one) ||
+	    !json_is_object(list == before ? after : before))
+		return false;
+	compare_objects(changes, path, list == before ? one : before, list == before ? after : one);
+	return true;
+}
+
 static void compare(json_t *changes, const char *path, json_t *before, json_t *after)
 {
 	if (json_is_object(before) && json_is_object(after))
 		compare_objects(changes, path, before, after);
+	else if (json_is_object(before) != json_is_object(after) && compare_caps(changes, path, before, after))
+		return;
 	else if (json_is_array(before) && json_is_array(after))
 		compare_sets(changes, path, before, after);
-	else if (!same(before, after))
+	else if (!same(before, after, kind_of(path)))
 		add_change(changes, path, before, after);
 }
 

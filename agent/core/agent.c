@@ -225,6 +225,8 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 	eg_kill_load(agent);
 	r = eg_expired_new(&agent->expired);
 	if (!r)
+		r = eg_expiry_new(agent, &agent->expiry);
+	if (!r)
 		r = eg_usage_start(agent, &agent->usage);
 	if (r < 0)
 		return eg_error_set(err, 500, "no_state_dir", "%s can't be read: %s", agent->config->state_dir, strerror(-r));
@@ -330,6 +332,8 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 	r = start_api(agent, err);
 	if (r < 0)
 		return r;
+	if (eg_control_start(agent) < 0)
+		return eg_error_set(err, 500, "no_memory", "out of memory");
 	agent->started = true;
 	say_started(agent);
 	return 0;
@@ -402,8 +406,10 @@ void eg_agent_stop(struct eg_agent *agent)
 		eg_notice(agent, "agent", NULL, NULL, json_pack("{s:s}", "action", "stop"));
 	if (agent->events)
 		eg_events_quiesce(agent->events);
+	eg_control_stop(agent);
 	eg_shipper_end_tests(agent->shipper);
 	eg_api_stop(agent->api);
+	eg_control_free(agent);
 	eg_alerts_stop(EG_TAKE_PTR(agent->alerts));
 	eg_prefetch_stop(EG_TAKE_PTR(agent->prefetch));
 	eg_shipper_stop(EG_TAKE_PTR(agent->shipper)); /* it posts events; what it has no time to send, the next one sends */
@@ -418,6 +424,7 @@ void eg_agent_stop(struct eg_agent *agent)
 	eg_reaper_free(agent->reaper); /* the same */
 	eg_usage_stop(agent->usage);
 	eg_expired_free(agent->expired);
+	eg_expiry_free(agent->expiry);
 	eg_cgwatch_free(agent->cgwatch);
 	eg_polidir_close(agent->polidir);
 	eg_roots_stop(agent);

@@ -21,14 +21,19 @@
 struct eg_agent;
 struct eg_config;
 
-enum eg_role { EG_ROLE_NONE, EG_ROLE_VIEWER, EG_ROLE_RESPONDER, EG_ROLE_ADMIN };
+/* CONTROL is egret-sync's alone: it reads as a viewer, and has routes that nobody else has. */
+enum eg_role { EG_ROLE_NONE, EG_ROLE_VIEWER, EG_ROLE_RESPONDER, EG_ROLE_ADMIN, EG_ROLE_CONTROL };
+
+/* Where a policy comes from. */
+enum eg_source { EG_SOURCE_NONE, EG_SOURCE_DIRECTORY, EG_SOURCE_SOCKET, EG_SOURCE_ETCD, EG_SOURCE_HTTPS, EG_SOURCE_COUNT_ };
 
 /* Who asks; ends up as "actor" in every event. */
 struct eg_actor {
 	enum eg_role role;
 	uid_t uid;
 	pid_t pid;
-	char via[16]; /* "socket", "directory", "direct", "agent" */
+	char via[16]; /* "socket", "directory", "direct", "agent", "etcd", "https" */
+	enum eg_source source; /* of CONTROL: what its policies come from */
 };
 
 /* Which apps: a name, or labels ("team=hr,env!=dev"), or all. Exactly one is set. */
@@ -51,6 +56,17 @@ struct eg_policy_put {
 	size_t len;
 	const char *if_match; /* NULL, or the policy_rev the caller believes in: else 412 rev_changed */
 	bool take_over; /* take the app from another source */
+	uint64_t number; /* of the revision, for CONTROL; 0: the next one */
+};
+
+/* A hold of the control plane's, or its end. */
+struct eg_control_hold {
+	const char *app; /* or "*" */
+	bool killed;
+	uint64_t generation; /* of the layer; not above the last: 409 stale_generation */
+	const char *reason; /* these may be NULL */
+	const char *ticket;
+	const char *by; /* who asked for it there */
 };
 
 /* GET /v1/status */
@@ -70,12 +86,43 @@ int eg_agent_policy_delete(struct eg_agent *agent, const char *app, const char *
 /* POST /v1/policies:check: changes nothing; {"ok": bool, "diagnostics": [...]} */
 int eg_agent_policy_check(struct eg_agent *agent, const char *text, size_t len, json_t **ret,
 			  struct eg_error *err);
+/* GET /v1/policies/APP/history: rev NULL: all, without their policies; or one, with it */
+int eg_agent_policy_history(struct eg_agent *agent, const char *app, const char *rev, json_t **ret,
+			    struct eg_error *err);
+struct eg_policy_back {
+	const char *rev; /* of a rollback; NULL: the last one with another text than what is in force */
+	uint64_t for_ns; /* it expires so long from now; 0: as it says */
+	const char *if_match; /* as in struct eg_policy_put */
+	bool take_over;
+};
+/* POST /v1/policies/APP/rollback and .../renew: a new revision, which lifts no hold */
+int eg_agent_policy_rollback(struct eg_agent *agent, const char *app, const struct eg_policy_back *back,
+			     const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+int eg_agent_policy_renew(struct eg_agent *agent, const char *app, const struct eg_policy_back *back,
+			  const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+struct eg_plan_request {
+	const char *text; /* of the policy; not NUL-terminated */
+	size_t len;
+	uint64_t last_ns; /* events of the last ... ; 0: all that is kept */
+	uint64_t limit; /* at most the newest ... */
+};
+/* POST /v1/policies:plan: changes nothing; what was seen of the app that the policy would newly deny or allow */
+int eg_agent_policy_plan(struct eg_agent *agent, const struct eg_plan_request *request, json_t **ret,
+			 struct eg_error *err);
 /* POST /v1/apps/APP/kill and /v1/kill */
 int eg_agent_kill(struct eg_agent *agent, const struct eg_kill_request *req, const struct eg_actor *actor,
 		  json_t **ret, struct eg_error *err);
 /* POST /v1/apps/APP/restore (and /v1/restore for the hold on all apps: app NULL) */
 int eg_agent_restore(struct eg_agent *agent, const char *app, const char *reason,
 		     const struct eg_actor *actor, json_t **ret, struct eg_error *err);
+/* POST /v1/apps/APP/override: passes over the control plane's kill for a time, 1 min .. 24 h; 0 ends it */
+struct eg_override {
+	const char *app;
+	uint64_t for_ns;
+	const char *reason;
+};
+int eg_agent_override(struct eg_agent *agent, const struct eg_override *wanted, const struct eg_actor *actor, json_t **ret,
+		      struct eg_error *err);
 /* POST /v1/apps/APP/relax: audit for for_ns, 1 min .. 24 h; 0 ends it */
 int eg_agent_relax(struct eg_agent *agent, const char *app, uint64_t for_ns, const char *reason,
 		   const struct eg_actor *actor, json_t **ret, struct eg_error *err);
@@ -97,8 +144,17 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 /* GET /v1/denied: app may be NULL (all); since_ns 0: everything kept */
 int eg_agent_denied(struct eg_agent *agent, const char *app, uint64_t since_ns, json_t **ret,
 		    struct eg_error *err);
-/* GET /v1/usage: app may be NULL */
-int eg_agent_usage(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err);
+/* GET /v1/control: whose the policies are (unless left out), and the last word on each hold of the layer control */
+int eg_agent_control_view(struct eg_agent *agent, bool with_policies, const struct eg_actor *actor, json_t **ret,
+			  struct eg_error *err);
+/* POST /v1/control/apps/APP/kill and restore, /v1/control/kill and restore: the layer control alone */
+int eg_agent_control_hold(struct eg_agent *agent, const struct eg_control_hold *hold, const struct eg_actor *actor,
+			  json_t **ret, struct eg_error *err);
+/* POST /v1/control/report: how the control plane's side stands; status, alarms and events come from it */
+int eg_agent_control_report(struct eg_agent *agent, const json_t *report, const struct eg_actor *actor, json_t **ret,
+			    struct eg_error *err);
+/* GET /v1/usage: app and labels may be NULL */
+int eg_agent_usage(struct eg_agent *agent, const char *app, const char *labels, json_t **ret, struct eg_error *err);
 /* GET /v1/sinks */
 int eg_agent_sinks(struct eg_agent *agent, json_t **ret, struct eg_error *err);
 /* POST /v1/sinks/NAME/test: waits for what comes back, as long as the sink's time-out is */

@@ -35,8 +35,6 @@
 
 #define EG_REV_LEN 48
 
-enum eg_source { EG_SOURCE_NONE, EG_SOURCE_DIRECTORY, EG_SOURCE_SOCKET };
-
 /* A meter of a ruleset: what it meters, by name, so that its usage outlives a revision. */
 struct eg_metered {
 	char *scope; /* rule id, or NULL for the app */
@@ -139,7 +137,9 @@ struct eg_snapshots;
 struct eg_polidir;
 struct eg_usage;
 struct eg_expired;
+struct eg_expiry;
 struct eg_api;
+struct eg_control;
 
 /* Where sweep.c is in a table that may hold keys that nobody remembers. */
 enum { EG_SWEEP_RULES, EG_SWEEP_NAMES, EG_SWEEP_TRIES };
@@ -179,7 +179,9 @@ struct eg_agent {
 	struct eg_snapshots *snapshots;
 	struct eg_usage *usage;
 	struct eg_expired *expired;
+	struct eg_expiry *expiry;
 	struct eg_api *api;
+	struct eg_control *control; /* NULL until the API is up */
 	int direct_errno; /* of the last merge of --direct kills */
 	struct eg_polidir *polidir; /* under apply */
 	struct eg_root *roots;
@@ -264,6 +266,13 @@ uint32_t eg_cut_denied(struct eg_agent *agent, const char *name);
 uint32_t eg_cut_rule(struct eg_agent *agent, const char *name, uint32_t rule);
 /* Sockets that the tasks in a newly tagged cgroup brought along. */
 uint32_t eg_cut_foreign(struct eg_agent *agent, uint64_t cgroup_id);
+
+/* ---- override.c: under lock -------------------------------------------------------------------- */
+
+bool eg_override_on(struct eg_agent *agent, const struct eg_entry *entry);
+json_t *eg_override_json(struct eg_agent *agent, const struct eg_entry *entry); /* until when; null: none */
+/* Ends it, and tells why. False: there was none. Its sockets are the caller's to reset. */
+bool eg_override_end(struct eg_agent *agent, const struct eg_entry *entry, const char *cause);
 
 /* ---- loopback.c ------------------------------------------------------------------------------ */
 
@@ -404,6 +413,12 @@ void eg_expired_print(struct eg_expired *expired, FILE *out);
 /* Every second: expiries and ends of relax that no packet has met. Under apply. */
 void eg_ends_check(struct eg_agent *agent);
 
+/* ---- expiry.c: ends of policies are told beforehand. Under apply ------------------------------------ */
+
+int eg_expiry_new(struct eg_agent *agent, struct eg_expiry **ret);
+void eg_expiry_check(struct eg_expiry *expiry); /* every second */
+void eg_expiry_free(struct eg_expiry *expiry);
+
 /* ---- notices.c: events and log lines of the agent's own -------------------------------------------- */
 
 /* Posts an event; fields as of eg_events_post. Fills owner, ticket, labels, policy_rev from entry (may be NULL). */
@@ -431,66 +446,8 @@ void eg_kill_load(struct eg_agent *agent);
 /* Resets the sockets of apps that were killed while no agent ran. At start, once the tags are known. */
 void eg_kill_cut_held(struct eg_agent *agent);
 
-/* ---- views: view_*.c ----------------------------------------------------------------------------------- */
-
-const char *eg_reason_name(uint32_t reason); /* "no_rule" */
-const char *eg_reason_sentence(uint32_t reason);
-json_t *eg_caps_json(struct eg_agent *agent, const struct eg_entry *entry); /* under lock */
-json_t *eg_rules_json(const struct eg_applied *now); /* NULL: none */
-/* Calls fn for every app, under lock, which is let go of now and then. */
-void eg_apps_each(struct eg_agent *agent, void (*fn)(void *ctx, struct eg_entry *entry), void *ctx);
-
-/* What an app has learned from DNS. Under lock. */
-struct eg_grants {
-	uint64_t used; /* those that have expired, but whose place nobody took yet, included */
-	uint64_t max;
-	uint64_t evicted; /* that were still good */
-	uint64_t learned; /* answers that granted something */
-};
-void eg_grants_of(struct eg_agent *agent, const struct eg_entry *entry, struct eg_grants *ret);
-json_t *eg_grants_json(struct eg_agent *agent, const struct eg_entry *entry); /* the same. Under lock */
-/*
- * All grants of a slot, newest first, or with a name (as in eg_name_key.text) those for it that are
- * still good. Hundreds of system calls: not to be called under lock. 0 or -errno.
- */
-int eg_grants_list(struct eg_agent *agent, uint32_t slot, uint32_t gen, const char *name, json_t **ret);
-/* Those of one address, expired ones included. */
-json_t *eg_grants_of_address(struct eg_agent *agent, uint32_t slot, uint32_t gen, const struct eg_addr *addr);
-json_t *eg_grant_json(struct eg_agent *agent, const struct eg_grant_key *key); /* null: there is none */
-/* Whether rules of the policy in force name DNS names. Under lock. */
-bool eg_entry_names(struct eg_agent *agent, const struct eg_entry *entry);
-
-/* What a question or a denial is about. */
-struct eg_fix {
-	uint32_t reason;
-	const char *peer; /* address or name, as text */
-	uint16_t port;
-	uint8_t proto;
-	enum eg_dir dir;
-};
-/* What would allow it, as text to paste or a sentence; null where nothing can. */
-json_t *eg_fix_json(const struct eg_fix *fix);
-const char *eg_proto_name(uint8_t number, char fallback[16]); /* "tcp", "udp", "icmp" or the number */
-bool eg_proto_number(const char *name, uint8_t *ret); /* of IPv4; false: not one of those */
-
-/* What a slot was denied, all reasons together. */
-void eg_slot_denied(struct eg_agent *agent, uint32_t slot, uint64_t *ret_denied, uint64_t *ret_audited);
-json_t *eg_states_json(struct eg_agent *agent); /* apps by state; takes lock */
-
-/*
- * How full the kernel's tables are. Under lock. Without grants: an app's place for them fills up and
- * stays full as names come and go, so only evictions say that it is too small.
- */
-struct eg_fill {
-	const char *name;
-	uint64_t used;
-	uint64_t max;
-};
-#define EG_FILLS 8
-void eg_fills(struct eg_agent *agent, struct eg_fill ret[EG_FILLS]);
-/* What somebody should look at, each a sentence. Takes lock. */
-json_t *eg_alarms_json(struct eg_agent *agent);
-
 #include "agent_policies.h"
+#include "agent_views.h"
+#include "agent_control.h"
 
 #endif

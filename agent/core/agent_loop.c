@@ -65,6 +65,7 @@ static void tick(struct loop *loop)
 	eg_reaper_check(agent->reaper);
 	pthread_mutex_lock(&agent->apply);
 	eg_ends_check(agent);
+	eg_expiry_check(agent->expiry);
 	eg_roots_check(agent);
 	eg_cgwatch_check_roots(agent->cgwatch);
 	look_at_unwatched(loop);
@@ -74,6 +75,7 @@ static void tick(struct loop *loop)
 	eg_registry_sweep(agent);
 	eg_sweep(agent);
 	pthread_mutex_unlock(&agent->apply);
+	eg_control_check(agent);
 	ping_watchdog(loop);
 }
 
@@ -177,6 +179,7 @@ static void on_hup(struct loop *loop)
 	reload_config(loop);
 	eg_polidir_scan_all(loop->agent->polidir);
 	pthread_mutex_unlock(&loop->agent->apply);
+	eg_control_reload(loop->agent);
 	eg_notice(loop->agent, "agent", NULL, NULL, json_pack("{s:s}", "action", "reload"));
 	eg_sdnotify_ready(NULL);
 }

@@ -11,6 +11,7 @@
 /* ---- applied.c -------------------------------------------------------------------- */
 
 const char *eg_source_name(enum eg_source source);
+enum eg_source eg_source_parse(const char *name); /* NONE: there is no such source */
 
 struct eg_provenance {
 	enum eg_source source;
@@ -61,10 +62,28 @@ void eg_sweep_grants_due(struct eg_agent *agent);
 int eg_apply_policy(struct eg_agent *agent, struct eg_entry *entry, const struct eg_policy *policy,
 		    const struct eg_compiled *compiled, const struct eg_provenance *from, bool *ret_changed,
 		    struct eg_error *err);
+/* The ruleset of tables that were made, whole but for its meters' places. Nothing points at it yet. */
+void eg_apply_ruleset(struct eg_agent *agent, uint32_t slot, const struct eg_tables *tables,
+		      const struct eg_compiled *compiled);
+/* What eg_tables_make said (not 0), as an error; returns r. */
+int eg_apply_refuse(struct eg_agent *agent, int r, const struct eg_compiled *compiled, struct eg_error *err);
 /* Its tables stay until the slot is freed; everything is denied. */
 void eg_apply_mark_deleted(struct eg_agent *agent, struct eg_entry *entry);
 
 /* ---- policies.c: under apply ----------------------------------------------------------- */
+
+/* A policy on its way: read, checked, compiled. Zero-initialise. */
+struct eg_draft {
+	struct eg_policy *policy;
+	struct eg_compiled *compiled;
+	struct eg_diags diags;
+};
+void eg_draft_clear(struct eg_draft *draft);
+/* Text to tables, changing nothing. at_start: see eg_policy_write. 0 or -errno; *ret is to be cleared in any case. */
+int eg_draft_read(struct eg_agent *agent, const char *file, const char *text, size_t len, bool at_start,
+		  struct eg_draft *ret);
+/* The error of a draft that could not be read; returns it. */
+int eg_draft_refuse(const struct eg_draft *draft, struct eg_error *err);
 
 /* A text from a source that wants it to be in force. */
 struct eg_policy_write {
@@ -77,6 +96,8 @@ struct eg_policy_write {
 	bool at_start; /* it was in force before: an expiry that has passed is no error */
 	bool persisted; /* it comes from the state directory */
 	struct eg_provenance from; /* number 0: the next one */
+	const char *action; /* "rollback", "renew"; NULL: "apply" */
+	const char *of_rev; /* of a rollback: the revision that is in force again */
 	const struct eg_actor *actor;
 	/* Whether another file of the source that has the same app is still there; NULL: no files. */
 	bool (*still_there)(void *ctx, const char *origin);
@@ -97,6 +118,16 @@ int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struc
 		     const char *why, uint32_t *ret_reset, struct eg_error *err);
 /* Compiles it again, under its own revision: the host's part in it is another. 0 or -errno, which was said. */
 int eg_policies_write_again(struct eg_agent *agent, const struct eg_entry *entry);
+/* history.c: records what was just put in force. */
+void eg_history_note(struct eg_agent *agent, const struct eg_entry *entry, const struct eg_policy_write *write,
+		     const char *rev_before);
+/*
+ * A record, with its policy: of that revision, or (rev NULL) the newest whose text is not that of
+ * other_than (a revision, or ""). 0, -ENOENT, or another -errno.
+ */
+int eg_history_find(struct eg_agent *agent, const char *app, const char *rev, const char *other_than, json_t **ret);
+/* All records, newest first, without their policies. 0 or -errno. */
+int eg_history_list(struct eg_agent *agent, const char *app, json_t **ret);
 /* Those that the state directory keeps. At start. */
 int eg_policies_load_stored(struct eg_agent *agent);
 
@@ -105,17 +136,17 @@ int eg_policies_load_stored(struct eg_agent *agent);
 /* Compiles again what was compiled with the host's resolvers, if these have changed. Every second. */
 void eg_host_resolvers_check(struct eg_agent *agent);
 
-/* ---- store.c: policies that came by the socket, on disk ----------------------------------- */
+/* ---- store.c: policies that came by the socket or from the control plane, on disk ----------------------------------- */
 
 struct eg_store_draft; /* written and fsynced under another name */
-int eg_store_prepare(const char *state_dir, const char *app, uint64_t number, const char *text, size_t len,
-		     struct eg_store_draft **ret);
+int eg_store_prepare(const char *state_dir, const char *app, const struct eg_provenance *from, const char *text,
+		     size_t len, struct eg_store_draft **ret);
 int eg_store_commit(struct eg_store_draft *draft); /* renames; frees draft */
 void eg_store_abandon(struct eg_store_draft *draft);
 int eg_store_remove(const char *state_dir, const char *app);
 /* A regular file of at most max bytes, NUL-terminated. -EFBIG, -EINVAL (no regular file), -ENOMEM, -errno. */
 int eg_store_read_file(int dir_fd, const char *name, size_t max, char **ret, size_t *ret_len);
-typedef void (*eg_store_fn)(void *ctx, const char *app, uint64_t number, const char *text, size_t len);
+typedef void (*eg_store_fn)(void *ctx, const char *app, const struct eg_provenance *from, const char *text, size_t len);
 int eg_store_each(const char *state_dir, eg_store_fn fn, void *ctx);
 
 /* ---- polidir.c: the watched directory of policies; under apply ---------------------------- */

@@ -77,7 +77,7 @@ int eg_api_start(const struct eg_api_config *config, struct eg_api **ret, struct
 	api->ops = config->ops ? config->ops : &eg_api_ops_agent;
 	api->request_ns = (config->request_ms ? config->request_ms : REQUEST_MS) * 1000000ull;
 	api->reply_ns = (config->reply_ms ? config->reply_ms : REPLY_MS) * 1000000ull;
-	api->unix_fd = api->tcp_fd = api->epoll_fd = api->stop_fd = -1;
+	api->unix_fd = api->tcp_fd = api->epoll_fd = api->stop_fd = api->door_fd = -1;
 	pthread_mutex_init(&api->lock, NULL);
 	pthread_cond_init(&api->idle, NULL);
 	for (size_t i = 0; i < EG_API_SLOTS; i++)
@@ -166,6 +166,7 @@ void eg_api_stop(struct eg_api *api)
 		MHD_stop_daemon(api->http);
 	eg_api_unlisten_unix(api);
 	close_fd(api->tcp_fd);
+	close_fd(api->door_fd);
 	close_fd(api->epoll_fd);
 	close_fd(api->stop_fd);
 	pthread_cond_destroy(&api->idle);

@@ -32,10 +32,17 @@ struct eg_api_ops {
 	int (*policy_delete)(struct eg_agent *, const char *app, const char *if_match, bool take_over, const struct eg_actor *,
 			     json_t **ret, struct eg_error *);
 	int (*policy_check)(struct eg_agent *, const char *text, size_t len, json_t **ret, struct eg_error *);
+	int (*policy_plan)(struct eg_agent *, const struct eg_plan_request *, json_t **ret, struct eg_error *);
+	int (*policy_history)(struct eg_agent *, const char *app, const char *rev, json_t **ret, struct eg_error *);
+	int (*policy_rollback)(struct eg_agent *, const char *app, const struct eg_policy_back *,
+			       const struct eg_actor *, json_t **ret, struct eg_error *);
+	int (*policy_renew)(struct eg_agent *, const char *app, const struct eg_policy_back *, const struct eg_actor *,
+			    json_t **ret, struct eg_error *);
 	int (*kill)(struct eg_agent *, const struct eg_kill_request *, const struct eg_actor *, json_t **ret,
 		    struct eg_error *);
 	int (*restore)(struct eg_agent *, const char *app, const char *reason, const struct eg_actor *, json_t **ret,
 		       struct eg_error *);
+	int (*override)(struct eg_agent *, const struct eg_override *, const struct eg_actor *, json_t **ret, struct eg_error *);
 	int (*relax)(struct eg_agent *, const char *app, uint64_t for_ns, const char *reason, const struct eg_actor *,
 		     json_t **ret, struct eg_error *);
 	int (*snapshot)(struct eg_agent *, const char *app, const char *reason, const struct eg_actor *, json_t **ret,
@@ -45,7 +52,12 @@ struct eg_api_ops {
 	int (*explain)(struct eg_agent *, const char *app, const char *dest, const char *proto, const char *dir,
 		       json_t **ret, struct eg_error *);
 	int (*denied)(struct eg_agent *, const char *app, uint64_t since_ns, json_t **ret, struct eg_error *);
-	int (*usage)(struct eg_agent *, const char *app, json_t **ret, struct eg_error *);
+	int (*control_view)(struct eg_agent *, bool with_policies, const struct eg_actor *, json_t **ret, struct eg_error *);
+	int (*control_hold)(struct eg_agent *, const struct eg_control_hold *, const struct eg_actor *, json_t **ret,
+			    struct eg_error *);
+	int (*control_report)(struct eg_agent *, const json_t *report, const struct eg_actor *, json_t **ret,
+			      struct eg_error *);
+	int (*usage)(struct eg_agent *, const char *app, const char *labels, json_t **ret, struct eg_error *);
 	int (*sinks)(struct eg_agent *, json_t **ret, struct eg_error *);
 	int (*sink_test)(struct eg_agent *, const char *sink, json_t **ret, struct eg_error *);
 	int (*metrics)(struct eg_agent *, char **ret, struct eg_error *);
@@ -83,6 +95,13 @@ int eg_api_start(const struct eg_api_config *config, struct eg_api **ret, struct
  * token again; on failure nothing has changed. Roles of connections that are open stay.
  */
 int eg_api_reload(struct eg_api *api, const struct eg_api_config *config, struct eg_error *err);
+
+/*
+ * A door for one child: a SOCK_SEQPACKET socket, taken, by which it sends ends of stream socketpairs (one
+ * descriptor a message). Each is a connection whose caller is actor; nobody else can be it. The door
+ * before it is shut; so is this one when the child's end is closed. 0 or -errno.
+ */
+int eg_api_door(struct eg_api *api, int fd, const struct eg_actor *actor);
 
 /*
  * Takes no more connections, ends streams, lets requests that are being worked on finish, and

@@ -17,6 +17,9 @@
  * thrown away for a while: closing a socket with unread bytes makes its peer's next read fail
  * with ECONNRESET, and many clients then never show the answer that they were sent.
  *
+ * A child of the agent's may have a door instead: what comes by it is known to come from that child,
+ * since nobody else has the other end. Its connections have places of their own.
+ *
  * Nothing here blocks: slots are few (EG_API_SLOTS), sends and reads don't wait, and the lock is
  * never held across anything that does.
  */
@@ -35,7 +38,7 @@
 #define EVENTS_AT_ONCE 32
 
 /* Numbers of slots come first. */
-enum { ON_UNIX = EG_API_SLOTS, ON_TCP, ON_STOP };
+enum { ON_UNIX = EG_API_SLOTS, ON_TCP, ON_DOOR, ON_STOP };
 
 uint64_t eg_api_now_ns(void)
 {
@@ -99,19 +102,21 @@ static void refuse(struct eg_api_conn *conn, const struct eg_error *err)
 /* Whether there is a place for the newcomer. The caller holds the lock. */
 static bool has_place(const struct eg_api *api, const struct eg_api_conn *newcomer)
 {
-	unsigned all = 0, tcp = 0, same_uid = 0;
+	unsigned all = 0, same_way = 0, same_uid = 0;
 
 	for (size_t i = 0; i < EG_API_SLOTS; i++) {
 		const struct eg_api_conn *conn = &api->conns[i];
 
 		if (conn->phase == EG_API_FREE || conn->phase == EG_API_LINGER)
 			continue;
-		tcp += conn->tcp;
-		all += !conn->tcp;
-		same_uid += !conn->tcp && conn->actor.uid == newcomer->actor.uid;
+		same_way += conn->way == newcomer->way;
+		all += conn->way == EG_API_BY_UNIX;
+		same_uid += conn->way == EG_API_BY_UNIX && conn->actor.uid == newcomer->actor.uid;
 	}
-	if (newcomer->tcp)
-		return tcp < EG_API_CONNS_TCP;
+	if (newcomer->way == EG_API_BY_TCP)
+		return same_way < EG_API_CONNS_TCP;
+	if (newcomer->way == EG_API_BY_DOOR)
+		return same_way < EG_API_CONNS_DOOR;
 	if (newcomer->actor.uid == 0)
 		return all < EG_API_CONNS_MAX;
 	return all < EG_API_CONNS_MAX - EG_API_CONNS_ROOT && same_uid < EG_API_CONNS_UID;
@@ -136,7 +141,9 @@ static int admit(const struct eg_api *api, struct eg_api_conn *newcomer, struct 
 {
 	int r = 0;
 
-	if (newcomer->tcp) /* its role is its token's, and is only for /metrics */
+	if (newcomer->way == EG_API_BY_DOOR)
+		newcomer->actor = api->door_actor;
+	else if (newcomer->way == EG_API_BY_TCP) /* its role is its token's, and is only for /metrics */
 		newcomer->actor = (struct eg_actor){.role = EG_ROLE_VIEWER, .uid = (uid_t)-1, .via = "metrics"};
 	else
 		r = eg_api_peer(newcomer->fd, api->groups, &newcomer->actor);
@@ -159,9 +166,9 @@ static void forget(struct eg_api *api, int fd)
 			api->conns[i] = (struct eg_api_conn){.fd = -1};
 }
 
-static void welcome(struct eg_api *api, int fd, bool tcp)
+static void welcome(struct eg_api *api, int fd, enum eg_api_way way)
 {
-	struct eg_api_conn newcomer = {.phase = EG_API_HEAD, .fd = fd, .tcp = tcp}, *conn;
+	struct eg_api_conn newcomer = {.phase = EG_API_HEAD, .fd = fd, .way = way}, *conn;
 	struct eg_error err = {0};
 	struct epoll_event event;
 	int r;
@@ -187,10 +194,10 @@ static void welcome(struct eg_api *api, int fd, bool tcp)
 	eg_error_clear(&err);
 }
 
-static void accept_some(struct eg_api *api, bool tcp)
+static void accept_some(struct eg_api *api, enum eg_api_way way)
 {
 	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
-		int fd = accept4(tcp ? api->tcp_fd : api->unix_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept4(way == EG_API_BY_TCP ? api->tcp_fd : api->unix_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
@@ -198,15 +205,50 @@ static void accept_some(struct eg_api *api, bool tcp)
 			return;
 		}
 		pthread_mutex_lock(&api->lock);
-		welcome(api, fd, tcp);
+		welcome(api, fd, way);
 		pthread_mutex_unlock(&api->lock);
 	}
+}
+
+/* What the child with the door sent. A child that sends anything else is out. */
+static void take_from_door(struct eg_api *api)
+{
+	pthread_mutex_lock(&api->lock);
+	for (int i = 0; i < ACCEPT_AT_ONCE && api->door_fd >= 0; i++) {
+		int fd = eg_api_door_take(api->door_fd);
+
+		if (fd == -EAGAIN)
+			break;
+		if (fd < 0)
+			close(EG_TAKE_FD(api->door_fd));
+		else
+			welcome(api, fd, EG_API_BY_DOOR);
+	}
+	pthread_mutex_unlock(&api->lock);
+}
+
+int eg_api_door(struct eg_api *api, int fd, const struct eg_actor *actor)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = ON_DOOR};
+	EG_CLOSE int before = -1, mine = fd;
+	int r = 0;
+
+	pthread_mutex_lock(&api->lock);
+	before = EG_TAKE_FD(api->door_fd);
+	if (epoll_ctl(api->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		r = -errno;
+	} else {
+		api->door_fd = EG_TAKE_FD(mine);
+		api->door_actor = *actor;
+	}
+	pthread_mutex_unlock(&api->lock);
+	return r;
 }
 
 /* The head is good: from here the HTTP library owns the socket. Drops the lock for a moment. */
 static void hand_over(struct eg_api *api, struct eg_api_conn *conn)
 {
-	const struct sockaddr addr = {.sa_family = conn->tcp ? AF_INET : AF_UNIX};
+	const struct sockaddr addr = {.sa_family = conn->way == EG_API_BY_TCP ? AF_INET : AF_UNIX};
 	int fd = conn->fd;
 	bool passed;
 
@@ -252,7 +294,11 @@ static void serve(struct eg_api *api, const struct epoll_event *event)
 	struct eg_api_conn *conn;
 
 	if (event->data.u32 == ON_UNIX || event->data.u32 == ON_TCP) {
-		accept_some(api, event->data.u32 == ON_TCP);
+		accept_some(api, event->data.u32 == ON_TCP ? EG_API_BY_TCP : EG_API_BY_UNIX);
+		return;
+	}
+	if (event->data.u32 == ON_DOOR) {
+		take_from_door(api);
 		return;
 	}
 	if (event->data.u32 >= EG_API_SLOTS)

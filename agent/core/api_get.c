@@ -65,7 +65,7 @@ int eg_api_get_usage(struct eg_api_request *rq, struct eg_api_reply *reply)
 
 	if (eg_api_query_app(rq, &app) < 0)
 		return -EINVAL;
-	return rq->api->ops->usage(rq->api->agent, app, &reply->json, &rq->err);
+	return rq->api->ops->usage(rq->api->agent, app, eg_api_query(rq, "labels"), &reply->json, &rq->err);
 }
 
 int eg_api_get_sinks(struct eg_api_request *rq, struct eg_api_reply *reply)

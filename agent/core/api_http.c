@@ -35,7 +35,7 @@ static int check_token(struct eg_api_request *rq)
 	struct eg_api *api = rq->api;
 	bool matches;
 
-	if (!rq->conn->tcp)
+	if (rq->conn->way != EG_API_BY_TCP)
 		return 0;
 	pthread_mutex_lock(&api->lock);
 	matches = eg_api_token_matches(header(rq, "Authorization"), api->token);

@@ -19,8 +19,9 @@
 #define EG_API_CONNS_ROOT 8u /* ... of which these are kept for root ... */
 #define EG_API_CONNS_UID  16u /* ... and any other uid gets at most these */
 #define EG_API_CONNS_TCP  8u /* on the metrics port, apart from the above */
+#define EG_API_CONNS_DOOR 8u /* of the child with the door, apart as well */
 #define EG_API_LINGER_MAX 24u /* refused, and now reading their refusal */
-#define EG_API_SLOTS      (EG_API_CONNS_MAX + EG_API_CONNS_TCP + EG_API_LINGER_MAX)
+#define EG_API_SLOTS      (EG_API_CONNS_MAX + EG_API_CONNS_TCP + EG_API_CONNS_DOOR + EG_API_LINGER_MAX)
 #define EG_API_FOLLOW_MAX 32u
 #define EG_API_TOKEN_MAX  1024u
 
@@ -37,11 +38,14 @@ enum eg_api_phase {
 	EG_API_LINGER, /* refused: what the client still sends is thrown away, so that it reads the refusal */
 };
 
+/* How a connection came. */
+enum eg_api_way { EG_API_BY_UNIX, EG_API_BY_TCP, EG_API_BY_DOOR };
+
 /* Guarded by eg_api.lock. fd is closed by who has the connection in this phase. */
 struct eg_api_conn {
 	enum eg_api_phase phase;
 	int fd;
-	bool tcp;
+	enum eg_api_way way;
 	struct eg_actor actor;
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC, or EG_API_NEVER */
 	size_t thrown; /* LINGER: bytes thrown away */
@@ -70,6 +74,8 @@ struct eg_api {
 	pthread_cond_t idle; /* a connection went away */
 	struct eg_api_conn conns[EG_API_SLOTS];
 	unsigned followers;
+	int door_fd; /* -1: no child has one */
+	struct eg_actor door_actor;
 	gid_t groups[EG_ROLE_ADMIN + 1]; /* by role; (gid_t)-1: nobody */
 	char token[EG_API_TOKEN_MAX + 1];
 };
@@ -108,6 +114,8 @@ enum eg_api_head eg_api_head_check(const char *bytes, size_t len, bool ended, st
 
 /* The gate's thread; arg is the struct eg_api. Returns once stop_fd is readable. */
 void *eg_api_gate(void *arg);
+/* A message of the door: the stream socket that it brought, -EAGAIN: none, -EPROTO: something else, -EPIPE: shut. */
+int eg_api_door_take(int door);
 /* Sends a whole refusal as bytes, for where the HTTP library can't be asked. Never blocks. */
 void eg_api_refuse_raw(int fd, const struct eg_error *err);
 
@@ -206,11 +214,22 @@ int eg_api_get_policy(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_put_policy(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_delete_policy(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_check(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_get_history(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_rollback(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_renew(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_plan(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_kill(struct eg_api_request *rq, struct eg_api_reply *reply); /* of an app, or of many */
 int eg_api_post_restore(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_snapshot(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_override(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_relax(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_tags(struct eg_api_request *rq, struct eg_api_reply *reply);
+/* api_control.c */
+int eg_api_get_control(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_put_control(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_control_kill(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_control_restore(struct eg_api_request *rq, struct eg_api_reply *reply);
+int eg_api_post_control_report(struct eg_api_request *rq, struct eg_api_reply *reply);
 int eg_api_post_sink_test(struct eg_api_request *rq, struct eg_api_reply *reply);
 
 /* Takes the stream, also on failure (NULL). */

@@ -93,22 +93,43 @@ int eg_api_post_snapshot(struct eg_api_request *rq, struct eg_api_reply *reply)
 	return rq->api->ops->snapshot(rq->api->agent, rq->app, text(body, "reason"), &rq->actor, &reply->json, &rq->err);
 }
 
-int eg_api_post_relax(struct eg_api_request *rq, struct eg_api_reply *reply)
+/* {"for", "reason"} of what an admin lets pass for a time. */
+static int exception(struct eg_api_request *rq, json_t **ret_body, uint64_t *ret_ns)
 {
 	static const struct eg_api_key keys[] = {{"for", 's'}, {"reason", 's'}, {NULL, 0}};
-	EG_CLEANUP(decref) json_t *body = NULL;
 	const char *span, *reason;
-	uint64_t ns = 0;
 
-	if (eg_api_body(rq, keys, &body) < 0 || check_words(rq, body) < 0)
+	*ret_ns = 0;
+	if (eg_api_body(rq, keys, ret_body) < 0 || check_words(rq, *ret_body) < 0)
 		return -EINVAL;
-	span = text(body, "for");
-	reason = text(body, "reason");
-	if (!span || (strcmp(span, "0") && eg_units_span(span, &ns) < 0))
+	span = text(*ret_body, "for");
+	reason = text(*ret_body, "reason");
+	if (!span || (strcmp(span, "0") && eg_units_span(span, ret_ns) < 0))
 		return bad_value(rq, "\"for\" must be a span of time, such as \"15m\", or \"0\" to end it.");
 	if (!reason || !reason[strspn(reason, " \t\r\n")])
-		return eg_error_set(&rq->err, 400, "reason_required", "Say in \"reason\" why %s is relaxed.", rq->app);
-	return rq->api->ops->relax(rq->api->agent, rq->app, ns, reason, &rq->actor, &reply->json, &rq->err);
+		return eg_error_set(&rq->err, 400, "reason_required", "Say in \"reason\" why %s is let through.", rq->app);
+	return 0;
+}
+
+int eg_api_post_override(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	EG_CLEANUP(decref) json_t *body = NULL;
+	struct eg_override wanted = {.app = rq->app};
+
+	if (exception(rq, &body, &wanted.for_ns) < 0)
+		return -EINVAL;
+	wanted.reason = text(body, "reason");
+	return rq->api->ops->override(rq->api->agent, &wanted, &rq->actor, &reply->json, &rq->err);
+}
+
+int eg_api_post_relax(struct eg_api_request *rq, struct eg_api_reply *reply)
+{
+	EG_CLEANUP(decref) json_t *body = NULL;
+	uint64_t ns;
+
+	if (exception(rq, &body, &ns) < 0)
+		return -EINVAL;
+	return rq->api->ops->relax(rq->api->agent, rq->app, ns, text(body, "reason"), &rq->actor, &reply->json, &rq->err);
 }
 
 int eg_api_post_tags(struct eg_api_request *rq, struct eg_api_reply *reply)

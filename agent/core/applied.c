@@ -14,11 +14,22 @@ static const char *const source_names[] = {
 	[EG_SOURCE_NONE] = "none",
 	[EG_SOURCE_DIRECTORY] = "directory",
 	[EG_SOURCE_SOCKET] = "socket",
+	[EG_SOURCE_ETCD] = "etcd",
+	[EG_SOURCE_HTTPS] = "https",
 };
 
 const char *eg_source_name(enum eg_source source)
 {
 	return source_names[source];
+}
+
+enum eg_source eg_source_parse(const char *name)
+{
+	for (int i = EG_SOURCE_NONE + 1; i < EG_SOURCE_COUNT_; i++) {
+		if (strcmp(name, source_names[i]) == 0)
+			return (enum eg_source)i;
+	}
+	return EG_SOURCE_NONE;
 }
 
 static int copy(char **ret, const char *text)

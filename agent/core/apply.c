@@ -130,18 +130,26 @@ static void meters_keep(struct eg_agent *agent, const struct eg_entry *entry, co
 
 /* ---- The switch ------------------------------------------------------------------------ */
 
+void eg_apply_ruleset(struct eg_agent *agent, uint32_t slot, const struct eg_tables *tables,
+		      const struct eg_compiled *compiled)
+{
+	struct eg_ruleset *ruleset = eg_kern_ruleset(agent->kern, tables->index);
+
+	*ruleset = compiled->ruleset;
+	ruleset->uid = tables->uid;
+	ruleset->app = slot;
+	ruleset->bind_first += tables->match_first;
+	ruleset->match_first = tables->match_first;
+	ruleset->match_count = tables->match_count;
+	ruleset->name_first += tables->match_first;
+}
+
 static void ruleset_write(struct eg_agent *agent, const struct eg_entry *entry, const struct eg_applied *applied,
 			  const struct eg_compiled *compiled)
 {
 	struct eg_ruleset *ruleset = eg_kern_ruleset(agent->kern, applied->tables->index);
 
-	*ruleset = compiled->ruleset;
-	ruleset->uid = applied->uid;
-	ruleset->app = entry->slot;
-	ruleset->bind_first += applied->tables->match_first;
-	ruleset->match_first = applied->tables->match_first;
-	ruleset->match_count = applied->tables->match_count;
-	ruleset->name_first += applied->tables->match_first;
+	eg_apply_ruleset(agent, entry->slot, applied->tables, compiled);
 	for (size_t i = 0; i < applied->meter_count; i++)
 		ruleset->meters[i].state = applied->meters[i].conf.state;
 }
@@ -192,7 +200,7 @@ static void switch_over(struct eg_agent *agent, struct eg_entry *entry, struct e
 
 /* ---- Policies ---------------------------------------------------------------------------- */
 
-static int refuse(struct eg_agent *agent, int r, const struct eg_compiled *compiled, struct eg_error *err)
+int eg_apply_refuse(struct eg_agent *agent, int r, const struct eg_compiled *compiled, struct eg_error *err)
 {
 	switch (r) {
 	case -ENOSPC:
@@ -274,11 +282,11 @@ int eg_apply_policy(struct eg_agent *agent, struct eg_entry *entry, const struct
 	if (entry->now && is_in_force(agent, entry, compiled)) {
 		r = relabel(agent, entry, from);
 		*ret_changed = false;
-		return r < 0 ? refuse(agent, r, compiled, err) : 0;
+		return r < 0 ? eg_apply_refuse(agent, r, compiled, err) : 0;
 	}
 	applied = eg_applied_new(policy, compiled, from);
 	if (!applied)
-		return refuse(agent, -ENOMEM, compiled, err);
+		return eg_apply_refuse(agent, -ENOMEM, compiled, err);
 	if (!entry->now && is_in_force(agent, entry, compiled)) {
 		r = take_over_ruleset(agent, entry, applied, compiled);
 		*ret_changed = false;
@@ -301,7 +309,7 @@ int eg_apply_policy(struct eg_agent *agent, struct eg_entry *entry, const struct
 	}
 	if (r < 0) {
 		eg_applied_free(applied);
-		return refuse(agent, r, compiled, err);
+		return eg_apply_refuse(agent, r, compiled, err);
 	}
 	return 0;
 }

@@ -115,6 +115,7 @@ void eg_config_free(struct eg_config *config)
 	free(config->group_responder);
 	free(config->group_viewer);
 	json_decref(config->host_labels);
+	eg_control_config_free(config->control);
 	json_decref(config->sinks);
 	free(config);
 }

@@ -18,6 +18,7 @@
 
 #include "../lib/alert.h"
 #include "../lib/cleanup.h"
+#include "../lib/control_config.h"
 #include "../lib/error.h"
 #include "../lib/labels.h"
 #include "../lib/log.h"
@@ -69,6 +70,7 @@ struct eg_config {
 	char *group_viewer;
 
 	json_t *host_labels; /* object of strings, never NULL */
+	struct eg_control_config *control; /* NULL: no control plane */
 	json_t *sinks; /* where events go to, as eg_sinks_config_parse takes it; an empty array: nowhere */
 
 	struct eg_guardrails *guardrails; /* NULL: none */

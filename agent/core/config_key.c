@@ -205,11 +205,17 @@ static int read_guardrails(const struct eg_config_reader *reader, const struct e
 	return r == -EINVAL ? eg_config_complain(reader, key->name, "can't be used: %s", why) : r;
 }
 
-/* A later version's: to pass over it would be to lose events, or commands, in silence. */
-static int read_later(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
+static int read_control(const struct eg_config_reader *reader, const struct eg_config_key *key, const json_t *value)
 {
-	(void)value;
-	return eg_config_complain(reader, key->name, "is not supported by this version; leave it out");
+	struct eg_control_config *control = NULL;
+	int r = eg_control_config_parse(reader->place, value, &control, reader->err);
+
+	(void)key;
+	if (r)
+		return r;
+	eg_control_config_free(reader->config->control);
+	reader->config->control = control;
+	return 0;
 }
 
 /* Read whole here, so that a mistake is found before anything starts; egret-ship reads the same text again. */
@@ -267,7 +273,7 @@ static const struct eg_config_key root_keys[] = {
 	{.name = "connect_verdict", .read = eg_config_read_off, .offset = FIELD(late)},
 	{.name = "log_level", .read = eg_config_read_level, .offset = FIELD(log_level)},
 	{.name = "sinks", .read = read_sinks},
-	{.name = "control", .read = read_later},
+	{.name = "control", .read = read_control},
 };
 
 int eg_config_read_root(const struct eg_config_reader *reader, const json_t *root)

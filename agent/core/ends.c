@@ -21,6 +21,7 @@
 #include "../lib/log.h"
 #include "agent_impl.h"
 #include "clock.h"
+#include "sockdiag.h"
 
 #define LINE_START  "expired "
 #define LIFETIME_NS (366ull * 24 * 3600 * EG_NS_PER_S)
@@ -197,17 +198,28 @@ static bool meet_relax_end(struct eg_agent *agent, const struct eg_entry *entry)
 	return true;
 }
 
+static bool meet_override_end(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	uint64_t until = eg_entry_ctl(agent, entry)->override_until_boot_ns;
+
+	return until && until <= eg_clock_boot_ns() && eg_override_end(agent, entry, "its time is over");
+}
+
 void eg_ends_check(struct eg_agent *agent)
 {
 	for (size_t i = 0; i < agent->count; i++) {
 		const struct eg_entry *entry = agent->by_name[i];
-		bool relax_ended;
+		bool relax_ended, override_ended;
+		struct eg_cut done;
 
 		pthread_mutex_lock(&agent->lock);
 		meet_expiry(agent, entry);
 		relax_ended = meet_relax_end(agent, entry);
+		override_ended = meet_override_end(agent, entry);
 		pthread_mutex_unlock(&agent->lock);
 		if (relax_ended)
 			eg_cut_denied(agent, entry->name);
+		if (override_ended)
+			eg_cut_app(agent, entry->name, false, &done);
 	}
 }

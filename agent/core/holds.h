@@ -86,6 +86,8 @@ uint32_t eg_holds_layers(struct eg_holds *holds, const char *app);
 size_t eg_holds_of(struct eg_holds *holds, const char *app, struct eg_hold_info infos[EG_HOLD_LAYERS]);
 /* All holds in force, sorted by app and layer; the caller frees *ret_infos. */
 int eg_holds_list(struct eg_holds *holds, struct eg_hold_info **ret_infos, size_t *ret_count);
+/* The last record of this layer for each app that ever had one, lifted ones included; the caller frees. */
+int eg_holds_last(struct eg_holds *holds, uint32_t layer, struct eg_hold_record **ret_records, size_t *ret_count);
 void eg_holds_stats(struct eg_holds *holds, struct eg_holds_stats *ret_stats);
 
 /* Readable when the direct journal may have changed; stays owned by holds. -1: no inotify, poll by time. */

@@ -166,6 +166,40 @@ int eg_holds_list(struct eg_holds *holds, struct eg_hold_info **ret_infos, size_
 	return 0;
 }
 
+struct lasts {
+	uint32_t layer;
+	struct eg_hold_record *records; /* room for all; NULL: they are counted */
+	size_t count;
+};
+
+static int put_last(void *ctx, struct eg_holds_slot *slot)
+{
+	struct lasts *lasts = ctx;
+
+	if (slot->record.hold.layer != lasts->layer || !slot->record.hold.generation)
+		return 0;
+	if (lasts->records)
+		lasts->records[lasts->count] = slot->record;
+	lasts->count++;
+	return 0;
+}
+
+int eg_holds_last(struct eg_holds *holds, uint32_t layer, struct eg_hold_record **ret_records, size_t *ret_count)
+{
+	struct lasts lasts = { .layer = layer };
+
+	EG_HOLDS_LOCKED(holds);
+	eg_holds_each_slot(holds, put_last, &lasts);
+	lasts.records = calloc(lasts.count + 1, sizeof(*lasts.records));
+	if (!lasts.records)
+		return -ENOMEM;
+	lasts.count = 0;
+	eg_holds_each_slot(holds, put_last, &lasts);
+	*ret_records = lasts.records;
+	*ret_count = lasts.count;
+	return 0;
+}
+
 void eg_holds_stats(struct eg_holds *holds, struct eg_holds_stats *ret_stats)
 {
 	struct eg_journal_stats journal;

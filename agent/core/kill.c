@@ -311,28 +311,79 @@ int eg_agent_kill(struct eg_agent *agent, const struct eg_kill_request *req, con
 	return r;
 }
 
-/* A hold that has its record already: in force, sockets reset, told. */
-void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold)
+/* The word and the sockets of a hold that has its record already. */
+static void put_in_force(struct eg_agent *agent, const struct eg_hold *hold, struct eg_socket_notes *notes,
+			 struct kill_result *result)
 {
-	EG_CLEANUP(eg_socket_notes_clear) struct eg_socket_notes notes = {0};
-	struct kill_result result = {.durable = true};
 	uint64_t start = eg_clock_mono_ns();
 	const struct eg_entry *entry;
 
 	if (strcmp(hold->app, EG_HOLD_ALL_APPS) == 0) {
 		raise_all(agent, hold->layer);
-		eg_cut_all(agent, NULL, &result.cut);
+		eg_cut_all(agent, NULL, &result->cut);
 	} else {
 		pthread_mutex_lock(&agent->lock);
 		entry = eg_registry_find(agent, hold->app);
 		if (entry)
 			eg_registry_raise(agent, entry, hold->layer);
 		pthread_mutex_unlock(&agent->lock);
-		eg_cut_app_noting(agent, hold->app, &notes, &result.cut);
+		eg_cut_app_noting(agent, hold->app, notes, &result->cut);
 	}
-	result.took_us = (eg_clock_mono_ns() - start) / 1000;
+	result->took_us = (eg_clock_mono_ns() - start) / 1000;
+}
+
+void eg_kill_enforce(struct eg_agent *agent, const struct eg_hold *hold)
+{
+	EG_CLEANUP(eg_socket_notes_clear) struct eg_socket_notes notes = {0};
+	struct kill_result result = {.durable = true};
+
+	put_in_force(agent, hold, &notes, &result);
 	tell_kill(agent, hold->app, hold, &result);
 	eg_snapshots_want(agent->snapshots, hold->app, hold->reason, hold->actor, &notes);
+}
+
+/* What comes by is newer than what an admin passes over. */
+static void end_override(struct eg_agent *agent, const char *app)
+{
+	const struct eg_entry *entry;
+
+	pthread_mutex_lock(&agent->lock);
+	entry = eg_registry_find(agent, app);
+	if (entry)
+		eg_override_end(agent, entry, "the control plane killed it again");
+	pthread_mutex_unlock(&agent->lock);
+}
+
+/*
+ * The record comes before the word here: it says whether the kill is newer than what is known, and it
+ * only queues. A kill that was in force already is cut again all the same.
+ */
+int eg_kill_control(struct eg_agent *agent, const struct eg_hold *hold, json_t **ret, struct eg_error *err)
+{
+	EG_CLEANUP(eg_socket_notes_clear) struct eg_socket_notes notes = {0};
+	struct kill_result result = {0};
+	uint64_t ticket = 0;
+	bool already = false;
+	int r = eg_holds_add(agent->holds, hold, &already, &ticket);
+
+	if (r == -ESTALE) {
+		eg_error_set(err, 409, "stale_generation",
+			     "The kill of %s has the generation %llu, and a newer word on it is known: it was ignored.",
+			     hold->app, (unsigned long long)hold->generation);
+		return r;
+	}
+	end_override(agent, hold->app);
+	put_in_force(agent, hold, &notes, &result); /* also if it can't be recorded */
+	result.durable = r == 0 && eg_holds_wait_durable(agent->holds, ticket, DURABLE_WAIT_MS);
+	if (!result.durable)
+		eg_log_err("the control plane's kill of %s is in force but not on disk yet", hold->app);
+	if (!already) {
+		tell_kill(agent, hold->app, hold, &result);
+		eg_snapshots_want(agent->snapshots, hold->app, hold->reason, hold->actor, &notes);
+	}
+	*ret = json_pack("{s:s,s:b,s:b,s:b,s:i,s:i}", "app", hold->app, "killed", 1, "already", already, "durable",
+			 result.durable, "sockets", result.cut.sockets, "flows", result.cut.flows);
+	return 0;
 }
 
 static const struct eg_actor the_agent = {.role = EG_ROLE_ADMIN, .via = "agent"};

@@ -24,6 +24,7 @@ struct row {
 	uint64_t audited;
 	uint64_t sockets;
 	struct eg_grants grants;
+	uint64_t expires_s; /* Unix time; 0: no policy */
 };
 
 struct rows {
@@ -54,6 +55,8 @@ static void add_row(void *ctx, struct eg_entry *entry)
 	*row = (struct row){.sockets = eg_entry_state(rows->agent, entry)->sockets};
 	memcpy(row->name, entry->name, sizeof(row->name));
 	eg_kern_counters(rows->agent->kern, entry->slot, &row->counters);
+	if (entry->now && !entry->deleted)
+		row->expires_s = entry->now->expires_utc_ns / EG_NS_PER_S;
 	eg_slot_denied(rows->agent, entry->slot, &row->denied, &row->audited);
 	eg_grants_of(rows->agent, entry, &row->grants);
 }
@@ -87,6 +90,8 @@ static void fold(struct rows *rows)
 		other->denied += row->denied;
 		other->audited += row->audited;
 		other->sockets += row->sockets;
+		if (row->expires_s && (!other->expires_s || row->expires_s < other->expires_s))
+			other->expires_s = row->expires_s;
 		other->grants.used += row->grants.used;
 		other->grants.evicted += row->grants.evicted;
 		other->grants.learned += row->grants.learned;
@@ -139,9 +144,32 @@ static void print_apps(FILE *out, const struct rows *rows)
 	for (size_t i = 0; i < rows->count; i++)
 		fprintf(out, "egret_app_audited_total{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name,
 			rows->items[i].audited);
+	head(out, "egret_app_expires_timestamp_seconds", "gauge",
+	     "When an app's policy expires; of several the first.");
+	for (size_t i = 0; i < rows->count; i++)
+		if (rows->items[i].expires_s)
+			fprintf(out, "egret_app_expires_timestamp_seconds{app=\"%s\"} %" PRIu64 "\n",
+				rows->items[i].name, rows->items[i].expires_s);
 	head(out, "egret_app_sockets", "gauge", "Live sockets of an app.");
 	for (size_t i = 0; i < rows->count; i++)
 		fprintf(out, "egret_app_sockets{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name, rows->items[i].sockets);
+}
+
+/* All apps, also those without a series of their own: this is asked before they are folded. */
+static void print_expiring(FILE *out, const struct rows *rows)
+{
+	static const unsigned days[] = {14, 3, 1};
+	uint64_t now_s = eg_clock_utc_ns() / EG_NS_PER_S;
+
+	head(out, "egret_policies_expiring", "gauge", "Policies in force that expire in less than so many days.");
+	for (size_t i = 0; i < sizeof(days) / sizeof(days[0]); i++) {
+		uint64_t count = 0;
+
+		for (size_t j = 0; j < rows->count; j++)
+			count += rows->items[j].expires_s > now_s &&
+				 rows->items[j].expires_s - now_s <= days[i] * 86400ull;
+		fprintf(out, "egret_policies_expiring{days=\"%u\"} %" PRIu64 "\n", days[i], count);
+	}
 }
 
 static void print_names(FILE *out, const struct rows *rows)
@@ -157,6 +185,27 @@ static void print_names(FILE *out, const struct rows *rows)
 	for (size_t i = 0; i < rows->count; i++)
 		fprintf(out, "egret_grants_evicted_total{app=\"%s\"} %" PRIu64 "\n", rows->items[i].name,
 			rows->items[i].grants.evicted);
+}
+
+static void print_control(struct eg_agent *agent, FILE *out)
+{
+	json_t *control = eg_control_json(agent);
+	const char *paused = json_string_value(json_object_get(control, "paused"));
+
+	if (json_is_object(control)) {
+		one(out, "egret_control_connected", "gauge", "1: the control plane is reached.",
+		    json_is_true(json_object_get(control, "connected")));
+		one(out, "egret_control_revision", "gauge", "The control plane's revision that was applied last.",
+		    (uint64_t)json_integer_value(json_object_get(control, "revision")));
+		one(out, "egret_control_policies", "gauge", "Policies in force that are the control plane's.",
+		    (uint64_t)json_integer_value(json_object_get(control, "policies")));
+		one(out, "egret_control_errors", "gauge", "Apps of which something the control plane says is not done.",
+		    json_array_size(json_object_get(control, "errors")));
+		one(out, "egret_control_paused", "gauge", "1: deletions wait for a person.", paused && paused[0]);
+		one(out, "egret_control_starts_total", "counter", "Starts of egret-sync.",
+		    (uint64_t)json_integer_value(json_object_get(control, "starts")));
+	}
+	json_decref(control);
 }
 
 static void print_prefetch(struct eg_agent *agent, FILE *out)
@@ -270,6 +319,7 @@ int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err)
 	if (!out)
 		return eg_error_set(err, 500, "no_memory", "Out of memory.");
 	eg_apps_each(agent, add_row, &rows);
+	print_expiring(out, &rows);
 	fold(&rows);
 	print_host(agent, out);
 	print_states(agent, out);
@@ -278,6 +328,7 @@ int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err)
 	print_apps(out, &rows);
 	print_names(out, &rows);
 	print_prefetch(agent, out);
+	print_control(agent, out);
 	eg_shipper_metrics(agent->shipper, out);
 	free(rows.items);
 	if (fclose(out) || rows.failed) {

@@ -14,20 +14,14 @@
 
 /* ---- Reading --------------------------------------------------------------------------- */
 
-struct draft {
-	struct eg_policy *policy;
-	struct eg_compiled *compiled;
-	struct eg_diags diags;
-};
-
-static void draft_clear(struct draft *draft)
+void eg_draft_clear(struct eg_draft *draft)
 {
 	eg_policy_free(draft->policy);
 	eg_compiled_free(draft->compiled);
 	eg_diags_clear(&draft->diags);
 }
 
-static int refuse_diags(const struct draft *draft, struct eg_error *err)
+int eg_draft_refuse(const struct eg_draft *draft, struct eg_error *err)
 {
 	char text[700];
 
@@ -44,7 +38,7 @@ static int refuse_diags(const struct draft *draft, struct eg_error *err)
 }
 
 /* A file of resolvers that can't be read is one that names none: the compiler says so, where that matters. */
-static int compile(struct eg_agent *agent, bool at_start, struct draft *draft)
+static int compile(struct eg_agent *agent, bool at_start, struct eg_draft *draft)
 {
 	struct eg_resolvers host = {0};
 
@@ -55,7 +49,7 @@ static int compile(struct eg_agent *agent, bool at_start, struct draft *draft)
 }
 
 /* What is in force already stays so when a ceiling comes down on it: said in the log, and by `policy check`. */
-static int within_ceilings(struct eg_agent *agent, bool at_start, uint64_t now, struct draft *draft)
+static int within_ceilings(struct eg_agent *agent, bool at_start, uint64_t now, struct eg_draft *draft)
 {
 	EG_CLEANUP(eg_diags_clear) struct eg_diags beyond = {0};
 	int r = eg_guardrails_check(agent->config->guardrails, draft->policy, now, at_start ? &beyond : &draft->diags);
@@ -65,9 +59,8 @@ static int within_ceilings(struct eg_agent *agent, bool at_start, uint64_t now, 
 	return at_start ? 0 : r;
 }
 
-/* Text to tables, changing nothing. at_start: see eg_policy_write. */
-static int draft_read(struct eg_agent *agent, const char *file, const char *text, size_t len, bool at_start,
-		      struct draft *ret)
+int eg_draft_read(struct eg_agent *agent, const char *file, const char *text, size_t len, bool at_start,
+		  struct eg_draft *ret)
 {
 	uint64_t now = eg_clock_utc_ns();
 	int r = eg_policy_parse(file, text, len, &ret->policy, &ret->diags);
@@ -78,25 +71,28 @@ static int draft_read(struct eg_agent *agent, const char *file, const char *text
 		r = eg_policy_check_lifetime(ret->policy, text, len, now, agent->config->max_lifetime_ns, &ret->diags);
 	if (!r)
 		r = within_ceilings(agent, at_start, now, ret);
-	if (!r)
-		eg_policy_lint(ret->policy, text, len, &ret->diags);
-	if (!r)
-		r = eg_guardrails_apply(agent->config->guardrails, ret->policy);
+	if (r)
+		return r;
+	eg_policy_lint(ret->policy, text, len, &ret->diags);
+	eg_policy_lint_lifetime(ret->policy, text, len, now, &ret->diags);
+	if (ret->diags.errors && !at_start)
+		return -EINVAL;
+	r = eg_guardrails_apply(agent->config->guardrails, ret->policy);
 	return r ? r : compile(agent, at_start, ret);
 }
 
 int eg_agent_policy_check(struct eg_agent *agent, const char *text, size_t len, json_t **ret, struct eg_error *err)
 {
-	struct draft draft = {0};
-	int r = draft_read(agent, NULL, text, len, false, &draft);
+	struct eg_draft draft = {0};
+	int r = eg_draft_read(agent, NULL, text, len, false, &draft);
 
 	if (r == -ENOMEM) {
-		draft_clear(&draft);
+		eg_draft_clear(&draft);
 		return eg_error_set(err, 500, "no_memory", "Out of memory.");
 	}
 	*ret = json_pack("{s:b,s:s*,s:o}", "ok", r == 0, "app", draft.policy ? draft.policy->app : NULL, "diagnostics",
 			 eg_diags_json(&draft.diags));
-	draft_clear(&draft);
+	eg_draft_clear(&draft);
 	return 0;
 }
 
@@ -163,15 +159,15 @@ static uint64_t number_of(const struct eg_policy_write *write, const struct eg_e
 	return entry->now->number + 1;
 }
 
-static int store(struct eg_agent *agent, const struct eg_policy_write *write, const char *app, uint64_t number,
-		 struct eg_store_draft **ret, struct eg_error *err)
+static int store(struct eg_agent *agent, const struct eg_policy_write *write, const char *app,
+		 const struct eg_provenance *from, struct eg_store_draft **ret, struct eg_error *err)
 {
 	int r;
 
 	*ret = NULL;
-	if (write->from.source != EG_SOURCE_SOCKET || write->persisted)
+	if (write->from.source == EG_SOURCE_DIRECTORY || write->persisted)
 		return 0;
-	r = eg_store_prepare(agent->config->state_dir, app, number, write->text, write->len, ret);
+	r = eg_store_prepare(agent->config->state_dir, app, from, write->text, write->len, ret);
 	if (r < 0)
 		eg_error_set(err, 507, "not_stored", "The policy can't be written to %s (%s), so it was not put in force.",
 			     agent->config->state_dir, strerror(-r));
@@ -186,8 +182,9 @@ static void tell_write(struct eg_agent *agent, const struct eg_entry *entry, con
 	eg_actor_text(write->actor, actor, sizeof(actor));
 	eg_units_moment_text(entry->now->expires_utc_ns, until, sizeof(until));
 	eg_notice(agent, "policy", entry, NULL,
-		  json_pack("{s:s,s:s,s:s,s:s*,s:s*,s:s*,s:s,s:s,s:i,s:i}", "action", "apply", "actor", actor,
-			    "policy_rev", written->rev, "previous_rev", rev_before, "source",
+		  json_pack("{s:s,s:s,s:s,s:s*,s:s*,s:s*,s:s*,s:s,s:s,s:i,s:i}", "action",
+			    write->action ? write->action : "apply", "actor", actor, "policy_rev", written->rev,
+			    "previous_rev", rev_before, "of_rev", write->of_rev, "source",
 			    eg_source_name(write->from.source), "file", write->from.origin, "expires", until, "mode",
 			    entry->now->mode == EG_MODE_AUDIT ? "audit" : "enforce", "rules", (int)written->rules,
 			    "reset_sockets", (int)written->reset_sockets));
@@ -209,7 +206,7 @@ static void after_apply(struct eg_agent *agent, struct eg_entry *entry, const st
 		written->reset_sockets = eg_cut_denied(agent, entry->name);
 }
 
-static int apply(struct eg_agent *agent, const struct eg_policy_write *write, const struct draft *draft,
+static int apply(struct eg_agent *agent, const struct eg_policy_write *write, const struct eg_draft *draft,
 		 struct eg_policy_written *ret, struct eg_error *err)
 {
 	struct eg_entry *entry = eg_registry_find(agent, draft->policy->app);
@@ -223,7 +220,7 @@ static int apply(struct eg_agent *agent, const struct eg_policy_write *write, co
 	from.number = number_of(write, entry, draft->policy);
 	if (was)
 		snprintf(rev_before, sizeof(rev_before), "%s", was->rev);
-	r = store(agent, write, draft->policy->app, from.number, &stored, err);
+	r = store(agent, write, draft->policy->app, &from, &stored, err);
 	if (!r)
 		r = eg_registry_get(agent, draft->policy->app, &entry, err);
 	if (!r)
@@ -238,26 +235,30 @@ static int apply(struct eg_agent *agent, const struct eg_policy_write *write, co
 	snprintf(ret->rev, sizeof(ret->rev), "%s", entry->now->rev);
 	ret->rules = draft->policy->rule_count;
 	after_apply(agent, entry, was, revived, ret);
-	if (ret->changed)
-		tell_write(agent, entry, write, ret, rev_before[0] ? rev_before : NULL);
+	if (!ret->changed)
+		return 0;
+	eg_history_note(agent, entry, write, rev_before[0] ? rev_before : NULL);
+	tell_write(agent, entry, write, ret, rev_before[0] ? rev_before : NULL);
 	return 0;
 }
 
 int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *write, struct eg_policy_written *ret,
 		      struct eg_error *err)
 {
-	struct draft draft = {0};
+	struct eg_draft draft = {0};
 	struct eg_policy_written written = {0};
 	const struct eg_entry *entry;
-	int r = draft_read(agent, write->file, write->text, write->len, write->at_start, &draft);
+	int r = eg_draft_read(agent, write->file, write->text, write->len, write->at_start, &draft);
 
 	if (r < 0) {
-		r = refuse_diags(&draft, err);
-		draft_clear(&draft);
+		r = eg_draft_refuse(&draft, err);
+		eg_draft_clear(&draft);
 		return r;
 	}
 	entry = eg_registry_find(agent, draft.policy->app);
 	r = check_name(write, draft.policy, err);
+	if (!r && write->actor->role == EG_ROLE_CONTROL)
+		r = eg_control_may_own(agent, draft.policy->app, draft.policy, err);
 	if (!r)
 		r = check_match(write, entry, err);
 	if (!r)
@@ -265,10 +266,10 @@ int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *writ
 	if (!r)
 		r = apply(agent, write, &draft, &written, err);
 	if (!r) {
-		written.warnings = eg_diags_json(&draft.diags);
+		written.warnings = eg_diags_warnings_json(&draft.diags);
 		*ret = written;
 	}
-	draft_clear(&draft);
+	eg_draft_clear(&draft);
 	return r;
 }
 
@@ -294,6 +295,12 @@ int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struc
 	return 0;
 }
 
+/* What a caller's policies come from. */
+static enum eg_source source_of(const struct eg_actor *actor)
+{
+	return actor->role == EG_ROLE_CONTROL ? actor->source : EG_SOURCE_SOCKET;
+}
+
 /* ---- The socket's ------------------------------------------------------------------------------- */
 
 int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg_policy_put *put,
@@ -305,7 +312,7 @@ int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg
 		.expect_app = app,
 		.if_match = put->if_match,
 		.take_over = put->take_over,
-		.from = {.source = EG_SOURCE_SOCKET},
+		.from = {.source = source_of(actor), .number = put->number},
 		.actor = actor,
 	};
 	struct eg_policy_written written;
@@ -317,7 +324,7 @@ int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg
 	if (r < 0)
 		return r;
 	*ret = json_pack("{s:s,s:s,s:b,s:i,s:s,s:o,s:i}", "app", written.app, "policy_rev", written.rev, "changed",
-			 written.changed, "rules", (int)written.rules, "source", eg_source_name(EG_SOURCE_SOCKET),
+			 written.changed, "rules", (int)written.rules, "source", eg_source_name(write.from.source),
 			 "warnings", written.warnings, "reset_sockets", (int)written.reset_sockets);
 	return 0;
 }
@@ -351,7 +358,7 @@ int eg_agent_policy_delete(struct eg_agent *agent, const char *app, const char *
 	const struct eg_policy_write like = {
 		.if_match = if_match,
 		.take_over = take_over,
-		.from = {.source = EG_SOURCE_SOCKET},
+		.from = {.source = source_of(actor)},
 		.actor = actor,
 	};
 	uint32_t reset = 0;
@@ -382,7 +389,7 @@ int eg_agent_policy_get(struct eg_agent *agent, const char *app, json_t **ret, s
 
 static const struct eg_actor restart = {.role = EG_ROLE_ADMIN, .via = "agent"};
 
-static void load_stored(void *ctx, const char *app, uint64_t number, const char *text, size_t len)
+static void load_stored(void *ctx, const char *app, const struct eg_provenance *from, const char *text, size_t len)
 {
 	struct eg_agent *agent = ctx;
 	const struct eg_policy_write write = {
@@ -391,7 +398,7 @@ static void load_stored(void *ctx, const char *app, uint64_t number, const char 
 		.expect_app = app,
 		.at_start = true,
 		.persisted = true,
-		.from = {.source = EG_SOURCE_SOCKET, .number = number},
+		.from = *from,
 		.actor = &restart,
 	};
 	struct eg_policy_written written;

@@ -118,6 +118,8 @@ const char *eg_registry_state(struct eg_agent *agent, const struct eg_entry *ent
 	const struct eg_app_state *state = eg_entry_state(agent, entry);
 	uint64_t kill = __atomic_load_n(&ctl->kill, __ATOMIC_RELAXED);
 
+	if ((uint32_t)kill == EG_HOLD_CONTROL && eg_override_on(agent, entry))
+		kill = 0;
 	if (eg_kern_host(agent->kern)->kill_all || (uint32_t)kill || state->auto_kill > ctl->auto_cleared)
 		return "killed";
 	if (entry->now && (state->expired_uid == entry->now->uid || eg_clock_utc_ns() >= entry->now->expires_utc_ns))
@@ -217,6 +219,7 @@ static int slot_open(struct eg_agent *agent, struct eg_entry *entry)
 		return r;
 	ctl->ruleset = 0;
 	ctl->relax_until_boot_ns = 0;
+	ctl->override_until_boot_ns = 0;
 	ctl->auto_cleared = 0;
 	ctl->flags = 0;
 	eg_registry_raise_holds(agent, entry);

@@ -19,7 +19,7 @@
 
 /* ---- Restore -------------------------------------------------------------------------------------- */
 
-static const uint32_t liftable[] = {EG_HOLD_LOCAL, EG_HOLD_AUTO};
+static const uint32_t liftable[] = {EG_HOLD_LOCAL, EG_HOLD_AUTO, EG_HOLD_CONTROL};
 
 struct lifted {
 	json_t *names;
@@ -27,6 +27,12 @@ struct lifted {
 	uint64_t ticket; /* of the last record */
 	bool refused; /* there was something that the actor may not lift */
 };
+
+/* Where no control plane is configured any more, nobody else is left who could. */
+static bool may_lift_control(struct eg_agent *agent, const struct eg_actor *actor)
+{
+	return actor->role == EG_ROLE_ADMIN && !__atomic_load_n(&agent->config, __ATOMIC_ACQUIRE)->control;
+}
 
 /* Lifts what this actor may. */
 static void lift(struct eg_agent *agent, const char *name, const char *reason, const struct eg_actor *actor,
@@ -47,8 +53,13 @@ static void lift(struct eg_agent *agent, const char *name, const char *reason, c
 			.reason = reason,
 		};
 		uint64_t ticket = 0;
-		int r = eg_holds_lift(agent->holds, &wanted, &ticket);
+		int r;
 
+		if (liftable[i] == EG_HOLD_CONTROL && !may_lift_control(agent, actor))
+			continue;
+		if (liftable[i] == EG_HOLD_CONTROL)
+			wanted.role = EG_HOLD_BY_CONTROL;
+		r = eg_holds_lift(agent->holds, &wanted, &ticket);
 		if (r == -EPERM)
 			ret->refused = true;
 		if (r < 0)
@@ -147,6 +158,50 @@ int eg_agent_restore(struct eg_agent *agent, const char *app, const char *reason
 			 eg_holds_json(agent, name), "durable", durable, "state",
 			 entry ? eg_registry_state(agent, entry) : NULL);
 	pthread_mutex_unlock(&agent->lock);
+	return 0;
+}
+
+/* The same for the layer control; a lift of what is not in force is remembered, by its generation. */
+int eg_restore_control(struct eg_agent *agent, const struct eg_control_hold *lift, const struct eg_actor *actor,
+		       json_t **ret, struct eg_error *err)
+{
+	const bool all = strcmp(lift->app, EG_HOLD_ALL_APPS) == 0;
+	struct eg_hold_lift wanted = {
+		.app = lift->app,
+		.layer = EG_HOLD_CONTROL,
+		.role = EG_HOLD_BY_CONTROL,
+		.generation = lift->generation,
+		.now_utc_ns = eg_clock_utc_ns(),
+		.reason = lift->reason,
+	};
+	uint64_t ticket = 0;
+	char text[64];
+	bool durable;
+	int r;
+
+	eg_actor_text(actor, text, sizeof(text));
+	wanted.actor = text;
+	pthread_mutex_lock(&agent->lock);
+	r = eg_holds_lift(agent->holds, &wanted, &ticket);
+	if (r == 0) {
+		json_t *lifted = json_pack("[s]", eg_hold_layer_name(EG_HOLD_CONTROL));
+
+		lower_words(agent, lift->app, EG_HOLD_CONTROL);
+		tell_restore(agent, lift->app, all ? NULL : eg_registry_find(agent, lift->app), lift->reason, actor, lifted);
+		json_decref(lifted);
+	}
+	pthread_mutex_unlock(&agent->lock);
+	if (r == -ESTALE) {
+		eg_error_set(err, 409, "stale_generation",
+			     "The restore of %s has the generation %llu, and a newer word on it is known: it was ignored.",
+			     lift->app, (unsigned long long)lift->generation);
+		return r;
+	}
+	if (r < 0 && r != -ENOENT)
+		return eg_error_set(err, 500, "not_stored", "The restore of %s can't be recorded: %s.", lift->app,
+				    strerror(-r));
+	durable = r == 0 && eg_holds_wait_durable(agent->holds, ticket, DURABLE_WAIT_MS);
+	*ret = json_pack("{s:s,s:b,s:b,s:b}", "app", lift->app, "killed", 0, "already", r == -ENOENT, "durable", durable);
 	return 0;
 }
 

@@ -166,6 +166,7 @@ json_t *eg_snapshot_gather(struct eg_agent *agent, const char *app, const char *
 			     eg_time_json(eg_clock_utc_ns()), "why", why, "actor", actor, "agent_version", EG_VERSION);
 	add(snapshot, "state", part);
 	add(snapshot, "policy", eg_agent_policy_get(agent, app, &part, &err) < 0 ? NULL : part);
+	add(snapshot, "history", eg_agent_policy_history(agent, app, NULL, &part, &err) < 0 ? NULL : part);
 	add(snapshot, "denied", eg_agent_denied(agent, app, 0, &part, &err) < 0 ? NULL : part);
 	add(snapshot, "sockets", sockets_json(notes ? notes : &own, ids, count));
 	add(snapshot, "sockets_left_out", json_integer((json_int_t)(notes ? notes : &own)->left_out));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * store.c - policies that came by the socket, kept in the state directory
+ * store.c - policies that came by the socket or from the control plane, kept in the state directory
  *
- * One file for each app, policies/APP.json: a line "egret-policy N", N being the revision's
- * number, and the policy's own text after it. It is written and fsynced under another name
- * first, and renamed once the policy is in force.
+ * One file for each app, policies/APP.json: a line "egret-policy N SOURCE", N being the revision's
+ * number (without SOURCE: the socket), and the policy's own text after it. It is written and fsynced
+ * under another name first, and renamed once the policy is in force.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -73,7 +73,7 @@ void eg_store_abandon(struct eg_store_draft *draft)
 	free(draft);
 }
 
-static int draft_write(struct eg_store_draft *draft, uint64_t number, const char *text, size_t len)
+static int draft_write(struct eg_store_draft *draft, const struct eg_provenance *from, const char *text, size_t len)
 {
 	char name[EG_APP_NAME_LEN + 16], header[64];
 	EG_CLOSE int fd = -1;
@@ -83,7 +83,7 @@ static int draft_write(struct eg_store_draft *draft, uint64_t number, const char
 	fd = openat(draft->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	snprintf(header, sizeof(header), STORE_HEADER "%" PRIu64 "\n", number);
+	snprintf(header, sizeof(header), STORE_HEADER "%" PRIu64 " %s\n", from->number, eg_source_name(from->source));
 	r = write_all(fd, header, strlen(header));
 	if (!r)
 		r = write_all(fd, text, len);
@@ -92,8 +92,8 @@ static int draft_write(struct eg_store_draft *draft, uint64_t number, const char
 	return r;
 }
 
-int eg_store_prepare(const char *state_dir, const char *app, uint64_t number, const char *text, size_t len,
-		     struct eg_store_draft **ret)
+int eg_store_prepare(const char *state_dir, const char *app, const struct eg_provenance *from, const char *text,
+		     size_t len, struct eg_store_draft **ret)
 {
 	struct eg_store_draft *draft = calloc(1, sizeof(*draft));
 	int r;
@@ -107,7 +107,7 @@ int eg_store_prepare(const char *state_dir, const char *app, uint64_t number, co
 		free(draft);
 		return r;
 	}
-	r = draft_write(draft, number, text, len);
+	r = draft_write(draft, from, text, len);
 	if (r < 0) {
 		eg_store_abandon(draft);
 		return r;
@@ -179,13 +179,29 @@ int eg_store_read_file(int dir_fd, const char *name, size_t max, char **ret, siz
 	return 0;
 }
 
+/* "egret-policy N" or "egret-policy N SOURCE"; the text begins at *ret_body. */
+static bool read_header(const char *text, struct eg_provenance *ret, const char **ret_body)
+{
+	const char *end = strchr(text, '\n');
+	char line[64], name[16] = "socket";
+
+	if (!end || (size_t)(end - text) >= sizeof(line))
+		return false;
+	snprintf(line, sizeof(line), "%.*s", (int)(end - text), text);
+	if (sscanf(line, STORE_HEADER "%" SCNu64 " %15s", &ret->number, name) < 1)
+		return false;
+	ret->source = eg_source_parse(name);
+	*ret_body = end + 1;
+	return ret->source != EG_SOURCE_NONE;
+}
+
 static void each_one(int dir_fd, const char *name, eg_store_fn fn, void *ctx)
 {
 	EG_FREE char *text = NULL;
 	char app[EG_APP_NAME_LEN] = "";
 	size_t len = 0, stem = strlen(name) - strlen(STORE_SUFFIX);
-	uint64_t number = 0;
-	const char *body;
+	struct eg_provenance from = {0};
+	const char *body = NULL;
 	int r;
 
 	if (stem >= sizeof(app))
@@ -194,13 +210,12 @@ static void each_one(int dir_fd, const char *name, eg_store_fn fn, void *ctx)
 	if (!eg_policy_app_name(app))
 		return;
 	r = eg_store_read_file(dir_fd, name, EG_POLICY_BYTES_MAX + 64, &text, &len);
-	if (r < 0 || sscanf(text, STORE_HEADER "%" SCNu64 "\n", &number) != 1 || !(body = strchr(text, '\n'))) {
+	if (r < 0 || !read_header(text, &from, &body)) {
 		eg_log_err("the stored policy of %s can't be read (%s): it is left out", app,
 			   r < 0 ? strerror(-r) : "damaged");
 		return;
 	}
-	body++;
-	fn(ctx, app, number, body, len - (size_t)(body - text));
+	fn(ctx, app, &from, body, len - (size_t)(body - text));
 }
 
 int eg_store_each(const char *state_dir, eg_store_fn fn, void *ctx)

@@ -52,9 +52,11 @@ static json_t *cap_json(struct eg_agent *agent, const struct eg_entry *entry, co
 
 	if (conf->kind != EG_METER_BYTES || eg_usage_of(agent, entry->slot, conf, &window, &used) < 0)
 		return NULL;
-	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:o,s:s}", "direction", conf->dir == EG_DIR_EGRESS ? "egress" : "ingress",
-			 "scope", metered->scope ? metered->scope : "app", "limit", (json_int_t)conf->limit, "used",
-			 (json_int_t)used, "per_s", (json_int_t)(conf->per_ns / EG_NS_PER_S), "window_end",
+	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:s}", "direction",
+			 conf->dir == EG_DIR_EGRESS ? "egress" : "ingress", "scope",
+			 metered->scope ? metered->scope : "app", "limit", (json_int_t)conf->limit, "used",
+			 (json_int_t)used, "rest", (json_int_t)(used < conf->limit ? conf->limit - used : 0), "per_s",
+			 (json_int_t)(conf->per_ns / EG_NS_PER_S), "window_end",
 			 eg_time_json((window + 1) * conf->per_ns), "action", action_names[conf->action]);
 }
 
@@ -256,6 +258,7 @@ static void add_details(struct eg_agent *agent, const struct eg_entry *entry, js
 				 (int)entry->slot, "gen", (int)entry->gen);
 
 	json_object_update(app, more);
+	json_object_set_new(app, "override_until", eg_override_json(agent, entry));
 	json_object_set_new(app, "dns", dns_json(entry->now));
 	json_object_set_new(app, "alerts", eg_alerts_json(agent->alerts, entry->slot, entry->gen));
 	if (entry->now && entry->now->origin)
@@ -334,23 +337,38 @@ struct listing {
 	json_t *list;
 };
 
+/* Without a policy an app has no labels: no selector chooses it. */
+static bool chosen(const struct listing *listing, const struct eg_entry *entry)
+{
+	return !listing->selector || (entry->now && eg_labels_match(listing->selector, entry->now->labels));
+}
+
+static int read_selector(const char *labels, struct eg_labels **ret, struct eg_error *err)
+{
+	char why[200];
+
+	*ret = NULL;
+	if (labels && eg_labels_parse(labels, ret, why, sizeof(why)) < 0)
+		return eg_error_set(err, 400, "bad_selector", "The label selector can't be used: %s", why);
+	return 0;
+}
+
 static void list_one(void *ctx, struct eg_entry *entry)
 {
 	const struct listing *listing = ctx;
 
-	if (listing->selector && !(entry->now && eg_labels_match(listing->selector, entry->now->labels)))
-		return;
-	json_array_append_new(listing->list, app_json(listing->agent, entry));
+	if (chosen(listing, entry))
+		json_array_append_new(listing->list, app_json(listing->agent, entry));
 }
 
 int eg_agent_apps(struct eg_agent *agent, const char *labels, json_t **ret, struct eg_error *err)
 {
 	struct listing listing = {.agent = agent};
-	struct eg_labels *selector = NULL;
-	char why[200];
+	struct eg_labels *selector;
+	int r = read_selector(labels, &selector, err);
 
-	if (labels && eg_labels_parse(labels, &selector, why, sizeof(why)) < 0)
-		return eg_error_set(err, 400, "bad_selector", "The label selector can't be used: %s", why);
+	if (r < 0)
+		return r;
 	listing.selector = selector;
 	listing.list = json_array();
 	eg_apps_each(agent, list_one, &listing);
@@ -371,23 +389,31 @@ static void usage_one(void *ctx, struct eg_entry *entry)
 {
 	const struct listing *listing = ctx;
 
-	json_array_append_new(listing->list, usage_json(listing->agent, entry));
+	if (chosen(listing, entry))
+		json_array_append_new(listing->list, usage_json(listing->agent, entry));
 }
 
-int eg_agent_usage(struct eg_agent *agent, const char *app, json_t **ret, struct eg_error *err)
+int eg_agent_usage(struct eg_agent *agent, const char *app, const char *labels, json_t **ret, struct eg_error *err)
 {
-	struct listing listing = {.agent = agent, .list = json_array()};
+	struct listing listing = {.agent = agent};
 	const struct eg_entry *entry = NULL;
+	struct eg_labels *selector;
+	int r = read_selector(labels, &selector, err);
 
+	if (r < 0)
+		return r;
+	listing.selector = selector;
+	listing.list = json_array();
 	if (app) {
 		pthread_mutex_lock(&agent->lock);
 		entry = eg_registry_find(agent, app);
 		if (entry)
-			json_array_append_new(listing.list, usage_json(agent, entry));
+			usage_one(&listing, (struct eg_entry *)entry);
 		pthread_mutex_unlock(&agent->lock);
 	} else {
 		eg_apps_each(agent, usage_one, &listing);
 	}
+	eg_labels_free(selector);
 	if (app && !entry) {
 		json_decref(listing.list);
 		return eg_error_set(err, 404, "not_found", "There is no app %s on this host.", app);

@@ -93,6 +93,7 @@ json_t *eg_alarms_json(struct eg_agent *agent)
 			  (unsigned long long)holds.corrupt_lines);
 	if (agent->usage && eg_usage_last_error(agent->usage))
 		alarm_add(list, "the use of caps can't be written to disk (%s)", strerror(-eg_usage_last_error(agent->usage)));
+	eg_control_alarms(agent, list);
 	if (events.failing)
 		alarm_add(list, "events can't be written: %s", events.last_error);
 	eg_shipper_alarms(agent->shipper, list);
@@ -274,6 +275,7 @@ int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 	pthread_mutex_unlock(&agent->lock);
 	json_object_update(status, more);
 	json_object_set_new(status, "prefetch", prefetch_json(agent));
+	json_object_set_new(status, "control", eg_control_json(agent));
 	json_decref(more);
 	*ret = status;
 	return status ? 0 : eg_error_set(err, 500, "no_memory", "Out of memory.");

@@ -19,8 +19,10 @@
 struct query {
 	const char *dest;
 	bool by_name;
+	bool by_prefix;
 	char name[EG_NAME_SIZE]; /* as in eg_name_key.text */
 	struct eg_addr addr;
+	struct eg_cidr cidr;
 	uint16_t port;
 	uint8_t proto;
 	enum eg_dir dir;
@@ -45,6 +47,29 @@ static bool parse_name(const char *dest, struct query *ret)
 	return eg_revname_from_text(dest, len, ret->name) == 0;
 }
 
+/* "10.0.0.0/8:443", "[fd00::]/8:443" or "[fd00::/8]:443", and without a port. */
+static bool parse_prefix(const char *dest, struct eg_cidr *ret, uint16_t *ret_port)
+{
+	const char *slash = strchr(dest, '/'), *colon = slash ? strrchr(slash, ':') : NULL;
+	size_t len = colon ? (size_t)(colon - dest) : strlen(dest), used = 0;
+	char text[EG_ADDR_TEXT], *end;
+	unsigned long port = 0;
+
+	if (!slash || len >= sizeof(text))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (dest[i] != '[' && dest[i] != ']')
+			text[used++] = dest[i];
+	text[used] = '\0';
+	if (colon) {
+		port = colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 0;
+		if (!port || port > UINT16_MAX || *end)
+			return false;
+	}
+	*ret_port = (uint16_t)port;
+	return eg_cidr_from_text(text, ret) == 0;
+}
+
 static int query_parse(const char *dest, const char *proto, const char *dir, struct query *ret, struct eg_error *err)
 {
 	*ret = (struct query){.dest = dest, .proto_text = proto ? proto : "tcp"};
@@ -53,17 +78,22 @@ static int query_parse(const char *dest, const char *proto, const char *dir, str
 	if (dir && strcmp(dir, "egress") != 0 && strcmp(dir, "ingress") != 0)
 		return eg_error_set(err, 400, "bad_query", "direction is egress or ingress, not \"%s\".", dir);
 	ret->dir = dir && strcmp(dir, "ingress") == 0 ? EG_DIR_INGRESS : EG_DIR_EGRESS;
-	if (!dest || (eg_addr_port_from_text(dest, &ret->addr, &ret->port) < 0 && !parse_name(dest, ret)))
-		return eg_error_set(err, 400, "bad_query",
-				    "dest is ADDRESS:PORT, [ADDRESS]:PORT, NAME:PORT or (for icmp) ADDRESS or NAME, "
-				    "not \"%s\".", dest ? dest : "");
+	ret->by_prefix = dest && strchr(dest, '/');
+	if (ret->by_prefix
+		    ? !parse_prefix(dest, &ret->cidr, &ret->port)
+		    : !dest || (eg_addr_port_from_text(dest, &ret->addr, &ret->port) < 0 && !parse_name(dest, ret)))
+		return eg_error_set(
+			err, 400, "bad_query",
+			"dest is ADDRESS:PORT, [ADDRESS]:PORT, PREFIX:PORT, [PREFIX]:PORT, NAME:PORT or (for icmp) "
+			"ADDRESS, PREFIX or NAME, not \"%s\".",
+			dest ? dest : "");
 	if (ret->by_name && ret->dir == EG_DIR_INGRESS)
 		return eg_error_set(err, 400, "bad_query",
 				    "Who reaches the app is known by address, not by name: \"%s\".", dest);
 	if (ret->proto != IPPROTO_ICMP && !ret->port)
 		return eg_error_set(err, 400, "bad_query", "Say which port: %s:PORT.", dest);
 	if (ret->proto == IPPROTO_ICMP) {
-		bool v4 = ret->by_name || eg_addr_v4mapped(&ret->addr);
+		bool v4 = ret->by_name || eg_addr_v4mapped(ret->by_prefix ? &ret->cidr.addr : &ret->addr);
 
 		ret->port = v4 ? 8 : 128; /* echo request */
 		ret->proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
@@ -208,6 +238,20 @@ static uint32_t used_up(struct eg_agent *agent, const struct eg_entry *entry, co
 	return EG_REASON_NONE;
 }
 
+/* Those that count what goes this way: the app's, and the rule's own. */
+static json_t *caps_json(struct eg_agent *agent, const struct eg_entry *entry, const char *rule)
+{
+	json_t *caps = eg_caps_json(agent, entry);
+
+	for (size_t i = json_array_size(caps); i-- > 0;) {
+		const char *scope = json_string_value(json_object_get(json_array_get(caps, i), "scope"));
+
+		if (strcmp(scope, "app") != 0 && (!rule || strcmp(scope, rule) != 0))
+			json_array_remove(caps, i);
+	}
+	return caps;
+}
+
 #define CAUSES                                                                                                  \
 	". Likely causes: the app remembers an address for longer than it is good; or it was looked up "        \
 	"otherwise than by the app's own DNS query: through nscd, nss-resolve, /etc/hosts or DNS over HTTPS"
@@ -284,9 +328,10 @@ static json_t *explain_json(struct eg_agent *agent, const struct eg_entry *entry
 			 query->dir == EG_DIR_EGRESS ? "egress" : "ingress", "verdict", verdict, "reason",
 			 eg_reason_name(reason), "sentence", text, "rule", rule, "state",
 			 eg_registry_state(agent, entry), "fix", eg_fix_json(&fix), "caps",
-			 eg_caps_json(agent, entry), "expires", now ? eg_time_json(now->expires_utc_ns) : json_null(),
-			 "nearest", reason == EG_REASON_NONE ? json_array() : nearest_json(now, query, reason),
-			 "verify", verify_name(answer->flags), "notes", notes_json(answer), "grant",
+			 caps_json(agent, entry, rule), "expires",
+			 now ? eg_time_json(now->expires_utc_ns) : json_null(), "nearest",
+			 reason == EG_REASON_NONE ? json_array() : nearest_json(now, query, reason), "verify",
+			 verify_name(answer->flags), "notes", notes_json(answer), "grant",
 			 way_json(agent, entry, query, answer));
 }
 
@@ -338,6 +383,12 @@ int eg_agent_explain(struct eg_agent *agent, const char *app, const char *dest, 
 
 	if (r < 0)
 		return r;
+	if (query.by_prefix) {
+		const struct eg_prefix_query prefix = {dest,        query.cidr, query.port,
+						       query.proto, query.dir,  query.proto_text};
+
+		return eg_explain_prefix(agent, app, &prefix, ret, err);
+	}
 	others_loopback = !query.by_name && eg_loopback_addr(&query.addr) && !eg_loopback_own(agent, app, query.proto, query.port);
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, app);

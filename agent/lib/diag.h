@@ -13,6 +13,7 @@ enum eg_diag_level { EG_DIAG_ERROR, EG_DIAG_WARNING, EG_DIAG_INFO };
 
 struct eg_diag {
 	enum eg_diag_level level;
+	const char *code; /* stable, of a lint (lint.def); NULL: "invalid" */
 	unsigned line; /* from 1; 0: the text as a whole */
 	unsigned column; /* from 1, in bytes */
 	char path[160]; /* "egress[1].ports[0]", or "" */
@@ -34,9 +35,11 @@ struct eg_diags {
 void eg_diags_clear(struct eg_diags *diags);
 /* Adds a copy. What memory can't be had for is counted as dropped. */
 void eg_diags_add(struct eg_diags *diags, const struct eg_diag *diag);
-/* [{"level","file","line","column","path","message","fix"}...], new reference; NULL without memory. */
+/* [{"level","code","file","line","column","path","message","fix"}...], new reference; NULL without memory. */
 json_t *eg_diags_json(const struct eg_diags *diags);
-/* "FILE:LINE:COLUMN: error: PATH: MESSAGE (FIX)" of one of them. Returns ret. */
+/* The same without what is only for information. */
+json_t *eg_diags_warnings_json(const struct eg_diags *diags);
+/* "FILE:LINE:COLUMN: error: PATH: MESSAGE (FIX) [CODE]" of one of them. Returns ret. */
 const char *eg_diag_text(const struct eg_diags *diags, const struct eg_diag *diag, char *ret, size_t size);
 
 #endif

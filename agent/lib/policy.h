@@ -147,11 +147,13 @@ int eg_policy_check_lifetime(const struct eg_policy *policy, const char *text, s
 			     uint64_t max_lifetime_ns, struct eg_diags *diags);
 
 /*
- * What a careful reader would ask about: 0.0.0.0/0, metadata and loopback destinations, names
- * that anybody can register below, no cap, no owner or ticket, a rule that another shadows or
- * defeats. Adds warnings.
+ * What a careful reader would ask about: see lint.def. Errors among them are for who writes the policy
+ * (diags->errors says it): a policy that is in force already stays.
  */
 void eg_policy_lint(const struct eg_policy *policy, const char *text, size_t len, struct eg_diags *diags);
+/* The same, of what depends on the time. */
+void eg_policy_lint_lifetime(const struct eg_policy *policy, const char *text, size_t len, uint64_t now_utc_ns,
+			     struct eg_diags *diags);
 
 /* Adds copies of all rules of another policy behind those it has. 0 or -ENOMEM. */
 int eg_policy_add_rules(struct eg_policy *policy, const struct eg_policy *from);

@@ -22,6 +22,13 @@ struct eg_policy_at {
 
 struct eg_policy_finding;
 
+enum eg_lint {
+#define EG_LINT(name, level, code, when) EG_LINT_##name,
+#include "lint.def"
+#undef EG_LINT
+	EG_LINT_COUNT_
+};
+
 struct eg_policy_reader {
 	struct eg_policy *policy;
 	json_int_t version; /* as given */
@@ -40,8 +47,9 @@ void eg_policy_error(struct eg_policy_reader *reader, const struct eg_policy_at 
 /* The same about the key of `at`, not its value. */
 void eg_policy_error_key(struct eg_policy_reader *reader, const struct eg_policy_at *at, const char *fix,
 			 const char *format, ...) __attribute__((format(printf, 4, 5)));
-void eg_policy_warn(struct eg_policy_reader *reader, const struct eg_policy_at *at, const char *fix, const char *format,
-		    ...) __attribute__((format(printf, 4, 5)));
+/* A lint, with its level and code. */
+void eg_policy_lint_add(struct eg_policy_reader *reader, enum eg_lint lint, const struct eg_policy_at *at,
+			const char *fix, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void eg_policy_no_memory(struct eg_policy_reader *reader);
 /* Whether to stop: as many findings as are shown, or no memory. */
 bool eg_policy_full(const struct eg_policy_reader *reader);
@@ -140,6 +148,8 @@ void eg_policy_read_private(struct eg_policy_reader *reader, const struct eg_pol
 
 /* policy_lint_names.c */
 void eg_policy_lint_names(struct eg_policy_reader *reader);
+/* policy_lint.c: whether all that `name` stands for is below the wildcard, or is it. */
+bool eg_policy_name_covers(const char *outer, const char *name);
 /* The rule's object, and where it is. */
 const json_t *eg_policy_rule_json(const struct eg_policy *policy, size_t number, struct eg_policy_at *ret_list,
 				  struct eg_policy_at *ret_rule);

@@ -7,6 +7,8 @@
 
 #include "policy_impl.h"
 
+#define STEPS 2000000 /* comparisons that the search for what defeats a check may cost, as in policy_lint.c */
+
 /* ---- Names that anybody can have ------------------------------------------------------------------------- */
 
 /*
@@ -14,13 +16,104 @@
  * those where clouds and hosters put their customers, and country codes with a second level.
  */
 static const char *const shared_suffixes[] = {
-	"ac.uk", "co.uk", "gov.uk", "org.uk", "com.au", "net.au", "org.au", "co.jp", "ne.jp", "or.jp", "com.br", "co.in",
-	"co.kr", "co.nz", "co.za", "com.cn", "com.mx", "com.sg", "com.tr", "com.tw", "akamaized.net", "amazonaws.com",
-	"appspot.com", "azureedge.net", "azurefd.net", "azurewebsites.net", "blob.core.windows.net", "blogspot.com",
-	"cloudapp.net", "cloudfront.net", "cloudfunctions.net", "core.windows.net", "digitaloceanspaces.com",
-	"edgekey.net", "fastly.net", "firebaseapp.com", "fly.dev", "github.io", "githubusercontent.com", "gitlab.io",
-	"herokuapp.com", "netlify.app", "ngrok.io", "onrender.com", "pages.dev", "r2.dev", "run.app", "s3.amazonaws.com",
-	"storage.googleapis.com", "trafficmanager.net", "vercel.app", "web.app", "windows.net", "workers.dev",
+	"ac.jp",
+	"ac.nz",
+	"ac.uk",
+	"ac.za",
+	"co.id",
+	"co.il",
+	"co.in",
+	"co.jp",
+	"co.ke",
+	"co.kr",
+	"co.nz",
+	"co.th",
+	"co.uk",
+	"co.za",
+	"com.ar",
+	"com.au",
+	"com.bd",
+	"com.br",
+	"com.cn",
+	"com.co",
+	"com.eg",
+	"com.hk",
+	"com.mx",
+	"com.my",
+	"com.ng",
+	"com.pe",
+	"com.ph",
+	"com.pk",
+	"com.pl",
+	"com.sa",
+	"com.sg",
+	"com.tr",
+	"com.tw",
+	"com.ua",
+	"com.vn",
+	"edu.au",
+	"edu.cn",
+	"go.jp",
+	"go.kr",
+	"gob.mx",
+	"gov.au",
+	"gov.br",
+	"gov.in",
+	"gov.uk",
+	"ltd.uk",
+	"me.uk",
+	"ne.jp",
+	"net.au",
+	"net.br",
+	"net.cn",
+	"net.in",
+	"net.uk",
+	"nhs.uk",
+	"or.jp",
+	"or.kr",
+	"org.au",
+	"org.br",
+	"org.cn",
+	"org.in",
+	"org.nz",
+	"org.uk",
+	"org.za",
+	"plc.uk",
+	"sch.uk",
+	"akamaized.net",
+	"amazonaws.com",
+	"appspot.com",
+	"azureedge.net",
+	"azurefd.net",
+	"azurewebsites.net",
+	"blob.core.windows.net",
+	"blogspot.com",
+	"cloudapp.net",
+	"cloudfront.net",
+	"cloudfunctions.net",
+	"core.windows.net",
+	"digitaloceanspaces.com",
+	"edgekey.net",
+	"fastly.net",
+	"firebaseapp.com",
+	"fly.dev",
+	"github.io",
+	"githubusercontent.com",
+	"gitlab.io",
+	"herokuapp.com",
+	"netlify.app",
+	"ngrok.io",
+	"onrender.com",
+	"pages.dev",
+	"r2.dev",
+	"run.app",
+	"s3.amazonaws.com",
+	"storage.googleapis.com",
+	"trafficmanager.net",
+	"vercel.app",
+	"web.app",
+	"windows.net",
+	"workers.dev",
 };
 
 static bool is_shared(const char *suffix)
@@ -59,7 +152,7 @@ static void lint_wildcards(struct eg_policy_reader *reader, size_t number)
 			continue;
 		json = eg_policy_rule_json(reader->policy, number, &list, &at_rule);
 		at.index = element_of(json_object_get(json, "to"), i);
-		eg_policy_warn(reader, &at, "Name the hosts that the app needs",
+		eg_policy_lint_add(reader, EG_LINT_PUBLIC_SUFFIX, &at, "Name the hosts that the app needs",
 			       "\"%s\" is everybody's: whoever registers a name below %s can be reached", name, name + 2);
 	}
 }
@@ -86,9 +179,10 @@ static void lint_privates(struct eg_policy_reader *reader, size_t number)
 		       (eg_cidr_from_text(metadata[j], &cidr) || !eg_cidr_covers(&rule->privates[i], &cidr)))
 			j++;
 		if (j < EG_POLICY_COUNT(metadata))
-			eg_policy_warn(reader, &at, "Leave it out, or name the networks without it",
-				       "%s holds %s, a cloud's metadata service, which is never granted to a name",
-				       eg_cidr_to_text(&rule->privates[i], text), metadata[j]);
+			eg_policy_lint_add(reader, EG_LINT_PRIVATE_METADATA, &at,
+					   "Leave it out, or name the networks without it",
+					   "%s holds %s, a cloud's metadata service, which is never granted to a name",
+					   eg_cidr_to_text(&rule->privates[i], text), metadata[j]);
 	}
 }
 
@@ -111,26 +205,85 @@ static bool is_for_all(const struct eg_policy_rule *rule)
 	return false;
 }
 
-/* Any rule that allows is enough: what every address may have needs no ClientHello. */
-static void lint_defeated(struct eg_policy_reader *reader, size_t number)
+static bool has_name(const struct eg_policy_rule *open, const struct eg_policy_rule *rule, size_t *steps)
+{
+	for (size_t i = 0; i < open->name_count && *steps < STEPS; i++)
+		for (size_t j = 0; j < rule->name_count; j++, ++*steps)
+			if (eg_policy_name_covers(open->names[i], rule->names[j]))
+				return true;
+	return false;
+}
+
+/* Whether what answers for the names may hold, or the rule's own prefixes, overlaps with a prefix of the other. */
+static bool has_address(const struct eg_policy_rule *open, const struct eg_policy_rule *rule, size_t *steps)
+{
+	for (size_t i = 0; i < open->cidr_count && *steps < STEPS; i++) {
+		for (size_t j = 0; j < rule->private_count; j++, ++*steps)
+			if (eg_cidr_covers(&open->cidrs[i], &rule->privates[j]) ||
+			    eg_cidr_covers(&rule->privates[j], &open->cidrs[i]))
+				return true;
+		for (size_t j = 0; j < rule->cidr_count; j++, ++*steps)
+			if (eg_cidr_covers(&open->cidrs[i], &rule->cidrs[j]))
+				return true;
+	}
+	return false;
+}
+
+/* Any rule that allows is enough: what every address, or the same name, may have needs no ClientHello. */
+static void lint_defeated(struct eg_policy_reader *reader, size_t number, size_t *steps)
 {
 	const struct eg_policy *policy = reader->policy;
 	const struct eg_policy_rule *open = &policy->rules[number];
+	bool all = is_for_all(open);
 	struct eg_policy_at list, at;
 
-	if (open->proto != IPPROTO_TCP || open->verify_sni || open->verify_connect || !is_for_all(open))
+	if (open->proto != IPPROTO_TCP || open->verify_sni || open->verify_connect)
 		return;
-	for (size_t i = 0; i < policy->egress_count; i++) {
+	for (size_t i = 0; i < policy->egress_count && *steps < STEPS; i++, ++*steps) {
 		const struct eg_policy_rule *rule = &policy->rules[i];
+		bool sure = all || (rule->verify_sni && has_name(open, rule, steps));
 
-		if (!rule->verify_sni || !shares_port(open, rule))
+		if (!rule->verify_sni || !shares_port(open, rule) || (!sure && !has_address(open, rule, steps)))
 			continue;
 		eg_policy_rule_json(policy, number, &list, &at);
-		eg_policy_warn(reader, &at, "Name other ports, or the networks that the app needs",
-			       "Rule %s allows every address, so what %s says about \"verify-sni\" is never asked", open->id,
-			       rule->id);
+		if (sure)
+			eg_policy_lint_add(reader, EG_LINT_SNI_DEFEATED, &at,
+					   "Name other ports or names, or the networks that the app needs",
+					   "Rule %s allows %s, so what %s says about \"verify-sni\" is never asked",
+					   open->id, all ? "every address" : "the same name", rule->id);
+		else
+			eg_policy_lint_add(
+				reader, EG_LINT_SNI_OPEN, &at,
+				"Name other ports, or addresses beside those of the names",
+				"Rule %s allows addresses that %s may have: there \"verify-sni\" is not asked",
+				open->id, rule->id);
 		return;
 	}
+}
+
+static bool has_names(const struct eg_policy *policy)
+{
+	for (size_t i = 0; i < policy->egress_count; i++)
+		if (policy->rules[i].name_count && !policy->rules[i].verify_connect)
+			return true;
+	return false;
+}
+
+static void lint_resolving(struct eg_policy_reader *reader)
+{
+	const struct eg_policy *policy = reader->policy;
+	const struct eg_policy_at dns = {NULL, "dns", 0}, *at = policy->dns.set ? &dns : NULL;
+
+	if (!has_names(policy))
+		return;
+	if (!policy->dns.resolver_count)
+		eg_policy_lint_add(
+			reader, EG_LINT_DNS_HOST_RESOLVER, at, "Add \"dns\": {\"resolvers\": [...]} to be sure whom",
+			"There are names and no resolvers: the host's own are asked, and without any it is an error");
+	if (!policy->dns.ask_only_count)
+		eg_policy_lint_add(reader, EG_LINT_SEARCH_LIST, at,
+				   "Add \"ask_only\" to \"dns\", with the suffixes of that list",
+				   "Where resolv.conf has a search list, a look-up may end at a name that is refused");
 }
 
 static void lint_nothing_to_ask(struct eg_policy_reader *reader)
@@ -141,17 +294,21 @@ static void lint_nothing_to_ask(struct eg_policy_reader *reader)
 	for (size_t i = 0; i < policy->egress_count; i++)
 		if (policy->rules[i].name_count)
 			return;
-	if (policy->dns.set && !policy->dns.ask_only_count)
-		eg_policy_warn(reader, &at, "Leave the key out, or name what may be asked in a rule or in \"ask_only\"",
-			       "No rule has names, so the resolvers may be asked for nothing");
+	if (policy->dns.set && !policy->dns.ask_only_count && policy->mode != EG_MODE_AUDIT)
+		eg_policy_lint_add(reader, EG_LINT_DNS_UNUSED, &at,
+				   "Leave the key out, or name what may be asked in a rule or in \"ask_only\"",
+				   "No rule has names, so the resolvers may be asked for nothing");
 }
 
 void eg_policy_lint_names(struct eg_policy_reader *reader)
 {
+	size_t steps = 0;
+
 	for (size_t i = 0; i < reader->policy->egress_count && !eg_policy_full(reader); i++) {
 		lint_wildcards(reader, i);
 		lint_privates(reader, i);
-		lint_defeated(reader, i);
+		lint_defeated(reader, i, &steps);
 	}
 	lint_nothing_to_ask(reader);
+	lint_resolving(reader);
 }

@@ -153,8 +153,9 @@ static void locate(const struct eg_policy_at *at, struct eg_policy_finding *find
 	}
 }
 
-__attribute__((format(printf, 6, 0))) static void add(struct eg_policy_reader *reader, enum eg_diag_level level,
-						      const struct eg_policy_at *at, bool key, const char *fix,
+__attribute__((format(printf, 7, 0))) static void add(struct eg_policy_reader *reader, enum eg_diag_level level,
+						      const char *code, const struct eg_policy_at *at, bool key,
+						      const char *fix,
 						      const char *format, va_list args)
 {
 	struct eg_policy_finding *finding;
@@ -170,6 +171,7 @@ __attribute__((format(printf, 6, 0))) static void add(struct eg_policy_reader *r
 	}
 	finding = &reader->findings[reader->count];
 	finding->diag.level = level;
+	finding->diag.code = code;
 	finding->query.key = key;
 	finding->query.number = reader->count++;
 	locate(at, finding);
@@ -183,7 +185,7 @@ void eg_policy_error(struct eg_policy_reader *reader, const struct eg_policy_at 
 	va_list args;
 
 	va_start(args, format);
-	add(reader, EG_DIAG_ERROR, at, false, fix, format, args);
+	add(reader, EG_DIAG_ERROR, NULL, at, false, fix, format, args);
 	va_end(args);
 }
 
@@ -193,17 +195,26 @@ void eg_policy_error_key(struct eg_policy_reader *reader, const struct eg_policy
 	va_list args;
 
 	va_start(args, format);
-	add(reader, EG_DIAG_ERROR, at, true, fix, format, args);
+	add(reader, EG_DIAG_ERROR, NULL, at, true, fix, format, args);
 	va_end(args);
 }
 
-void eg_policy_warn(struct eg_policy_reader *reader, const struct eg_policy_at *at, const char *fix, const char *format,
-		    ...)
+static const struct {
+	const char *code;
+	enum eg_diag_level level;
+} lints[EG_LINT_COUNT_] = {
+#define EG_LINT(name, level, code, when) [EG_LINT_##name] = {code, EG_DIAG_##level},
+#include "lint.def"
+#undef EG_LINT
+};
+
+void eg_policy_lint_add(struct eg_policy_reader *reader, enum eg_lint lint, const struct eg_policy_at *at,
+			const char *fix, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	add(reader, EG_DIAG_WARNING, at, false, fix, format, args);
+	add(reader, lints[lint].level, lints[lint].code, at, false, fix, format, args);
 	va_end(args);
 }
 

@@ -212,7 +212,8 @@ struct eg_app_ctl { /* writer: agent. One cache line; each word is stored at onc
 	__u64 auto_cleared; /* auto kills up to this number are lifted */
 	__u32 gen; /* generation of the slot; 0: free */
 	__u32 flags; /* EG_APP_* */
-	__u64 pad[3];
+	__u64 override_until_boot_ns; /* until then EG_HOLD_CONTROL in `kill` is passed over */
+	__u64 pad[2];
 };
 
 struct eg_app_state { /* writer: kernel */
@@ -623,7 +624,7 @@ struct eg_question { /* context of program `eg_explain` */
 	__u32 way; /* out: 1 + way of the grant that allows it; 0: none did */
 	__u32 by_name; /* in: 1: ask about `name` instead of `peer` */
 	char name[EG_NAME_SIZE]; /* in: as in eg_name_key.text */
-	__u32 pad;
+	__u32 other; /* in: 1 + index of a ruleset to ask instead of the one in force; 0: that */
 };
 
 /* Context of program `eg_learn`: grants an address as an answer would (prefetch). */

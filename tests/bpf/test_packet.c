@@ -215,6 +215,28 @@ static void standing_comes_before_rules(void **state)
 	assert_int_equal(fx_denied(fx, EG_DIR_EGRESS, EG_REASON_INTERNAL), 1);
 }
 
+/* It passes over the control plane's kill, until its end, and over no other. */
+static void an_override_has_an_end(void **state)
+{
+	struct fx *fx = fx_reset(state);
+	struct eg_app *app = eg_kern_app(fx->kern, FX_SLOT);
+	struct fx_packet p = fx_tcp(APP, 4000, SRV, 443, SYN, 0);
+
+	fx_rule(fx, EG_DIR_EGRESS, SRV, 32, IPPROTO_TCP, 443, 443, 0);
+	app->ctl.override_until_boot_ns = ~0ull;
+	app->ctl.kill = EG_KILL_WORD(FX_GEN, EG_HOLD_CONTROL);
+	assert_int_equal(fx_run(fx, OUT, &p), 1);
+	app->ctl.kill = EG_KILL_WORD(FX_GEN, EG_HOLD_CONTROL | EG_HOLD_LOCAL);
+	assert_int_equal(fx_run(fx, OUT, &p), 0);
+	app->ctl.kill = EG_KILL_WORD(FX_GEN, EG_HOLD_AUTO);
+	assert_int_equal(fx_run(fx, OUT, &p), 0);
+	app->ctl.kill = EG_KILL_WORD(FX_GEN, EG_HOLD_CONTROL);
+	app->ctl.override_until_boot_ns = 1; /* long ago */
+	assert_int_equal(fx_run(fx, OUT, &p), 0);
+	assert_int_equal(fx_denied(fx, EG_DIR_EGRESS, EG_REASON_KILLED), 3);
+	app->ctl.override_until_boot_ns = 0;
+}
+
 static void expiry_is_latched(void **state)
 {
 	struct fx *fx = fx_reset(state);
@@ -457,6 +479,7 @@ int main(void)
 		cmocka_unit_test(walks_ipv6_extension_headers),
 		cmocka_unit_test(ip_options_move_the_ports),
 		cmocka_unit_test(standing_comes_before_rules),
+		cmocka_unit_test(an_override_has_an_end),
 		cmocka_unit_test(expiry_is_latched),
 		cmocka_unit_test(audit_lets_rules_through_but_no_kill),
 		cmocka_unit_test(unknown_cgroups_get_what_the_host_says),

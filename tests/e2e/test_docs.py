@@ -45,6 +45,12 @@ def test_reasons():
     assert [reason for reason in reasons if f".B {reason}\n" not in text] == []
 
 
+def test_lints():
+    text = page("agent/core/egret-policy.5")
+    lints = names(r'^EG_LINT\(\w+, \w+, "(\w+)"', "agent/lib/lint.def", 20)
+    assert [lint for lint in lints if f".B {lint}\n" not in text] == []
+
+
 def test_metrics():
     text = page("agent/core/egretd.8")
     metrics = names(r'(?:head|one)\(out, "(\w+)"', "agent/core/metrics.c", 20)

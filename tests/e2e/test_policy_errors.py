@@ -213,14 +213,19 @@ def test_warnings_are_no_errors(shared):
 
 
 def test_warnings_about_names(shared):
-    checked = shared.agent.api("POST", "/v1/policies:check", policy(
+    made = policy(
         "open", [rule(["*.co.uk", "a.example"], 443, tls="verify-sni", private=["169.254.0.0/16"]), rule("::/0", 443)],
-        dns={"resolvers": ["10.0.0.2"]}))
-    assert checked["ok"] is True
-    warned = {diag["path"]: diag["message"] for diag in checked["diagnostics"] if diag["level"] == "warning"}
-    assert "everybody's" in warned["egress[0].to[0]"]
-    assert "never granted" in warned["egress[0].private[0]"]
-    assert "verify-sni" in warned["egress[1]"]
+        dns={"resolvers": ["10.0.0.2"]})
+    checked = shared.agent.api("POST", "/v1/policies:check", made)
+    assert checked["ok"] is False
+    codes = {(diag["path"], diag["code"], diag["level"]) for diag in checked["diagnostics"]}
+    assert codes >= {("egress[0].to[0]", "public_suffix", "warning"), ("egress[0].private[0]", "private_metadata", "warning"),
+                     ("egress[1]", "sni_defeated", "error"), ("egress[1].to[0]", "any_address", "warning")}
+    # who defeats what he himself asks for is refused, and put in force at a start, when it was before
+    assert shared.agent.refused("PUT", "/v1/policies/open", made).code == "bad_policy"
+    made["egress"][1]["ports"] = [80]
+    assert [diag["level"] for diag in shared.agent.put(made)["warnings"]].count("warning") >= 3
+    shared.agent.api("DELETE", "/v1/policies/open")
 
 
 # ---- By the directory ---------------------------------------------------------------------------------------

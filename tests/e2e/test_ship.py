@@ -268,6 +268,7 @@ def test_a_test_says_what_came_back(shared):
     assert not answer["ok"] and answer["status"] == 401 and "401" in answer["answer"], answer
     assert agent.refused("POST", "/v1/sinks/nobody/test").code == "no_sink"
     receiver.token = None
+    eventually(lambda: sink(agent)["state"] == "ok", 90, "the end of a pause, if something was sent meanwhile: a minute")
 
 
 # ---- What it may ---------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ def read(path):
 def check(taken, app, worker):
     assert (taken["app"], taken["host"], taken["snapshot"]) == (app, "test-host", 1)
     assert taken["policy"]["policy"]["owner"] == "a@example.com" and taken["policy"]["policy_rev"]
+    assert [one["policy_rev"] for one in taken["history"]["revisions"]] == [taken["policy"]["policy_rev"]]
     assert taken["state"]["reasons"]["no_rule"]["egress"] == 1
     assert DENIED in {one["peer"] for one in taken["denied"]["denied"]}
     (live,) = [one for one in taken["sockets"] if one["peer"] == ALLOWED]

@@ -91,7 +91,8 @@ MUTANTS = [
 
     # ---- Invariant 5: kill is one store
     Mutant("5: the kill word is looked at", "bpf/verdict.h",
-           "if ((__u32)word && word >> 32 == app->ctl.gen)\n\t\treturn true;", "",
+           "\t    ((__u32)word != EG_HOLD_CONTROL || clock->boot_ns >= app->ctl.override_until_boot_ns))\n\t\treturn true;",
+           "\t    0)\n\t\treturn true;",
            [PACKET, "e2e/test_kill.py::everything_is_refused"]),
     Mutant("5: kill --all is looked at", "bpf/verdict.h", "if (*(volatile const __u64 *)&host->kill_all) {", "if (0) {",
            [PACKET, "e2e/test_kill.py::test_all"]),
@@ -106,8 +107,12 @@ MUTANTS = [
            "__atomic_and_fetch(&ctl->flags, ~EG_APP_DELETED, __ATOMIC_SEQ_CST);\n\tif",
            "__atomic_and_fetch(&ctl->flags, ~EG_APP_DELETED, __ATOMIC_SEQ_CST);\n\tctl->kill = 0;\n\tif",
            ["e2e/test_kill.py::a_policy_change_lifts_nothing"]),
-    Mutant("5: audit does not weaken it", "bpf/verdict.h", "\tif (eg_killed(app)) {\n",
-           "\tif (eg_killed(app) && !app->ctl.relax_until_boot_ns) {\n", [PACKET]),
+    Mutant("5: audit does not weaken it", "bpf/verdict.h", "\tif (eg_killed(app, clock)) {\n",
+           "\tif (eg_killed(app, clock) && !app->ctl.relax_until_boot_ns) {\n", [PACKET]),
+    Mutant("5: an override has an end", "bpf/verdict.h", "|| clock->boot_ns >= app->ctl.override_until_boot_ns", "|| !app->ctl.override_until_boot_ns",
+           [PACKET]),
+    Mutant("5: an override passes over the control plane's kill alone", "bpf/verdict.h", "((__u32)word != EG_HOLD_CONTROL ||", "(0 ||",
+           [PACKET]),
 
     # ---- Invariant 6: enforcement does not need the agent
     Mutant("6: expiry is the kernel's", "bpf/verdict.h",

@@ -130,6 +130,26 @@ static inline int fake_policy_check(struct eg_agent *a, const char *text, size_t
 						    memchr(text, 0, len) != NULL), ret, err);
 }
 
+static inline int fake_policy_plan(struct eg_agent *a, const struct eg_plan_request *plan, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, NULL, NULL, json_pack("{s:s, s:I, s:I, s:I}", "op", "policy_plan", "len", (json_int_t)plan->len,
+						    "last", (json_int_t)plan->last_ns, "limit", (json_int_t)plan->limit), ret, err);
+}
+
+static inline int fake_policy_history(struct eg_agent *a, const char *app, const char *rev, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, app, NULL, json_pack("{s:s, s:s, s:s?}", "op", "policy_history", "app", app, "rev", rev), ret, err);
+}
+
+static inline int fake_policy_rollback(struct eg_agent *a, const char *app, const struct eg_policy_back *back,
+				       const struct eg_actor *actor, json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, app, actor,
+			   json_pack("{s:s, s:s, s:s?, s:I, s:s?, s:b}", "op", "policy_back", "app", app, "rev", back->rev, "for",
+				     (json_int_t)back->for_ns, "if_match", back->if_match, "take_over", back->take_over),
+			   ret, err);
+}
+
 static inline int fake_kill(struct eg_agent *a, const struct eg_kill_request *k, const struct eg_actor *actor, json_t **ret,
 			    struct eg_error *err)
 {
@@ -152,6 +172,14 @@ static inline int fake_relax(struct eg_agent *a, const char *app, uint64_t for_n
 {
 	return fake_answer(a, app, actor, json_pack("{s:s, s:s, s:I, s:s}", "op", "relax", "app", app, "for_ns",
 						    (json_int_t)for_ns, "reason", reason), ret, err);
+}
+
+static inline int fake_override(struct eg_agent *a, const struct eg_override *wanted, const struct eg_actor *actor,
+				json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, wanted->app, actor, json_pack("{s:s, s:s, s:I, s:s}", "op", "override", "app", wanted->app,
+							    "for_ns", (json_int_t)wanted->for_ns, "reason", wanted->reason),
+			   ret, err);
 }
 
 static inline int fake_snapshot(struct eg_agent *a, const char *app, const char *reason, const struct eg_actor *actor,
@@ -191,9 +219,9 @@ static inline int fake_sink_test(struct eg_agent *a, const char *sink, json_t **
 	return fake_answer(a, sink, NULL, json_pack("{s:s, s:s}", "op", "sink_test", "sink", sink), ret, err);
 }
 
-static inline int fake_usage(struct eg_agent *a, const char *app, json_t **ret, struct eg_error *err)
+static inline int fake_usage(struct eg_agent *a, const char *app, const char *labels, json_t **ret, struct eg_error *err)
 {
-	return fake_answer(a, app, NULL, json_pack("{s:s, s:s?}", "op", "usage", "app", app), ret, err);
+	return fake_answer(a, app, NULL, json_pack("{s:s, s:s?, s:s?}", "op", "usage", "app", app, "labels", labels), ret, err);
 }
 
 static inline int fake_metrics(struct eg_agent *a, char **ret, struct eg_error *err)
@@ -204,9 +232,35 @@ static inline int fake_metrics(struct eg_agent *a, char **ret, struct eg_error *
 	return *ret ? 0 : -ENOMEM;
 }
 
+static inline int fake_control_view(struct eg_agent *a, bool with_policies, const struct eg_actor *actor, json_t **ret,
+				    struct eg_error *err)
+{
+	return fake_answer(a, NULL, actor,
+			   json_pack("{s:s, s:i, s:b}", "op", "control_view", "source", (int)actor->source, "policies",
+				     with_policies),
+			   ret, err);
+}
+
+static inline int fake_control_hold(struct eg_agent *a, const struct eg_control_hold *hold, const struct eg_actor *actor,
+				    json_t **ret, struct eg_error *err)
+{
+	return fake_answer(a, hold->app, actor,
+			   json_pack("{s:s, s:s, s:b, s:I}", "op", "control_hold", "app", hold->app, "killed", hold->killed,
+				     "generation", (json_int_t)hold->generation),
+			   ret, err);
+}
+
+static inline int fake_control_report(struct eg_agent *a, const json_t *report, const struct eg_actor *actor, json_t **ret,
+				      struct eg_error *err)
+{
+	return fake_answer(a, NULL, actor, json_pack("{s:s, s:O}", "op", "control_report", "report", (json_t *)report), ret, err);
+}
+
 static const struct eg_api_ops fake_ops = {
-	fake_status,  fake_apps, fake_app, fake_policy_get, fake_policy_put, fake_policy_delete, fake_policy_check, fake_kill,
-	fake_restore, fake_relax, fake_snapshot, fake_tag, fake_explain, fake_denied, fake_usage, fake_sinks, fake_sink_test,
+	fake_status,  fake_apps, fake_app, fake_policy_get, fake_policy_put, fake_policy_delete, fake_policy_check,
+	fake_policy_plan, fake_policy_history, fake_policy_rollback, fake_policy_rollback, fake_kill,
+	fake_restore, fake_override, fake_relax, fake_snapshot, fake_tag, fake_explain, fake_denied, fake_control_view, fake_control_hold,
+	fake_control_report, fake_usage, fake_sinks, fake_sink_test,
 	fake_metrics,
 };
 

@@ -26,6 +26,15 @@ static void test_routes(void **state)
 		{"DELETE", "/v1/policies/hr", "", "{\"op\":\"policy_delete\",\"take_over\":false,\"role\":3}"},
 		{"DELETE", "/v1/policies/hr?take_over=true", "", "{\"take_over\":true}"},
 		{"POST", "/v1/policies:check", "{\"version\": 9", "{\"op\":\"policy_check\",\"len\":13}"},
+		{"POST", "/v1/policies:plan", "{}", "{\"op\":\"policy_plan\",\"len\":2,\"last\":86400000000000,\"limit\":100000}"},
+		{"POST", "/v1/policies:plan?last=1h&limit=5", "", "{\"len\":0,\"last\":3600000000000,\"limit\":5}"},
+		{"GET", "/v1/policies/hr/history", "", "{\"op\":\"policy_history\",\"app\":\"hr\",\"rev\":null}"},
+		{"GET", "/v1/policies/hr/history?rev=2-a", "", "{\"rev\":\"2-a\"}"},
+		{"POST", "/v1/policies/hr/rollback", "", "{\"op\":\"policy_back\",\"app\":\"hr\",\"rev\":null,\"for\":0,"
+		 "\"if_match\":null,\"take_over\":false,\"role\":3}"},
+		{"POST", "/v1/policies/hr/rollback", "{\"rev\":\"2-a\",\"for\":\"1h\",\"if_match\":\"3-b\",\"take_over\":true}",
+		 "{\"rev\":\"2-a\",\"for\":3600000000000,\"if_match\":\"3-b\",\"take_over\":true}"},
+		{"POST", "/v1/policies/hr/renew", "{\"for\":\"1d\"}", "{\"for\":86400000000000}"},
 		{"POST", "/v1/apps/hr/kill", "", "{\"op\":\"kill\",\"app\":\"hr\",\"labels\":null,\"all\":false,"
 		 "\"reason\":null,\"ticket\":null,\"dry_run\":false,\"expect\":-1,\"role\":3,\"uid\":0}"},
 		{"POST", "/v1/apps/hr/kill", "{\"reason\":\"leak\",\"ticket\":\"S-1\",\"dry_run\":true}",
@@ -37,6 +46,8 @@ static void test_routes(void **state)
 		{"POST", "/v1/restore", "", "{\"op\":\"restore\",\"app\":null,\"reason\":null}"},
 		{"POST", "/v1/apps/hr/relax", "{\"for\":\"15m\",\"reason\":\"r\"}",
 		 "{\"op\":\"relax\",\"app\":\"hr\",\"for_ns\":900000000000,\"reason\":\"r\"}"},
+		{"POST", "/v1/apps/hr/override", "{\"for\":\"1h\",\"reason\":\"r\"}",
+		 "{\"op\":\"override\",\"app\":\"hr\",\"for_ns\":3600000000000,\"reason\":\"r\"}"},
 		{"POST", "/v1/apps/hr/relax", "{\"for\":\"0\",\"reason\":\"r\"}", "{\"for_ns\":0}"},
 		{"POST", "/v1/apps/hr/snapshot", "{\"reason\":\"r\"}", "{\"op\":\"snapshot\",\"app\":\"hr\",\"reason\":\"r\"}"},
 		{"POST", "/v1/tags", "{\"cgroup\":\"/a/b\",\"app\":\"hr\"}", "{\"op\":\"tag\",\"cgroup\":\"/a/b\",\"app\":\"hr\",\"init\":0}"},
@@ -49,7 +60,8 @@ static void test_routes(void **state)
 		{"GET", "/v1/denied?app=hr&last=10m", "", "{\"app\":\"hr\",\"since_ns\":600000000000}"},
 		{"GET", "/v1/sinks", "", "{\"op\":\"sinks\"}"},
 		{"POST", "/v1/sinks/soc/test", "", "{\"op\":\"sink_test\",\"sink\":\"soc\"}"},
-		{"GET", "/v1/usage?app=hr", "", "{\"op\":\"usage\",\"app\":\"hr\"}"},
+		{"GET", "/v1/usage?app=hr", "", "{\"op\":\"usage\",\"app\":\"hr\",\"labels\":null}"},
+		{"GET", "/v1/usage?labels=a%3Db", "", "{\"app\":null,\"labels\":\"a=b\"}"},
 	};
 
 	(void)state;
@@ -305,6 +317,7 @@ static void test_roles(void **state)
 		{NOBODY, none, responder, "DELETE", "/v1/policies/hr", 403},
 		{NOBODY, none, responder, "POST", "/v1/tags", 403},
 		{NOBODY, none, responder, "POST", "/v1/apps/hr/relax", 403},
+		{NOBODY, none, responder, "POST", "/v1/apps/hr/override", 403},
 		{NOBODY, none, admin, "PUT", "/v1/policies/hr", 3200},
 		{NOBODY, admin, viewer, "DELETE", "/v1/policies/hr", 3200},
 		{1, none, none, "GET", "/v1/status", KEPT_OUT},

@@ -275,9 +275,9 @@ static void test_complete_commands(void **state)
 	(void)state;
 	assert_words("ki", "kill");
 	assert_words("po", "policy"); /* once, for its five commands */
-	assert_words("policy _", "check apply diff get delete");
+	assert_words("policy _", "check new apply diff suggest plan history rollback renew get delete");
 	assert_words("policy d", "diff delete");
-	assert_words("--socket /x re", "restore relax");
+	assert_words("--socket /x re", "restore relax report restore-state");
 	assert_words("__", "");
 	assert_words("help ta", "tag");
 	assert_words("completion _", "bash zsh fish");

@@ -439,6 +439,7 @@ static void test_events_of_a_spool(void **state)
 	assert_int_equal(gone.status, EG_EXIT_FAILED);
 	assert_has(gone.err, "/nowhere/spool: No such file");
 	assert_usage("events -f --spool /tmp", "--follow");
+	assert_usage("events --spool /tmp -l team=a", "labels");
 #undef SPOOL
 	for (unsigned n = 1; n <= 5; n += 4) {
 		snprintf(path, sizeof(path), "%s/events-%010u-%012u.spool", dir, 1, n);

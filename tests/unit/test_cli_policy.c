@@ -84,7 +84,7 @@ static void test_check_text(void **state)
 
 static void test_check_files(void **state)
 {
-	OUTCOME good, two, bad, json;
+	OUTCOME good, two, bad, json, strict, info;
 
 	(void)state;
 	put_file("a.json", "{\"version\":1,\n\"nope\":1}");
@@ -111,6 +111,17 @@ static void test_check_files(void **state)
 	assert_string_equal(body(&good, 0), "{\"app\":\"app-x\"}");
 	assert_has(good.out, "/a.json:3:4: warning: limits: No cap");
 	assert_has(good.out, "1 policy checked: 0 errors, 1 warning");
+	RUN_IN(&strict, "policy check --strict --online %s/a.json -o json",
+	       OK("{\"ok\":true,\"app\":\"app-x\",\"diagnostics\":[{\"level\":\"warning\",\"code\":\"no_cap\",\"file\":null,\"line\":3,"
+		  "\"column\":4,\"path\":\"limits\",\"message\":\"No cap\",\"fix\":\"\"}]}"));
+	assert_int_equal(strict.status, EG_EXIT_NO);
+	assert_has(strict.out, "\"ok\": false");
+	assert_has(strict.out, "\"code\": \"no_cap\"");
+	RUN_IN(&info, "policy check --strict --online %s/a.json",
+	       OK("{\"ok\":true,\"app\":\"app-x\",\"diagnostics\":[{\"level\":\"info\",\"code\":\"search_list\",\"file\":null,\"line\":3,"
+		  "\"column\":4,\"path\":\"dns\",\"message\":\"Hm\",\"fix\":\"\"}]}"));
+	assert_int_equal(info.status, EG_EXIT_OK);
+	assert_has(info.out, "/a.json:3:4: info: dns: Hm [search_list]");
 }
 
 static void test_check_faults(void **state)
@@ -247,6 +258,20 @@ static void test_diff_same(void **state)
 		       "{\"egress\":[{\"id\":\"x\",\"to\":[\"b\",\"a\"],\"ports\":[\"1-9\",\"443\"]}]}", "");
 }
 
+/* Another spelling is no difference. */
+static void test_diff_meaning(void **state)
+{
+	(void)state;
+	assert_changes("{\"egress\":[{\"id\":\"x\",\"to\":[\"10.0.0.1\",\"fd00::1\",\"API.example.\"]}]}",
+		       "{\"egress\":[{\"id\":\"x\",\"to\":[\"10.0.0.1/32\",\"fd00:0:0::1\",\"api.example\"]}]}", "");
+	assert_changes("{\"limits\":{\"egress\":{\"bytes\":\"1MiB\",\"per\":\"1h\"},\"egress_rate\":\"1Mbit/s\"}}",
+		       "{\"limits\":{\"egress\":[{\"bytes\":1048576,\"per\":\"60m\",\"action\":\"drop\"}],\"egress_rate\":\"1000kbit/s\"}}", "");
+	assert_changes("{\"limits\":{\"new_flows\":\"60/min\"},\"expires\":\"2027-01-31T01:00:00+01:00\"}",
+		       "{\"limits\":{\"new_flows\":\"60/60s\"},\"expires\":\"2027-01-31T00:00:00Z\"}", "");
+	assert_changes("{}", "{\"mode\":\"enforce\",\"self\":true,\"log\":\"rollup\",\"raw_sockets\":false,\"$schema\":\"x\"}", "");
+	assert_changes("{\"egress\":[{\"to\":[\"10.0.0.0/8\"]}]}", "{\"egress\":[{\"to\":[\"10.0.0.0/9\"]}]}", "change egress[0].to");
+}
+
 static void test_diff_changes(void **state)
 {
 	(void)state;
@@ -259,8 +284,11 @@ static void test_diff_changes(void **state)
 	assert_changes("{\"limits\":{\"egress\":{\"bytes\":\"1MiB\"}}}",
 		       "{\"limits\":{\"egress\":{\"bytes\":\"2MiB\"},\"new_flows\":\"1/s\"}}",
 		       "change limits.egress.bytes,add limits.new_flows");
-	assert_changes("{\"limits\":{\"egress\":{\"bytes\":\"1MiB\"}}}", "{\"limits\":{\"egress\":[{\"bytes\":\"1MiB\"}]}}",
-		       "change limits.egress");
+	assert_changes("{\"limits\":{\"egress\":{\"bytes\":\"1MiB\"}}}",
+		       "{\"limits\":{\"egress\":[{\"bytes\":\"1MiB\"},{\"bytes\":\"2MiB\"}]}}", "change limits.egress");
+	assert_changes("{\"labels\":{\"rate\":\"60/min\"}}", "{\"labels\":{\"rate\":\"1/s\"}}", "change labels.rate");
+	assert_changes("{\"mode\":\"audit\"}", "{\"mode\":\"enforce\"}", "change mode");
+	assert_changes("{\"self\":false}", "{}", "remove self");
 }
 
 static void test_diff_rules(void **state)
@@ -336,6 +364,7 @@ int main(void)
 		TEST(test_check_faults),	      TEST(test_apply),
 		TEST(test_apply_all_or_none),	      TEST(test_apply_dry_run),
 		TEST(test_get_delete),		      cmocka_unit_test(test_diff_same),
+		cmocka_unit_test(test_diff_meaning),
 		cmocka_unit_test(test_diff_changes),  cmocka_unit_test(test_diff_rules),
 		cmocka_unit_test(test_diff_lists),    cmocka_unit_test(test_diff_is_not_quadratic),
 		TEST(test_diff_command),

@@ -272,7 +272,7 @@ static void test_bad_values(void **state)
 		{"{\"log_level\": \"warn\"}", "\"log_level\"", "\"warning\""},
 		{"{\"sinks\": {}}", "\"sinks\"", "must be a list"},
 		{"{\"sinks\": [{\"name\": \"a\", \"type\": \"file\"}]}", "\"sinks[0].path\"", "is required"},
-		{"{\"control\": {}}", "\"control\"", "not supported by this version"},
+		{"{\"control\": {}}", "\"control.source\"", "is missing"},
 	};
 
 	(void)state;

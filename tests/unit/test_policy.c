@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "../../agent/lib/policy.h"
+#include "../../agent/lib/policy_impl.h"
 
 #define NS_PER_S 1000000000ull
 #define DAY_NS   (86400 * NS_PER_S)
@@ -319,24 +320,27 @@ struct lint {
 	const char *path, *words;
 };
 
+/* Those that are more than information. */
 static void assert_lint(const char *text, const struct lint *wanted, size_t count)
 {
 	EG_FREE char *json = json_of(text);
 	DIAGS struct eg_diags diags = {0};
 	POLICY struct eg_policy *policy = parse(text);
+	size_t n = 0;
 
 	eg_policy_lint(policy, json, strlen(json), &diags);
-	assert_int_equal(diags.errors, 0);
-	for (size_t i = 0; i < diags.count || i < count; i++) {
+	for (size_t i = 0; i < diags.count; i++) {
 		const struct eg_diag *diag = &diags.items[i];
 
-		if (i >= diags.count || i >= count || strcmp(diag->path, wanted[i].path) ||
-		    !strstr(diag->message, wanted[i].words))
-			fail_msg("%s: warning %zu is %s: %s", text, i, i < diags.count ? diag->path : "-",
-				 i < diags.count ? diag->message : "missing");
-		assert_int_equal(diag->level, EG_DIAG_WARNING);
-		assert_true(diag->line && diag->column && diag->fix[0]);
+		assert_true(diag->line && diag->column && diag->fix[0] && diag->code);
+		if (diag->level == EG_DIAG_INFO)
+			continue;
+		if (n >= count || strcmp(diag->path, wanted[n].path) || !strstr(diag->message, wanted[n].words))
+			fail_msg("%s: lint %zu is %s: %s", text, n, diag->path, diag->message);
+		n++;
 	}
+	if (n < count)
+		fail_msg("%s: %s is missing", text, wanted[n].words);
 }
 
 #define GOOD HEAD ",'owner':'o','ticket':'t','cgroups':['a'],'limits':{'egress':{'bytes':'1MB','per':'1h'}}"
@@ -429,12 +433,95 @@ static void test_lint_defeated(void **state)
 static void test_lint_shadowed_names(void **state)
 {
 	(void)state;
-	LINT(TWO(NAMED("'*.x.example'", ""), NAMED("'a.x.example','*.b.x.example'", SNI)), {"egress[1]", "never used"});
+	LINT(TWO(NAMED("'*.x.example'", ""), NAMED("'a.x.example','*.b.x.example'", SNI)), {"egress[0]", "the same name"},
+	     {"egress[1]", "never used"});
 	assert_lint(TWO(NAMED("'*.x.example'", ""), NAMED("'x.example'", "")), NULL, 0);
 	assert_lint(TWO(NAMED("'*.x.example'", ""), NAMED("'ax.example'", "")), NULL, 0);
 	assert_lint(TWO(NAMED("'*.x.example'", SNI), NAMED("'a.x.example'", "")), NULL, 0);
 	assert_lint(TWO(NAMED("'*.x.example'", ""), NAMED("'a.x.example'", ",'private':['10.0.0.0/8']")), NULL, 0);
 	assert_lint(TWO(NAMED("'a.x.example'", ""), NAMED("'a.x.example'", ",'prefetch':true")), NULL, 0);
+}
+
+/* ---- Codes ------------------------------------------------------------------------------------------------ */
+
+static const struct eg_diag *find_code(const struct eg_diags *diags, const char *code)
+{
+	for (size_t i = 0; i < diags->count; i++)
+		if (!strcmp(diags->items[i].code, code))
+			return &diags->items[i];
+	return NULL;
+}
+
+/* There in the first policy, not in the second. */
+static void assert_code(const char *code, enum eg_diag_level level, const char *with, const char *without)
+{
+	for (int i = 0; i < 2; i++) {
+		EG_FREE char *json = json_of(i ? without : with);
+		POLICY struct eg_policy *policy = parse(i ? without : with);
+		DIAGS struct eg_diags diags = {0};
+		const struct eg_diag *found;
+		char line[800], tail[40];
+
+		eg_policy_lint(policy, json, strlen(json), &diags);
+		eg_policy_lint_lifetime(policy, json, strlen(json), EXPIRES - 61 * DAY_NS + i * 2 * DAY_NS, &diags);
+		found = find_code(&diags, code);
+		if ((found == NULL) != (i == 1))
+			fail_msg("%s: %s", code, i ? without : with);
+		if (i)
+			continue;
+		assert_int_equal(found->level, level);
+		snprintf(tail, sizeof(tail), ") [%s]", code);
+		eg_diag_text(&diags, found, line, sizeof(line));
+		assert_string_equal(line + strlen(line) - strlen(tail), tail);
+	}
+}
+
+static void test_lint_codes(void **state)
+{
+	const char *plain = GOOD ",'egress':[" RULE("'10.0.0.1'", "1") "]}";
+	const char *named = GOOD ",'dns':{'resolvers':['10.0.0.1'],'ask_only':['a']},'egress':[" NAMED("'a.example'", "") "]}";
+	const char *bare = HEAD ",'egress':[" RULE("'10.0.0.1'", "1") "]}";
+	const struct {
+		const char *code;
+		enum eg_diag_level level;
+		const char *with, *without;
+	} cases[EG_LINT_COUNT_] = {
+		{"no_owner", EG_DIAG_WARNING, bare, plain},
+		{"no_ticket", EG_DIAG_WARNING, bare, plain},
+		{"no_cgroups", EG_DIAG_WARNING, bare, plain},
+		{"no_cap", EG_DIAG_WARNING, bare, plain},
+		{"long_expiry", EG_DIAG_INFO, plain, plain},
+		{"rule_duplicate", EG_DIAG_WARNING, TWO(RULE("'10.0.0.1','10.0.0.2'", "1"), RULE("'10.0.0.2','10.0.0.1'", "'1-1'")),
+		 TWO(RULE("'10.0.0.0/24'", "1"), RULE("'10.0.0.1'", "1"))},
+		{"rule_shadowed", EG_DIAG_WARNING, TWO(RULE("'10.0.0.0/24'", "1"), RULE("'10.0.0.1'", "1")),
+		 TWO(RULE("'10.0.0.1'", "1"), RULE("'10.0.0.0/24'", "1"))},
+		{"any_address", EG_DIAG_WARNING, TWO(RULE("'10.0.0.1'", "1"), RULE("'::/0'", "1")), plain},
+		{"wide_prefix", EG_DIAG_WARNING, TWO(RULE("'96.0.0.0/7'", "1"), RULE("'10.0.0.1'", "1")),
+		 TWO(RULE("'96.0.0.0/8','2001:db8::/32'", "1"), RULE("'0.0.0.0/0'", "1"))},
+		{"metadata", EG_DIAG_WARNING, TWO(RULE("'169.254.169.254'", "80"), RULE("'10.0.0.1'", "1")), plain},
+		{"loopback", EG_DIAG_WARNING, TWO(RULE("'127.1.2.3'", "80"), RULE("'10.0.0.1'", "1")), plain},
+		{"link_local", EG_DIAG_WARNING, TWO(RULE("'fe80::1'", "80"), RULE("'169.254.1.1'", "1")), plain},
+		{"private_network", EG_DIAG_INFO, TWO(RULE("'172.16.0.0/12'", "80"), RULE("'fd00::/8'", "1")),
+		 TWO(RULE("'172.16.0.0/13'", "80"), RULE("'fd00::/8'", "1"))},
+		{"any_port", EG_DIAG_INFO, TWO(RULE("'10.0.0.1'", "'any'"), RULE("'10.0.0.2'", "1")),
+		 TWO(RULE("'10.0.0.1'", "'1024-65535'"), RULE("'10.0.0.2'", "1"))},
+		{"public_suffix", EG_DIAG_WARNING, GOOD ",'egress':[" NAMED("'*.co.uk'", "") "]}", named},
+		{"private_metadata", EG_DIAG_WARNING, GOOD ",'egress':[" NAMED("'a.example'", ",'private':['169.254.0.0/16']") "]}",
+		 named},
+		{"sni_defeated", EG_DIAG_ERROR, TWO(NAMED("'a.example'", SNI), NAMED("'*.example'", "")),
+		 TWO(NAMED("'a.example'", SNI), NAMED("'*.a.example'", ""))},
+		{"sni_open", EG_DIAG_WARNING,
+		 TWO(NAMED("'a.example'", SNI ",'private':['10.1.0.0/16']"), RULE("'10.1.2.3'", "443")),
+		 TWO(NAMED("'a.example'", SNI ",'private':['10.1.0.0/16']"), RULE("'10.2.2.3'", "443"))},
+		{"dns_unused", EG_DIAG_WARNING, GOOD ",'dns':{'resolvers':['10.0.0.1']},'egress':[" RULE("'10.0.0.1'", "1") "]}",
+		 named},
+		{"dns_host_resolver", EG_DIAG_INFO, GOOD ",'egress':[" NAMED("'a.example'", "") "]}", named},
+		{"search_list", EG_DIAG_INFO, GOOD ",'egress':[" NAMED("'a.example'", "") "]}", named},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < EG_LINT_COUNT_; i++)
+		assert_code(cases[i].code, cases[i].level, cases[i].with, cases[i].without);
 }
 
 /* ---- Scale ------------------------------------------------------------------------------------------------ */
@@ -514,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_lint_names),
 		cmocka_unit_test(test_lint_defeated),
 		cmocka_unit_test(test_lint_shadowed_names),
+		cmocka_unit_test(test_lint_codes),
 		cmocka_unit_test(test_large),
 	};
 

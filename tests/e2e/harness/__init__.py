@@ -12,6 +12,7 @@ http_receivers.py, http_faults.py, ship_http.py   receivers of logs, what goes w
 dns.py      DNS messages, and a server that answers from data and records what it was asked
 names.py    a zone, policies with names, and what became of a name: counter, event, grant
 resolved.py systemd-resolved
+machine.py  a machine of its own: systemd as its init, over a throw-away copy of this one's files
 net.py      network namespaces and addresses
 cgroup.py   cgroups made and removed
 events.py   the NDJSON log
