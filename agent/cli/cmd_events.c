@@ -9,12 +9,14 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "../lib/units.h"
 #include "cmd_kill.h"
 #include "commands.h"
 #include "event.h"
 #include "show.h"
+#include "spool_events.h"
 #include "text.h"
 
 #define FLOWS_LAST  "10m"
@@ -114,12 +116,33 @@ static char *events_path(struct eg_cli *cli, const char *app, const char *type, 
 			      "limit", limit, NULL);
 }
 
+/* Without an agent: the same options, but for --follow, and for labels, which the agent looks up. */
+static int read_spool(struct reader *reader, const char *dir, const char *app)
+{
+	struct eg_cli *cli = reader->cli;
+	const char *last = eg_cli_option(cli, "last"), *limit = eg_cli_option(cli, "limit");
+	struct eg_spool_filter filter = {.app = app, .types = eg_cli_option(cli, "type"), .limit = UINT64_MAX};
+	uint64_t span_ns = 0, now_ns = (uint64_t)time(NULL) * 1000000000u;
+	const char *labels = NULL;
+	int64_t count = 0;
+
+	if (reader->follow)
+		return eg_cli_usage(cli, "--spool reads what is there; it can't --follow");
+	if (eg_cli_check_labels(cli, &labels) || labels)
+		return eg_cli_usage(cli, "--spool knows apps by their names, not by their labels");
+	if (last && eg_units_span(last, &span_ns) == 0)
+		filter.since_ns = now_ns > span_ns ? now_ns - span_ns : 1;
+	if (limit && eg_kill_parse_count(limit, &count) == 0)
+		filter.limit = (uint64_t)count;
+	return eg_spool_events(cli, dir, &filter, on_line, reader);
+}
+
 int eg_cmd_events(struct eg_cli *cli)
 {
 	struct reader reader = {.cli = cli, .follow = eg_cli_option(cli, "follow") != NULL};
 	EG_JSON json_t *answer = NULL;
 	EG_FREE char *path = NULL;
-	const char *app = NULL;
+	const char *app = NULL, *spool = eg_cli_option(cli, "spool");
 	int r = check_options(cli, &app);
 
 	if (r)
@@ -130,7 +153,7 @@ int eg_cmd_events(struct eg_cli *cli)
 		reader.gathered = json_array();
 		answer = json_pack("{s:o}", "events", reader.gathered);
 	}
-	r = read_events(&reader, path);
+	r = spool ? read_spool(&reader, spool, app) : read_events(&reader, path);
 	if (!r && answer)
 		eg_cli_json(cli, answer);
 	return r;

@@ -129,6 +129,7 @@ static const struct eg_option events_options[] = {
 	LAST("events of the last TIME"),
 	LIMIT,
 	SELECTOR("of apps with these labels"),
+	{"spool", 0, "DIR", "read the log in DIR itself, without an agent", EG_WORDS_DIR},
 	END,
 };
 

@@ -99,6 +99,7 @@ static void sync_first(struct eg_sync *s)
 	} else {
 		s->synced = file.end;
 		s->durable = file.next;
+		s->poked = true; /* what could not go before it was on the disk may now */
 		s->since_ns = now_ns();
 		if (file.dirfd >= 0)
 			close(file.dirfd);

@@ -95,23 +95,37 @@ static void drop_handle(struct eg_http *http)
 	http->multi = NULL;
 }
 
+bool eg_http_options_set(const struct eg_sink_config *config, CURL *easy)
+{
+	bool bad = !eg_curl_options_set(config, easy);
+
+	EG_CURL_SET(PROTOCOLS_STR, "http,https");
+	EG_CURL_SET(FOLLOWLOCATION, 0L);
+	EG_CURL_SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	EG_CURL_SET(NETRC, (long)CURL_NETRC_IGNORED);
+	EG_CURL_SET(SUPPRESS_CONNECT_HEADERS, 1L);
+	EG_CURL_SET(HEADEROPT, (long)CURLHEADER_SEPARATE); /* the token is not for the proxy */
+	EG_CURL_SET(USERAGENT, "egret-ship/" EG_VERSION);
+	return !bad;
+}
+
 static bool make_handle(struct eg_http *http)
 {
 	CURL *easy;
 	bool bad = false;
 
-	eg_http_files_take(http->config, http->files);
+	eg_tls_files_take(http->config, &http->files);
 	http->multi = curl_multi_init();
 	http->easy = easy = curl_easy_init();
 	if (!http->multi || !easy || !eg_http_options_set(http->config, easy)) {
 		drop_handle(http);
 		return false;
 	}
-	EG_HTTP_SET(ERRORBUFFER, http->words);
-	EG_HTTP_SET(WRITEFUNCTION, take_body);
-	EG_HTTP_SET(WRITEDATA, http);
-	EG_HTTP_SET(HEADERFUNCTION, take_header);
-	EG_HTTP_SET(HEADERDATA, http);
+	EG_CURL_SET(ERRORBUFFER, http->words);
+	EG_CURL_SET(WRITEFUNCTION, take_body);
+	EG_CURL_SET(WRITEDATA, http);
+	EG_CURL_SET(HEADERFUNCTION, take_header);
+	EG_CURL_SET(HEADERDATA, http);
 	if (bad)
 		drop_handle(http);
 	return !bad;
@@ -123,10 +137,10 @@ static int renew(struct eg_http *http, struct eg_error *err)
 	bool again = http->distrusted;
 	int r = eg_http_auth_renew(&http->auth, again, err);
 
-	if (http->multi && (again || eg_http_files_differ(http->config, http->files)))
+	if (http->multi && (again || eg_tls_files_differ(http->config, &http->files)))
 		drop_handle(http);
 	if (!r && !http->multi)
-		r = eg_http_files_check(http->config, err);
+		r = eg_tls_files_check(http->config, err);
 	if (r)
 		return r;
 	http->distrusted = false;
@@ -178,12 +192,12 @@ static bool set_request(CURL *easy, const struct eg_http_request *request, struc
 	uint64_t ms = request->deadline_ns > now_ns ? (request->deadline_ns - now_ns) / NS_PER_MS : 0;
 	bool bad = false;
 
-	EG_HTTP_SET(URL, request->url);
-	EG_HTTP_SET(POST, 1L);
-	EG_HTTP_SET(POSTFIELDS, request->body);
-	EG_HTTP_SET(POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
-	EG_HTTP_SET(HTTPHEADER, headers);
-	EG_HTTP_SET(TIMEOUT_MS, (long)(ms ? ms : 1));
+	EG_CURL_SET(URL, request->url);
+	EG_CURL_SET(POST, 1L);
+	EG_CURL_SET(POSTFIELDS, request->body);
+	EG_CURL_SET(POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
+	EG_CURL_SET(HTTPHEADER, headers);
+	EG_CURL_SET(TIMEOUT_MS, (long)(ms ? ms : 1));
 	return !bad;
 }
 

@@ -6,10 +6,11 @@
 #include <curl/curl.h>
 
 #include "body.h"
+#include "curl_options.h"
 #include "http.h"
 #include "secret.h"
+#include "tls_files.h"
 
-#define EG_HTTP_FILES	   3 /* authority, certificate, key */
 #define EG_HTTP_STOP_MS	   100 /* how often we look whether we are to stop */
 #define EG_HTTP_HEADER_MAX 256
 #define EG_HTTP_PEER_MAX   280
@@ -29,7 +30,7 @@ struct eg_http {
 	char proxy[EG_HTTP_PEER_MAX]; /* ""; none */
 	bool distrusted;
 	struct eg_http_auth auth;
-	struct eg_filestamp files[EG_HTTP_FILES];
+	struct eg_tls_files files;
 
 	CURLM *multi; /* with easy; NULL: to be made */
 	CURL *easy;
@@ -54,13 +55,10 @@ CURLcode eg_http_perform(const struct eg_http *http, CURL *easy);
  */
 bool eg_http_probe(const struct eg_http *http, uint64_t deadline_ns, char ret[CURL_ERROR_SIZE]);
 
-/* Setting an option fails without memory only, or if this libcurl lacks what we can't do without. */
-#define EG_HTTP_SET(option, value) (bad |= curl_easy_setopt(easy, CURLOPT_##option, value) != CURLE_OK)
-
 /* All that does not depend on the request. */
 bool eg_http_options_set(const struct eg_sink_config *config, CURL *easy);
 
-/* ---- http_auth.c, http_files.c ------------------------------------------------------------------------- */
+/* ---- http_auth.c --------------------------------------------------------------------------------------- */
 
 void eg_http_auth_init(struct eg_http_auth *auth, const struct eg_sink_config *config, const char *scheme);
 /* Makes the header, if it is not up to date. -errno with *err filled. */
@@ -68,10 +66,5 @@ int eg_http_auth_renew(struct eg_http_auth *auth, bool again, struct eg_error *e
 /* What follows the scheme in the header; NULL: nothing. */
 const char *eg_http_auth_value(const struct eg_http_auth *auth);
 void eg_http_auth_drop(struct eg_http_auth *auth);
-
-/* As they are now; -errno with *err filled if one of those that are configured can't be read. */
-int eg_http_files_check(const struct eg_sink_config *config, struct eg_error *err);
-void eg_http_files_take(const struct eg_sink_config *config, struct eg_filestamp ret[EG_HTTP_FILES]);
-bool eg_http_files_differ(const struct eg_sink_config *config, const struct eg_filestamp stamps[EG_HTTP_FILES]);
 
 #endif

@@ -29,12 +29,12 @@ static bool set_probe(const struct eg_http *http, CURL *easy, uint64_t left_ms, 
 {
 	bool bad = !eg_http_options_set(http->config, easy);
 
-	EG_HTTP_SET(URL, http->config->url);
-	EG_HTTP_SET(CONNECT_ONLY, 1L);
-	EG_HTTP_SET(CONNECTTIMEOUT_MS, (long)(left_ms < CONNECT_MS ? left_ms : CONNECT_MS));
-	EG_HTTP_SET(VERBOSE, 1L);
-	EG_HTTP_SET(DEBUGFUNCTION, take_note);
-	EG_HTTP_SET(DEBUGDATA, words);
+	EG_CURL_SET(URL, http->config->url);
+	EG_CURL_SET(CONNECT_ONLY, 1L);
+	EG_CURL_SET(CONNECTTIMEOUT_MS, (long)(left_ms < CONNECT_MS ? left_ms : CONNECT_MS));
+	EG_CURL_SET(VERBOSE, 1L);
+	EG_CURL_SET(DEBUGFUNCTION, take_note);
+	EG_CURL_SET(DEBUGDATA, words);
 	return !bad;
 }
 

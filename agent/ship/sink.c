@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "../lib/cleanup.h"
+#include "filestamp.h"
 #include "sink_impl.h"
 
 #define FILES_MAX     6
@@ -199,38 +199,39 @@ bool eg_sink_wait(struct eg_sink *sink, uint64_t ns)
 	return true;
 }
 
-/* When and what the files that are named in the configuration were. */
-struct files {
-	struct timespec changed[FILES_MAX];
-	ino_t inode[FILES_MAX];
-};
-
-static void look_at_files(const struct eg_sink_config *config, struct files *ret)
+/* The files that are named in the configuration; NULL where it names none. */
+static void files_of(const struct eg_sink_config *config, const char *ret[FILES_MAX])
 {
 	const char *const paths[FILES_MAX] = {config->ca_file,	  config->cert_file,	 config->key_file,
 					      config->token_file, config->password_file, config->hash_key_file};
-	struct stat st;
 
-	memset(ret, 0, sizeof(*ret));
+	memcpy(ret, paths, sizeof(paths));
+}
+
+static bool have_changed(const char *const paths[FILES_MAX], const struct eg_filestamp before[FILES_MAX])
+{
 	for (size_t i = 0; i < FILES_MAX; i++) {
-		if (!paths[i] || stat(paths[i], &st))
-			continue;
-		ret->changed[i] = st.st_ctim;
-		ret->inode[i] = st.st_ino;
+		if (paths[i] && eg_filestamp_differs(&before[i], paths[i]))
+			return true;
 	}
+	return false;
 }
 
 bool eg_sink_pause(struct eg_sink *sink)
 {
-	struct files before, now;
 	uint64_t until = eg_ship_mono_ns() + EG_SINK_PAUSE_NS;
+	struct eg_filestamp before[FILES_MAX] = {0};
+	const char *paths[FILES_MAX];
 
-	look_at_files(sink->config, &before);
+	files_of(sink->config, paths);
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		if (paths[i])
+			eg_filestamp_take(paths[i], &before[i]);
+	}
 	while (eg_ship_mono_ns() < until) {
 		if (!eg_sink_wait(sink, FILES_LOOK_NS))
 			return false;
-		look_at_files(sink->config, &now);
-		if (memcmp(&before, &now, sizeof(now)) != 0)
+		if (have_changed(paths, before))
 			return true;
 	}
 	return true;

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,7 +141,6 @@ static int parse_url(struct eg_syslog_link *link, struct eg_error *err)
 int eg_syslog_link_new(const struct eg_sink_config *config, const atomic_bool *stopping, struct eg_syslog_link **ret,
 		       struct eg_error *err)
 {
-	const char *const files[] = {config->ca_file, config->cert_file, config->key_file};
 	EG_CLEANUP(eg_cleanup_link) struct eg_syslog_link *link = NULL;
 	int r;
 
@@ -159,11 +157,9 @@ int eg_syslog_link_new(const struct eg_sink_config *config, const atomic_bool *s
 	r = parse_url(link, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; link->transport == EG_SYSLOG_TLS && i < 3; i++) {
-		if (files[i] && access(files[i], R_OK) < 0)
-			return eg_error_set(err, 400, "bad_config", "sink %s: can't read %s: %s", config->name,
-					    files[i], strerror(errno));
-	}
+	r = link->transport == EG_SYSLOG_TLS ? eg_tls_files_check(config, err) : 0;
+	if (r < 0)
+		return r;
 	*ret = EG_TAKE_PTR(link);
 	return 0;
 }
@@ -201,25 +197,6 @@ bool eg_syslog_link_is_datagram(const struct eg_syslog_link *link)
 }
 
 /* ---- Open and whole? ------------------------------------------------------------------ */
-
-/* Notes what the certificate files look like; true: not as before. */
-static bool note_files(struct eg_syslog_link *link)
-{
-	const char *const files[] = {link->config->ca_file, link->config->cert_file, link->config->key_file};
-	bool changed = false;
-
-	for (size_t i = 0; i < 3; i++) {
-		struct eg_syslog_file now = {0};
-		struct stat st;
-
-		if (files[i] && stat(files[i], &st) == 0)
-			now = (struct eg_syslog_file){st.st_ino, (uint64_t)st.st_size,
-						      st.st_mtim.tv_sec * (int64_t)S_NS + st.st_mtim.tv_nsec};
-		changed |= memcmp(&now, &link->files[i], sizeof(now)) != 0;
-		link->files[i] = now;
-	}
-	return changed;
-}
 
 /* True: nothing says that the receiver is gone. */
 static bool is_whole(struct eg_syslog_link *link, struct eg_result *result)
@@ -283,15 +260,15 @@ static bool open_link(struct eg_syslog_link *link, uint64_t deadline_ns, struct 
 bool eg_syslog_link_ready(struct eg_syslog_link *link, uint64_t deadline_ns, struct eg_result *result)
 {
 	struct eg_result closed = {0};
-	bool changed = note_files(link);
 	uint64_t now = eg_syslog_now_ns();
 
 	/* What was wrong with the old link will be said again of the new one, if it still is. */
-	if (link->fd >= 0 && (changed || is_stale(link, now) || !is_whole(link, &closed)))
+	if (link->fd >= 0 && (eg_tls_files_differ(link->config, &link->files) || is_stale(link, now) || !is_whole(link, &closed)))
 		close_link(link);
 	if (link->fd >= 0)
 		return true;
 	link->opened_ns = now;
+	eg_tls_files_take(link->config, &link->files);
 	if (open_link(link, deadline_ns, result))
 		return true;
 	close_link(link);

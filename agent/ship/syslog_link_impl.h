@@ -8,15 +8,9 @@
 #include <sys/types.h>
 
 #include "syslog_link.h"
+#include "tls_files.h"
 
 enum eg_syslog_transport { EG_SYSLOG_UNIX, EG_SYSLOG_UDP, EG_SYSLOG_TCP, EG_SYSLOG_TLS };
-
-/* What a certificate file looked like when the link was opened. */
-struct eg_syslog_file {
-	uint64_t inode;
-	uint64_t size;
-	int64_t mtime_ns;
-};
 
 struct eg_syslog_link {
 	const struct eg_sink_config *config;
@@ -34,7 +28,7 @@ struct eg_syslog_link {
 	CURLM *multi; /* tcp, tls, while open */
 	CURL *easy;
 	char said[CURL_ERROR_SIZE]; /* libcurl's words */
-	struct eg_syslog_file files[3]; /* ca, cert, key */
+	struct eg_tls_files files; /* as they were when it was opened */
 };
 
 uint64_t eg_syslog_now_ns(void);

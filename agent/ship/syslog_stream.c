@@ -5,61 +5,30 @@
 #include <sys/socket.h>
 
 #include "../lib/cleanup.h"
+#include "curl_options.h"
 #include "syslog_link_impl.h"
 
 #define MS_NS	 1000000ull
 #define SLICE_MS 200
 #define READS_MAX 16 /* one that talks without end must not keep us from sending */
 
-static bool set_tls(struct eg_syslog_link *link)
-{
-	const struct eg_sink_config *config = link->config;
-	CURL *easy = link->easy;
-	bool bad = false;
-
-	if (config->ca_file) {
-		bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file) != CURLE_OK;
-		/* Else the host's authorities would count as well: Debian's libcurl has a directory of them by default. */
-		bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK;
-	}
-	if (config->cert_file)
-		bad |= curl_easy_setopt(easy, CURLOPT_SSLCERT, config->cert_file) != CURLE_OK;
-	if (config->key_file)
-		bad |= curl_easy_setopt(easy, CURLOPT_SSLKEY, config->key_file) != CURLE_OK;
-	/* Of a key that has a password, OpenSSL would ask the terminal. */
-	bad |= curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "") != CURLE_OK;
-	bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK;
-	/* It is not HTTP that we will speak. */
-	bad |= curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L) != CURLE_OK;
-	/* A resumed session, or a kept CA store, would not know files that have changed since. */
-	bad |= curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L) != CURLE_OK;
-	bad |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L) != CURLE_OK;
-	return !bad;
-}
-
 static bool set_options(struct eg_syslog_link *link, uint64_t timeout_ns)
 {
 	bool tls = link->transport == EG_SYSLOG_TLS, v6 = strchr(link->host, ':') != NULL;
-	const char *proxy = link->config->proxy;
 	CURL *easy = link->easy;
+	bool bad = !eg_curl_options_set(link->config, easy);
 	char url[300];
-	bool bad = false;
 
 	snprintf(url, sizeof(url), "%s://%s%s%s:%s/", tls ? "https" : "http", v6 ? "[" : "", link->host, v6 ? "]" : "",
 		 link->port);
-	bad |= curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK;
-	bad |= curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) != CURLE_OK;
-	bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, link->said) != CURLE_OK;
-	bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) != CURLE_OK;
-	/* A look-up that hangs is left behind, not waited for. */
-	bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) != CURLE_OK;
-	bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(timeout_ns / MS_NS) + 1) != CURLE_OK;
-	bad |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) != CURLE_OK;
-	/* "" and not NULL: the environment is never asked. */
-	bad |= curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "") != CURLE_OK;
-	bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "") != CURLE_OK;
-	bad |= curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, proxy ? 1L : 0L) != CURLE_OK;
-	return !bad && (!tls || set_tls(link));
+	EG_CURL_SET(URL, url);
+	EG_CURL_SET(CONNECT_ONLY, 1L);
+	EG_CURL_SET(ERRORBUFFER, link->said);
+	EG_CURL_SET(CONNECTTIMEOUT_MS, (long)(timeout_ns / MS_NS) + 1);
+	EG_CURL_SET(HTTPPROXYTUNNEL, link->config->proxy ? 1L : 0L);
+	EG_CURL_SET(SSL_ENABLE_ALPN, 0L); /* it is not HTTP that we will speak */
+	EG_CURL_SET(SSL_SESSIONID_CACHE, 0L); /* a resumed session would not know files that have changed since */
+	return !bad;
 }
 
 /* CURLE_ABORTED_BY_CALLBACK: told to stop. */

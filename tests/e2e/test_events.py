@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import threading
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from harness import ALLOWED, ALLOWED6, APP, DENIED, OTHER, eventually, policy, rule, source
 from harness.agent import UnixConnection
 from harness.events import flow_sums, segments
+from harness.preload import SlowDisk
 
 SUMS = ("bytes_out", "bytes_in", "packets_out", "packets_in")
 PLENTY = {"rate": "1000000/s", "burst": 1000000, "ring": "4MiB", "priority_ring": "1MiB"}
@@ -292,13 +292,11 @@ def test_a_full_disk_stops_the_log_and_nothing_else(bare_host):
 
 
 def test_a_disk_that_stands_still_delays_no_kill(bare_host, tmp_path):
-    host, agent, gate, library = bare_host, bare_host.agent, tmp_path / "gate", tmp_path / "slow_disk.so"
-    source_file = os.path.join(os.path.dirname(__file__), "harness", "slow_disk.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, source_file], check=True)
-    agent.start(env={**os.environ, "LD_PRELOAD": str(library), "SLOW_DISK": str(gate)})
+    host, agent, disk = bare_host, bare_host.agent, SlowDisk(str(tmp_path))
+    agent.start(env=disk.env)
     host.serve([ALLOWED], 443)
     web = host.app(policy("web", [rule(ALLOWED, 443)]))
-    gate.touch()
+    disk.stall()
     assert web.fails("connect", "d", DENIED, 443) == "EPERM"  # its event is vital, and the disk is asked at once
     eventually(lambda: agent.status()["events"]["unsynced_bytes"] > 0)
     web.connect("c", ALLOWED, 443)
@@ -309,7 +307,7 @@ def test_a_disk_that_stands_still_delays_no_kill(bare_host, tmp_path):
     agent.event(type="deny", app="web", reason="killed")
     assert agent.status()["events"]["unsynced_bytes"] > 0  # it stood still all the time
     assert not agent.status()["events"]["failing"]
-    gate.unlink()
+    disk.go_on()
     eventually(lambda: agent.status()["events"]["unsynced_bytes"] == 0)
 
 

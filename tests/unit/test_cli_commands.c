@@ -3,6 +3,7 @@
  * test_cli_commands.c - what commands ask the agent, print, and exit with
  */
 #include "test_cli_fixture.h"
+#include "spool_fixture.h"
 
 #define FORBIDDEN reply("403 Forbidden", "{\"error\":{\"code\":\"forbidden\",\"message\":\"Not you.\"}}")
 #define NOT_FOUND reply("404 Not Found", "{\"error\":{\"code\":\"not_found\",\"message\":\"There is no app.\"}}")
@@ -385,6 +386,68 @@ static void test_events(void **state)
 	assert_usage("events --limit few", "'few'");
 }
 
+static void add_event(struct bytes *b, uint64_t n, const char *ts, const char *type, const char *app)
+{
+	char text[256];
+	struct eg_spool_frame frame = {.n = n, .class = EG_SPOOL_OTHER, .text = text};
+
+	frame.len = (uint32_t)snprintf(text, sizeof(text),
+				       "{\"ts\":\"%s\",\"type\":\"%s\",\"event_id\":\"h-1-%u\",\"app\":\"%s\"}\n", ts,
+				       type, (unsigned)n, app);
+	b->data = realloc(b->data, b->len + EG_SPOOL_HEAD_LEN + frame.len);
+	assert_non_null(b->data);
+	eg_spool_frame_encode(b->data + b->len, 1, &frame);
+	memcpy(b->data + b->len + EG_SPOOL_HEAD_LEN, text, frame.len);
+	b->len += EG_SPOOL_HEAD_LEN + frame.len;
+}
+
+/* Of a spool that lies there: filters, the newest, what is missing and what is none. */
+static void test_events_of_a_spool(void **state)
+{
+	struct bytes first = {0}, second = {0};
+	char dir[] = "/tmp/egret-test-spool.XXXXXX", command[128], path[160];
+	OUTCOME all, some, newest, recent, gone;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	add_event(&first, 1, "2026-01-01T00:00:00Z", "deny", "a");
+	add_event(&first, 2, "2026-01-01T00:00:01Z", "flow", "a");
+	add_event(&second, 5, "2026-01-01T00:00:02Z", "flow", "b");
+	put_segment(dir, 1, 1, first);
+	put_segment(dir, 1, 5, second);
+#define SPOOL(outcome, options)                                                                \
+	do {                                                                                   \
+		snprintf(command, sizeof(command), "events --spool %s -o ndjson %s", dir, options); \
+		RUN(outcome, command);                                                         \
+	} while (0)
+	SPOOL(&all, "");
+	assert_int_equal(all.status, EG_EXIT_OK);
+	assert_has(all.out, "h-1-1");
+	assert_has(all.out, "h-1-2");
+	assert_has(all.out, "h-1-5");
+	assert_has(all.err, "2 events between these are not there any more");
+	SPOOL(&some, "a --type kill,flow");
+	assert_has(some.out, "h-1-2");
+	assert_null(strstr(some.out, "h-1-1"));
+	assert_null(strstr(some.out, "h-1-5"));
+	SPOOL(&newest, "--limit 1");
+	assert_has(newest.out, "h-1-5");
+	assert_null(strstr(newest.out, "h-1-2"));
+	SPOOL(&recent, "--last 1m");
+	assert_string_equal(recent.out, "");
+	RUN(&gone, "events --spool /nowhere/spool");
+	assert_int_equal(gone.status, EG_EXIT_FAILED);
+	assert_has(gone.err, "/nowhere/spool: No such file");
+	assert_usage("events -f --spool /tmp", "--follow");
+	assert_usage("events --spool /tmp -l team=a", "labels");
+#undef SPOOL
+	for (unsigned n = 1; n <= 5; n += 4) {
+		snprintf(path, sizeof(path), "%s/events-%010u-%012u.spool", dir, 1, n);
+		assert_int_equal(unlink(path), 0);
+	}
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_explain),		 cmocka_unit_test(test_denied),
 		cmocka_unit_test(test_grants),		 cmocka_unit_test(test_names_in_events),
 		cmocka_unit_test(test_flows),		 cmocka_unit_test(test_events),
+		cmocka_unit_test(test_events_of_a_spool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,7 +272,7 @@ static void fill_disk(void)
 	struct eg_event e = sample_flow(EG_EVENT_FLOW_END);
 	struct rlimit limit = file_size;
 
-	limit.rlim_cur = 1000;
+	limit.rlim_cur = 100; /* less than an event: not one of the three may still fit */
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	for (int i = 0; i < 3; i++)
 		eg_events_feed(ev, &e, sizeof(e));

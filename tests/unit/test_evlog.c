@@ -147,6 +147,33 @@ static void rotates_by_size_and_day(void **state)
 	check_numbers(1, 802);
 }
 
+/* Numbers and places don't ask what time it is: each record is read once and in its order, also after a restart. */
+static void clock_a_day_ahead_and_back(void **state)
+{
+	struct eg_spool_reader *reader;
+	struct eg_spool_record record;
+	struct eg_evlog_gap gap;
+	uint64_t n = 0;
+
+	(void)state;
+	open_log(0, 0);
+	assert_int_equal(eg_spool_reader_new(dir.log, NULL, &reader), 0);
+	for (int round = 0; round < 6; round++) {
+		now_ns = round % 2 ? now_ns - DAY : now_ns + DAY;
+		if (round == 3)
+			open_log(0, 0);
+		assert_int_equal(append(10, "flow", "a"), 0);
+		while (eg_spool_reader_next(reader, &record) == 1) {
+			assert_int_equal(record.pos.n, ++n);
+			assert_int_equal(record.missed, 0);
+		}
+		assert_int_equal(n, 10 * (round + 1));
+	}
+	eg_spool_reader_free(reader);
+	assert_false(eg_evlog_take_gap(log_, &gap));
+	check_numbers(1, 60);
+}
+
 static void quota_deletes_the_oldest_and_says_so(void **state)
 {
 	struct eg_evlog_stats stats;
@@ -484,6 +511,7 @@ int main(void)
 		T(starts_on_whatever_it_finds),
 		T(only_one_writer),
 		T(rotates_by_size_and_day),
+		T(clock_a_day_ahead_and_back),
 		T(quota_deletes_the_oldest_and_says_so),
 		T(half_written_batch_is_overwritten),
 		T(deleted_under_us),

@@ -161,6 +161,25 @@ static void stalled_sync_holds_nobody_up(void **state)
 	check_numbers(1, 1 + (batches + 1) * 1000);
 }
 
+/* What is not on the disk yet can't go, however full it is; it goes then, without another event. */
+static void quota_is_kept_after_a_stall(void **state)
+{
+	(void)state;
+	open_log(256 * KIB, 64 * KIB);
+	settle();
+	pthread_mutex_lock(&gate);
+	assert_int_equal(append(100, "deny", "a"), 0);
+	wait_for(&stalled); /* with a part of the first segment */
+	for (int i = 0; i < 19; i++)
+		assert_int_equal(append(100, "deny", "a"), 0);
+	assert_true(stats_of().bytes > 256 * KIB);
+	assert_int_equal(stats_of().evicted[EG_SPOOL_VITAL], 0);
+	pthread_mutex_unlock(&gate);
+	settle();
+	assert_true(stats_of().bytes <= 256 * KIB);
+	assert_int_equal(stats_of().evicted[EG_SPOOL_VITAL] + count_lines(), 2000);
+}
+
 static void failed_write_is_tried_again(void **state)
 {
 	(void)state;
@@ -525,6 +544,7 @@ int main(void)
 		T(vital_records_are_synced_at_once),
 		T(failed_sync_is_written_again),
 		T(stalled_sync_holds_nobody_up),
+		T(quota_is_kept_after_a_stall),
 		T(failed_write_is_tried_again),
 		T(full_disk),
 		T(last_segment_at_each_byte),

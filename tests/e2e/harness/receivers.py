@@ -21,11 +21,15 @@ def end_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def inside(netns):
+    return ["ip", "netns", "exec", netns] if netns else []
+
+
 class Program:
-    """A daemon in the foreground, in a network namespace; it does not outlive the test."""
+    """A daemon in the foreground, in a network namespace (None: ours); it does not outlive the test."""
 
     def __init__(self, netns, *argv):
-        self.process = subprocess.Popen(["ip", "netns", "exec", netns, *argv], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*inside(netns), *argv], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         preexec_fn=end_with_parent)
 
@@ -44,7 +48,7 @@ class Program:
 
 
 def listens(netns, port, proto="tcp"):
-    done = subprocess.run(["ip", "netns", "exec", netns, "ss", "-Hln", f"--{proto}", f"sport = :{port}"],
+    done = subprocess.run([*inside(netns), "ss", "-Hln", f"--{proto}", f"sport = :{port}"],
                           capture_output=True, text=True, timeout=20, check=True)
     return str(port) in done.stdout
 

@@ -71,10 +71,10 @@ class Ship:
         os.chmod(path + ".new", 0o644)
         os.rename(path + ".new", path)
 
-    def start(self):
+    def start(self, **popen):
         with open(self.said, "ab") as log:
             self.process = subprocess.Popen([EGRET_SHIP, "--config", self.config], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log)
+                                            stderr=log, **popen)
         return self
 
     def kill(self):
@@ -102,6 +102,8 @@ class Ship:
         """Waits until the stored cursor has come to the end."""
 
         def look():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"egret-ship ended with {self.process.returncode}: {self.words()}")
             try:
                 cursor = self.cursor(name)
             except FileNotFoundError:

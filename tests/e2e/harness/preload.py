@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Libraries that stand between a program and its host: a disk that stands still, a clock that is wrong."""
+import os
+import struct
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def build(name, directory):
+    """The environment that preloads harness/NAME.c."""
+    library = os.path.join(directory, f"{name}.so")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, os.path.join(HERE, f"{name}.c")], check=True)
+    os.chmod(library, 0o755)
+    return {**os.environ, "LD_PRELOAD": library}
+
+
+class SlowDisk:
+    """Syncs of files whose path has the word `files` in it wait while the disk stands still."""
+
+    def __init__(self, directory, files=".spool"):
+        self.gate = os.path.join(directory, "gate")
+        self.env = {**build("slow_disk", directory), "SLOW_DISK": self.gate, "SLOW_DISK_FILES": files}
+
+    def stall(self):
+        with open(self.gate, "w", encoding="ascii"):
+            pass
+
+    def go_on(self):
+        os.unlink(self.gate)
+
+
+class WrongClock:
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "ahead")
+        self.set(0)
+        self.env = {**build("wrong_clock", directory), "WRONG_CLOCK": self.path}
+
+    def set(self, seconds):
+        """Ahead of the right time; in place, since it is mapped."""
+        with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as out:
+            out.write(struct.pack("q", seconds))
