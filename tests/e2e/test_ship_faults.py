@@ -9,14 +9,17 @@ import time
 
 import pytest
 
-from harness import eventually
+from harness import eventually, holds
 from harness import http_faults as faults
 from harness import ship as make
-from harness.http_receivers import Elastic, Hec, Loki, Otlp, Webhook
+from harness.http_receivers import Elastic, Hec, Loki, Otlp, Webhook, tls_context
+from harness.pki import Authority
 from harness.ship import Ship
 
 EVENTS, BATCH = 400, 100
 POISON = {"h-1-77"}
+FIRST = {f"h-1-{number}" for number in range(1, BATCH + 1)}
+PARTIAL = b'{"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "too old"}}'
 
 
 class Limited(Webhook):
@@ -49,6 +52,11 @@ def cases():
         "hec": (Hec(faults=[faults.says(503, b'{"text":"Server is busy","code":9}')], token="t" * 20), set(), 0),
         "otlp": (Otlp(faults=[faults.says(502)]), set(), 0),
         "loki": (Loki(faults=[faults.says(429)]), set(), 0),
+        # Some of the first batch was rejected, and nobody says which: none of it counts as delivered.
+        "partial": (Otlp(faults=[faults.says(200, PARTIAL, Content_Type="application/json")]), FIRST, 0),
+        # These make a pause of up to a minute.
+        "moved": (Webhook(faults=[faults.says(302, Location="http://127.0.0.1:9/")]), set(), 0),
+        "blocked": (Loki(faults=[faults.says(260)]), set(), 0),
     }
 
 
@@ -66,6 +74,45 @@ def dead(ship, name):
             return {json.loads(line)["event_id"] for line in lines}
     except FileNotFoundError:
         return set()
+
+
+def test_certificates_are_mended_while_it_runs(directory):
+    """Of a wrong authority, of another host, expired, and no client certificate: nothing is sent, then everything."""
+    good, evil = Authority(directory, "ca"), Authority(directory, "evil")
+    server = good.issue("server", "IP:127.0.0.1", "DNS:localhost")
+    served = {
+        "foreign": tls_context(evil.issue("foreign", "IP:127.0.0.1")),
+        "elsewhere": tls_context(good.issue("elsewhere", "DNS:elsewhere.test")),
+        "expired": tls_context(good.issue("expired", "IP:127.0.0.1", start="20200101000000Z", end="20200201000000Z")),
+        "stranger": tls_context(server, client_ca=good.file),
+    }
+    receivers = {name: Webhook(context=context) for name, context in served.items()}
+    mine = {name: os.path.join(directory, f"mine.{name}") for name in ("pem", "key")}
+    for kind, file in zip(("pem", "key"), evil.issue("client", "DNS:client")):
+        shutil.copyfile(file, mine[kind])
+    for name in os.listdir(directory):
+        os.chmod(os.path.join(directory, name), 0o755 if os.path.isdir(os.path.join(directory, name)) else 0o644)
+    tls = {"ca": good.file, "cert": mine["pem"], "key": mine["key"]}
+    sinks = [{"name": name, "type": "webhook", "url": receiver.url, "timeout": "2s", "batch": {"events": BATCH},
+              "tls": tls} for name, receiver in receivers.items()]
+    ids = {f"h-1-{number}" for number in range(1, EVENTS + 1)}
+    try:
+        with Ship(directory, sinks) as ship:
+            ship.add([make.event(number) for number in range(1, EVENTS + 1)])
+            ship.start()
+            holds(lambda: not any(receiver.stored for receiver in receivers.values()), 3, "not one event was sent")
+            for receiver in receivers.values():
+                receiver.server.context = tls_context(server, client_ca=good.file)
+            for kind, file in zip(("pem", "key"), good.issue("renewed", "DNS:client")):
+                shutil.copyfile(file, mine[kind])  # which ends the pause of all of them
+            for name, receiver in receivers.items():
+                cursor = ship.settled(name)
+                assert set(receiver.stored) == ids and receiver.stored.total() == EVENTS, name
+                assert cursor["delivered"] == EVENTS and not cursor["dead_lettered"] and not cursor["evicted"], name
+            ship.stop()
+    finally:
+        for receiver in receivers.values():
+            receiver.stop()
 
 
 def test_every_fault_at_once(directory):

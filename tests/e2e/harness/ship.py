@@ -110,7 +110,10 @@ class Ship:
                 return None
             return cursor["n"] >= self.next and not cursor["held"] and cursor
 
-        return eventually(look, 60, "the end of the spool")
+        try:
+            return eventually(look, 120, "the end of the spool")
+        except AssertionError as failure:
+            raise AssertionError(f"{name}: {failure}; egret-ship says: {self.words()}") from failure
 
     def memory(self, which="VmHWM"):
         """In MiB."""
