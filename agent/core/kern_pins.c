@@ -175,6 +175,32 @@ size_t eg_kern_pinned_roots(const char *bpffs, uint64_t *ret_ids, size_t max)
 	return count;
 }
 
+/*
+ * Takes the root's programs off before this returns. Without it the kernel would, but only when it comes
+ * to it: bpf_link_put() of kernel/bpf/syscall.c leaves it to a work queue.
+ */
+static int detach_root(const char *bpffs, uint64_t cgroup_id)
+{
+	struct dirent *entry;
+	char path[400];
+	int r = 0;
+
+	snprintf(path, sizeof(path), "%s/links/%llu", bpffs, (unsigned long long)cgroup_id);
+	EG_CLOSEDIR DIR *dir = opendir(path);
+	while (dir && !r && (entry = readdir(dir))) {
+		char pin[700];
+		EG_CLOSE int fd = -1;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(pin, sizeof(pin), "%s/%s", path, entry->d_name);
+		fd = bpf_obj_get(pin);
+		if (fd < 0 || bpf_link_detach(fd))
+			r = errno == EOPNOTSUPP ? 0 : -errno; /* then it goes with its pin */
+	}
+	return r ? r : eg_kern_unpin_root(bpffs, cgroup_id);
+}
+
 int eg_kern_detach_all(const char *bpffs, struct eg_error *err)
 {
 	uint64_t ids[256];
@@ -187,7 +213,7 @@ int eg_kern_detach_all(const char *bpffs, struct eg_error *err)
 	do { /* more roots than fit come in the next round */
 		count = eg_kern_pinned_roots(bpffs, ids, 256);
 		for (size_t i = 0; i < count && i < 256 && !r; i++)
-			r = eg_kern_unpin_root(bpffs, ids[i]);
+			r = detach_root(bpffs, ids[i]);
 	} while (count > 256 && !r);
 	snprintf(path, sizeof(path), "%s/links", bpffs);
 	if (!r && rmdir(path) && errno != ENOENT)

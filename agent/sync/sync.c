@@ -105,6 +105,15 @@ static int look_between(struct eg_sync *sync)
 	return r;
 }
 
+static void write_last(struct eg_sync *sync)
+{
+	int r = eg_last_good_write(sync->state_fd, &sync->last);
+
+	if (r)
+		eg_log_err("last-good.json can't be written (%s): after a restart older documents may be accepted",
+			   strerror(-r));
+}
+
 static int do_put(struct eg_sync *sync, const char *app, const struct eg_document *document)
 {
 	json_t *answer = NULL, *policies = json_object_get(sync->have, "policies");
@@ -138,13 +147,16 @@ static int do_delete(struct eg_sync *sync, const char *app, const struct eg_docu
 	struct eg_error err = {0};
 	int r;
 
+	/* first, since nothing else remembers it: what was before must not come back after a crash in between */
+	if (document && document->numbered) {
+		eg_last_good_raise(&sync->last, app, document->generation, "");
+		write_last(sync);
+	}
 	if (eg_agent_client_delete(sync->door_fd, app, &err) == 0) {
 		json_object_del(json_object_get(sync->have, "policies"), app);
 		json_object_del(sync->errors, app);
 		eg_log_notice("deleted the policy of %s, as the control plane %s", app,
 			      document ? "says" : "has it no more");
-		if (document && document->numbered)
-			eg_last_good_raise(&sync->last, app, document->generation, "");
 		return 0;
 	}
 	set_error(sync, app, document, &err);
@@ -203,15 +215,6 @@ static int do_app(struct eg_sync *sync, const char *app)
 	if (!r)
 		r = do_holds(sync, app, EG_HOLD_RESTORE);
 	return r ? r : do_policy(sync, app);
-}
-
-static void write_last(struct eg_sync *sync)
-{
-	int r = eg_last_good_write(sync->state_fd, &sync->last);
-
-	if (r)
-		eg_log_err("last-good.json can't be written (%s): after a restart older documents may be accepted",
-			   strerror(-r));
 }
 
 static int do_all(struct eg_sync *sync)
