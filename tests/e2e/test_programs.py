@@ -65,7 +65,8 @@ def web(host):
 def in_order(agent):
     """What is attached is what is pinned, under the build's own name, and what is attached nowhere answers."""
     programs, links = pinned(agent), attached(agent)
-    assert links == {name: programs[name] for name in links} and len(links) == 11
+    assert links == {name: programs[name] for name in links}
+    assert len(links) >= 12  # BPF LSM has one more, where it works
     assert set(programs) - set(links) == {"eg_guard_out", "eg_guard_in", "eg_explain", "eg_learn"}
     assert [agent.explain("web", f"{address}:443")["verdict"] for address in (ALLOWED, DENIED)] == ["allow", "deny"]
     assert agent.status()["enforcement_ok"] is True

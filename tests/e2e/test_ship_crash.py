@@ -27,6 +27,7 @@ class Hook(Webhook):
 
     def take(self, handler, body):
         answer = super().take(handler, body)
+        time.sleep(0.03)  # or a fast machine is done after a few kills
         if answer[0] < 300:
             for line in body.splitlines():
                 self.copies.setdefault(json.loads(line)["event_id"], []).append(line)

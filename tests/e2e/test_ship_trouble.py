@@ -229,8 +229,8 @@ def test_a_proxy_stands_still_dies_and_answers_for_the_receiver(directory):
             assert cursor["delivered"] == total, cursor
             adds_up(cursor, total)
             assert not receiver.faults and set(receiver.stored) == ids(total), receiver.kind
-            # What the proxy's kernel had taken went with it: nothing came twice.
-            assert receiver.stored.total() - total <= (0 if isinstance(receiver, (Elastic, Loki)) else BATCH)
+            # What the proxy's kernel had taken went with it; each fault may have lost the answer to one batch.
+            assert receiver.stored.total() - total <= (0 if isinstance(receiver, (Elastic, Loki)) else 3 * BATCH)
             assert receiver.complaints == [], receiver.kind
         ship.stop()
 
