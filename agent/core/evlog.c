@@ -66,7 +66,7 @@ void eg_evlog_free(struct eg_evlog *log)
 {
 	if (!log)
 		return;
-	eg_sync_free(EG_TAKE_PTR(log->sync));
+	eg_sync_free(log->sync); /* not taken out before: until it has ended, its thread may be in eg_evlog_evict */
 	if (log->fd >= 0)
 		close(log->fd);
 	if (log->dirfd >= 0)
