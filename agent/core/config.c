@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../lib/slurp.h"
 #include "config_impl.h"
 
 #define NS_PER_S   1000000000ull
@@ -289,7 +290,7 @@ static int read_file(const char *file, char **ret, size_t *ret_len)
 	EG_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	EG_FREE char *text = NULL;
 	struct stat st;
-	size_t len = 0;
+	ssize_t len;
 
 	if (fd < 0)
 		return -errno;
@@ -300,19 +301,11 @@ static int read_file(const char *file, char **ret, size_t *ret_len)
 	text = malloc(room);
 	if (!text)
 		return -ENOMEM;
-	while (len < room) {
-		ssize_t n = read(fd, text + len, room - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		len += (size_t)n;
-	}
+	len = eg_read_up_to(fd, text, room);
+	if (len < 0)
+		return (int)len;
 	*ret = EG_TAKE_PTR(text);
-	*ret_len = len;
+	*ret_len = (size_t)len;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "../lib/cleanup.h"
+#include "../lib/slurp.h"
 
 #define COMPACT_MIN_BYTES (256 * 1024) /* a smaller file isn't worth it */
 #define COMPACT_FACTOR    4 /* times the size after the last compaction */
@@ -201,35 +202,6 @@ static void *writer(void *arg)
 
 /* ---- Reading at start ---------------------------------------------------------------- */
 
-static int read_whole(int fd, char **ret_text, size_t *ret_len)
-{
-	EG_FREE char *text = NULL;
-	struct stat st;
-	size_t len = 0;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return -ENOMEM;
-	while (len < (size_t)st.st_size) {
-		ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	*ret_text = EG_TAKE_PTR(text);
-	*ret_len = len;
-	return 0;
-}
-
 /* Returns an error only for what makes the whole reading worthless. */
 static int replay(struct eg_journal *j, const char *text, size_t len)
 {
@@ -281,7 +253,7 @@ static int load(struct eg_journal *j)
 	}
 	if (fd < 0)
 		return -errno;
-	r = read_whole(fd, &text, &len);
+	r = eg_slurp(fd, SIZE_MAX - 1, &text, &len);
 	if (r == 0)
 		r = replay(j, text, len);
 	if (r)

@@ -8,6 +8,7 @@
 
 #include "../lib/addr.h"
 #include "../lib/cleanup.h"
+#include "../lib/slurp.h"
 
 #define BYTES_MAX (64u << 10)
 #define BLANK         " \t"
@@ -70,24 +71,16 @@ int eg_resolvconf_read(const char *path, struct eg_resolvers *ret)
 {
 	EG_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	EG_FREE char *text = malloc(BYTES_MAX);
-	size_t len = 0;
+	ssize_t len;
 
 	*ret = (struct eg_resolvers){0};
 	if (fd < 0)
 		return -errno;
 	if (!text)
 		return -ENOMEM;
-	while (len < BYTES_MAX) {
-		ssize_t n = read(fd, text + len, BYTES_MAX - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		len += (size_t)n;
-	}
-	eg_resolvconf_parse(text, len, ret);
+	len = eg_read_up_to(fd, text, BYTES_MAX);
+	if (len < 0)
+		return (int)len;
+	eg_resolvconf_parse(text, (size_t)len, ret);
 	return 0;
 }

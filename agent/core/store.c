@@ -16,6 +16,7 @@
 
 #include "../lib/log.h"
 #include "../lib/policy.h"
+#include "../lib/slurp.h"
 #include "agent_impl.h"
 
 #define STORE_DIR     "policies"
@@ -147,36 +148,8 @@ int eg_store_remove(const char *state_dir, const char *app)
 int eg_store_read_file(int dir_fd, const char *name, size_t max, char **ret, size_t *ret_len)
 {
 	EG_CLOSE int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	EG_FREE char *text = NULL;
-	struct stat st;
-	size_t len = 0;
 
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if ((uint64_t)st.st_size > max)
-		return -EFBIG;
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return -ENOMEM;
-	while (len < (size_t)st.st_size) {
-		ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	text[len] = '\0';
-	*ret = EG_TAKE_PTR(text);
-	*ret_len = len;
-	return 0;
+	return fd < 0 ? -errno : eg_slurp(fd, max, ret, ret_len);
 }
 
 /* "egret-policy N" or "egret-policy N SOURCE"; the text begins at *ret_body. */

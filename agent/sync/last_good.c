@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "../lib/cleanup.h"
+#include "../lib/slurp.h"
 
 #define FILE_NAME "last-good.json"
 #define DRAFT_NAME "last-good.json.new"
@@ -15,35 +15,6 @@
 #define BYTES_MAX (64u << 20)
 
 EG_DEFINE_CLEANUP(json, json_t *, json_decref);
-
-static int read_all(int fd, char **ret, size_t *ret_len)
-{
-	EG_FREE char *text = NULL;
-	struct stat st;
-	size_t len = 0;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > BYTES_MAX)
-		return -EBADMSG;
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return -ENOMEM;
-	while (len < (size_t)st.st_size) {
-		ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	*ret = EG_TAKE_PTR(text);
-	*ret_len = len;
-	return 0;
-}
 
 static int parse(const char *text, size_t len, struct eg_last_good *ret)
 {
@@ -65,7 +36,7 @@ int eg_last_good_read(int dir_fd, struct eg_last_good *ret)
 	EG_CLOSE int fd = openat(dir_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	EG_FREE char *text = NULL;
 	size_t len = 0;
-	int r = fd < 0 ? -errno : read_all(fd, &text, &len);
+	int r = fd < 0 ? -errno : eg_slurp(fd, BYTES_MAX, &text, &len);
 
 	*ret = (struct eg_last_good){.floors = json_object()};
 	if (!ret->floors)
@@ -74,6 +45,8 @@ int eg_last_good_read(int dir_fd, struct eg_last_good *ret)
 		return 0;
 	if (!r)
 		r = parse(text, len, ret);
+	else if (r == -EINVAL || r == -EFBIG)
+		r = -EBADMSG;
 	if (r == -EBADMSG)
 		renameat(dir_fd, FILE_NAME, dir_fd, BAD_NAME);
 	return r;

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * slurp.h - a file's whole content, read through interruptions
+ */
+#ifndef EG_LIB_SLURP_H
+#define EG_LIB_SLURP_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Reads until the end or until size bytes are there: how many are, or -errno. */
+ssize_t eg_read_up_to(int fd, void *ret, size_t size);
+
+/*
+ * The regular file that fd is open at, from its beginning, as text of *ret_len bytes with a NUL behind it that
+ * is not counted; free() it. -EINVAL: no regular file; -EFBIG: larger than max bytes; -ENOMEM; -errno.
+ */
+int eg_slurp(int fd, size_t max, char **ret, size_t *ret_len);
+
+#endif
