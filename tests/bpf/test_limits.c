@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Caps in the loaded packet programs: what they tell, whom they kill, and that no window gives a byte more. */
 #include <bpf/bpf.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,12 +121,80 @@ static void audit_and_relax_kill_nobody(void **state)
 	assert_int_equal(count_type(e, n, EG_EVENT_KILL), 1);
 }
 
+/* ---- Several CPUs ------------------------------------------------------------------------ */
+
+#define SENDERS 2
+#define EACH    400000u
+
+struct sender {
+	struct fx *fx;
+	pthread_barrier_t *start;
+	int verdict;
+};
+
+static void *send_many(void *arg)
+{
+	struct sender *sender = arg;
+	struct fx_packet p = datagrams(EACH);
+
+	pthread_barrier_wait(sender->start);
+	sender->verdict = fx_run(sender->fx, OUT, &p);
+	return NULL;
+}
+
+static void send_at_once(struct fx *fx, int verdict)
+{
+	struct sender senders[SENDERS];
+	pthread_t threads[SENDERS];
+	pthread_barrier_t start;
+
+	assert_int_equal(pthread_barrier_init(&start, NULL, SENDERS), 0);
+	for (unsigned i = 0; i < SENDERS; i++) {
+		senders[i] = (struct sender){.fx = fx, .start = &start};
+		assert_int_equal(pthread_create(&threads[i], NULL, send_many, &senders[i]), 0);
+	}
+	for (unsigned i = 0; i < SENDERS; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(senders[i].verdict, verdict);
+	}
+	pthread_barrier_destroy(&start);
+}
+
+/* A reservation that two CPUs make at once must not become one. */
+static void no_cpus_use_is_lost(void **state)
+{
+	uint64_t all = 100ull * SENDERS * EACH;
+	struct fx *fx = capped(state, all + 250, EG_CAP_DROP);
+	struct fx_packet p = datagrams(1);
+
+	send_at_once(fx, 1);
+	assert_int_equal(fx_counters(fx).bytes_out, all);
+	assert_int_equal(fx_run(fx, OUT, &p), 1);
+	assert_int_equal(fx_run(fx, OUT, &p), 1);
+	assert_int_equal(fx_run(fx, OUT, &p), 0);
+	assert_int_equal(fx_denied(fx, EG_DIR_EGRESS, EG_REASON_CAP_EGRESS), 1);
+}
+
+static void a_contended_cap_gives_not_one_byte_more(void **state)
+{
+	uint64_t limit = 100ull * EACH / 2 + 50; /* each alone wants more */
+	struct fx *fx = capped(state, limit, EG_CAP_DROP);
+	uint64_t passed;
+
+	send_at_once(fx, 0);
+	passed = fx_counters(fx).bytes_out;
+	assert_true(passed <= limit);
+	assert_int_equal(passed + 100 * fx_denied(fx, EG_DIR_EGRESS, EG_REASON_CAP_EGRESS), 100ull * SENDERS * EACH);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(notices_spend_no_budget),
 		cmocka_unit_test(a_kill_comes_again_while_the_cap_is_used_up),
 		cmocka_unit_test(audit_and_relax_kill_nobody),
+		cmocka_unit_test(no_cpus_use_is_lost),
+		cmocka_unit_test(a_contended_cap_gives_not_one_byte_more),
 	};
 
 	return cmocka_run_group_tests(tests, fx_setup, fx_teardown);

@@ -266,6 +266,9 @@ static void audit_lets_rules_through_but_no_kill(void **state)
 	assert_int_equal(fx_counters(fx).packets_out, 1);
 	eg_kern_app(fx->kern, FX_SLOT)->ctl.kill = EG_KILL_WORD(FX_GEN, EG_HOLD_AUTO);
 	assert_int_equal(fx_run(fx, OUT, &p), 0);
+	eg_kern_app(fx->kern, FX_SLOT)->ctl.relax_until_boot_ns = ~0ull;
+	assert_int_equal(fx_run(fx, OUT, &p), 0);
+	assert_int_equal(fx_denied(fx, EG_DIR_EGRESS, EG_REASON_KILLED), 2);
 }
 
 static void unknown_cgroups_get_what_the_host_says(void **state)

@@ -73,7 +73,7 @@ MUTANTS = [
     Mutant("4: exact under contention", "bpf/meters.h",
            "if (__sync_val_compare_and_swap(&meter->word, word, tag | after) == word) {",
            "*(volatile __u64 *)&meter->word = tag | after;\n\t\tif (1) {",
-           ["e2e/test_caps.py::many_processes_contend"]),
+           [LIMITS, "e2e/test_caps.py::many_processes_contend"]),
     Mutant("4: ingress has its cap", "bpf/settled.h", "meters = dir == EG_DIR_EGRESS ? flow->meters_out : flow->meters_in;",
            "meters = dir == EG_DIR_EGRESS ? flow->meters_out : 0;", ["e2e/test_caps.py::ingress_udp_to_the_byte",
                                                                      "e2e/test_caps.py::ingress_tcp"]),
