@@ -9,6 +9,21 @@
 #include "flow.h"
 #include "maps.h"
 
+/* Most calls ask for TCP's parameters, and are over here: a connection makes eight. */
+static __always_inline bool eg_sockops_matters(const struct bpf_sock_ops *ctx)
+{
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+	case BPF_SOCK_OPS_TCP_LISTEN_CB:
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		return true;
+	case BPF_SOCK_OPS_STATE_CB:
+		return ctx->args[1] == BPF_TCP_CLOSE;
+	default:
+		return false;
+	}
+}
+
 static __always_inline struct eg_sock *eg_sockops_sock(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -57,8 +72,11 @@ static __always_inline void eg_sockops_closed(struct bpf_sock_ops *ctx, struct e
 SEC("sockops")
 int eg_sockops(struct bpf_sock_ops *ctx)
 {
-	struct eg_sock *sock = eg_sockops_sock(ctx);
+	struct eg_sock *sock;
 
+	if (!eg_sockops_matters(ctx))
+		return 1;
+	sock = eg_sockops_sock(ctx);
 	if (!sock)
 		return 1;
 	switch (ctx->op) {
@@ -70,8 +88,7 @@ int eg_sockops(struct bpf_sock_ops *ctx)
 		eg_sockops_accepted(ctx, sock);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
-		if (ctx->args[1] == BPF_TCP_CLOSE)
-			eg_sockops_closed(ctx, sock);
+		eg_sockops_closed(ctx, sock);
 		break;
 	}
 	return 1;
