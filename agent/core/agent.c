@@ -25,6 +25,7 @@
 #include "netns.h"
 #include "routes.h"
 #include "shipper.h"
+#include "urgent.h"
 
 /* ---- Ground -------------------------------------------------------------------------------- */
 
@@ -376,7 +377,7 @@ int eg_agent_start(const struct eg_config *config, enum eg_start how, struct eg_
 	agent->started_boot_ns = eg_clock_boot_ns();
 	read_boot_id(agent->boot_id, sizeof(agent->boot_id));
 	pthread_mutex_init(&agent->apply, NULL);
-	pthread_mutex_init(&agent->lock, NULL);
+	eg_urgent_mutex_init(&agent->lock);
 	r = come_up(agent, how, err);
 	if (r < 0) {
 		undo(agent);

@@ -7,6 +7,9 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "../lib/log.h"
+#include "urgent.h"
+
 #define REQUEST_MS  10000u
 #define REPLY_MS    30000u
 #define STOP_WAIT_S 5
@@ -60,7 +63,11 @@ static int open_all(struct eg_api *api, const struct eg_api_config *config, stru
 	/* Signals are the main thread's: ours inherit a mask that blocks them all. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = eg_urgent_enter();
+	if (r < 0)
+		eg_log_notice("kills may have to wait for a CPU: real-time scheduling is refused (%s)", strerror(-r));
 	r = start_threads(api);
+	eg_urgent_leave();
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r < 0 ? out_of(err, r) : 0;
 }
@@ -78,7 +85,7 @@ int eg_api_start(const struct eg_api_config *config, struct eg_api **ret, struct
 	api->request_ns = (config->request_ms ? config->request_ms : REQUEST_MS) * 1000000ull;
 	api->reply_ns = (config->reply_ms ? config->reply_ms : REPLY_MS) * 1000000ull;
 	api->unix_fd = api->tcp_fd = api->epoll_fd = api->stop_fd = api->door_fd = -1;
-	pthread_mutex_init(&api->lock, NULL);
+	eg_urgent_mutex_init(&api->lock);
 	pthread_cond_init(&api->idle, NULL);
 	for (size_t i = 0; i < EG_API_SLOTS; i++)
 		api->conns[i].fd = -1;

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "urgent.h"
+
 /* More than this is not read only to be thrown away before the error is told. */
 #define DISCARD_MAX (128ull << 20)
 #define POOL_BYTES  (256u << 10) /* of a connection: a head of EG_API_HEAD_MAX, however cut up */
@@ -73,6 +75,7 @@ static enum MHD_Result first_call(struct eg_api *api, struct MHD_Connection *htt
 	struct eg_api_request *rq = calloc(1, sizeof(*rq));
 	unsigned long long announced;
 	const char *length;
+	int r;
 
 	if (!rq || !info || !info->socket_context) {
 		free(rq);
@@ -85,8 +88,10 @@ static enum MHD_Result first_call(struct eg_api *api, struct MHD_Connection *htt
 	rq->actor = rq->conn->actor; /* written before the socket came here, and not after */
 	length = header(rq, "Content-Length");
 	announced = length ? strtoull(length, NULL, 10) : 0;
-	if (begin(rq, method, path, announced) < 0 && announced &&
-	    (announced > DISCARD_MAX || header(rq, "Expect")))
+	r = begin(rq, method, path, announced);
+	if (r < 0 || !eg_api_route_kills(rq->route))
+		eg_urgent_leave();
+	if (r < 0 && announced && (announced > DISCARD_MAX || header(rq, "Expect")))
 		return eg_api_reply_queue(rq, -EINVAL, &rq->refusal);
 	return MHD_YES;
 }

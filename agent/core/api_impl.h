@@ -182,6 +182,8 @@ struct eg_api_route {
 
 /* Sets rq->route and rq->app and checks caller and query. -EINVAL with rq->err. */
 int eg_api_route_find(struct eg_api_request *rq, const char *method, const char *path);
+/* Urgent until the word is stored (urgent.h). */
+bool eg_api_route_kills(const struct eg_api_route *route);
 
 /* ---- api_params.c: what was asked ---------------------------------------------------------------- */
 

@@ -107,6 +107,11 @@ static bool may(enum eg_role caller, enum eg_role needed)
 	return caller >= needed;
 }
 
+bool eg_api_route_kills(const struct eg_api_route *route)
+{
+	return route->handle == eg_api_post_kill || route->handle == eg_api_post_control_kill;
+}
+
 int eg_api_route_find(struct eg_api_request *rq, const char *method, const char *path)
 {
 	char name[EG_APP_NAME_LEN + 20]; /* room to show what is wrong with a longer one */

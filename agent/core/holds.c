@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/inotify.h>
 
+#include "urgent.h"
+
 /* ---- The journal's side -------------------------------------------------------------- */
 
 static int replay(void *ctx, const char *line, size_t len)
@@ -130,7 +132,7 @@ int eg_holds_open(const char *state_dir, struct eg_holds **ret_holds)
 
 	if (!holds)
 		return r;
-	pthread_mutex_init(&holds->lock, NULL);
+	eg_urgent_mutex_init(&holds->lock);
 	holds->direct_fd = -1;
 	holds->state_dir = strdup(state_dir);
 	if (holds->state_dir)

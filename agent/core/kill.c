@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "kill_who.h"
 #include "snapshot.h"
+#include "urgent.h"
 
 #define DURABLE_WAIT_MS 100
 #define WHO_MAX		8 /* apps killed at once, of which is told who is in them */
@@ -278,6 +279,7 @@ static void do_kill(struct eg_agent *agent, const struct targets *targets, const
 
 	store_words(agent, targets, req->which.all);
 	result->stored_us = (eg_clock_mono_ns() - start) / 1000;
+	eg_urgent_leave();
 	r = record(agent, targets, req, actor, &ticket);
 	store_words(agent, targets, req->which.all); /* a restore between the two lowered it again */
 	cut_targets(agent, targets, req->which.all, &notes, &result->cut);
@@ -326,6 +328,7 @@ static void put_in_force(struct eg_agent *agent, const struct eg_hold *hold, str
 
 	if (strcmp(hold->app, EG_HOLD_ALL_APPS) == 0) {
 		raise_all(agent, hold->layer);
+		eg_urgent_leave();
 		eg_cut_all(agent, NULL, &result->cut);
 	} else {
 		pthread_mutex_lock(&agent->lock);
@@ -333,6 +336,7 @@ static void put_in_force(struct eg_agent *agent, const struct eg_hold *hold, str
 		if (entry)
 			eg_registry_raise(agent, entry, hold->layer);
 		pthread_mutex_unlock(&agent->lock);
+		eg_urgent_leave();
 		eg_cut_app_noting(agent, hold->app, notes, &result->cut);
 	}
 	result->took_us = (eg_clock_mono_ns() - start) / 1000;

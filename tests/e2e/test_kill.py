@@ -2,6 +2,8 @@
 """Kill: on the next packet, with an error for the app, outliving everything until it is restored."""
 import concurrent.futures
 import json
+import os
+import socket
 
 import pytest
 
@@ -424,3 +426,36 @@ def test_audit_mode_does_not_weaken_it(host, agent, servers):
     app.connect("c", ALLOWED, 443)
     agent.kill("auditing")
     assert app.fails("connect", "d", ALLOWED, 443) == "EPERM"
+
+
+# ---- Before all else -----------------------------------------------------------------------------------
+
+
+def urgent_threads(agent):
+    """How many of the agent's threads run under SCHED_RR: field 41 of proc_pid_stat(5)."""
+    count = 0
+    for thread in os.listdir(f"/proc/{agent.process.pid}/task"):
+        try:
+            with open(f"/proc/{agent.process.pid}/task/{thread}/stat", encoding="utf-8", errors="replace") as stat:
+                count += int(stat.read().rpartition(")")[2].split()[41 - 3]) == os.SCHED_RR
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended
+    return count
+
+
+def test_a_kills_way_to_its_word_is_urgent(agent, web):
+    """No app that wants every CPU makes it wait; nothing else is done that way."""
+    always = urgent_threads(agent)
+    assert always >= 1  # what takes the request
+    with socket.socket(socket.AF_UNIX) as follower, socket.socket(socket.AF_UNIX) as killer:
+        follower.connect(agent.socket)
+        follower.sendall(b"GET /v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert follower.recv(1) == b"H"
+        assert urgent_threads(agent) == always
+        killer.connect(agent.socket)
+        killer.sendall(b"POST /v1/apps/web/kill HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        eventually(lambda: urgent_threads(agent) == always + 1)
+        killer.sendall(b"{}")
+        assert killer.recv(12) == b"HTTP/1.1 200"
+        assert urgent_threads(agent) == always
+    assert agent.app("web")["state"] == "killed"
