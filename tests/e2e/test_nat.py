@@ -59,6 +59,19 @@ class TestLate:
         assert (end["bytes_out"], end["bytes_in"]) == (counted["bytes_out"], counted["bytes_in"])
         assert counted["denied"] == 0 and counted["flows"] == 1
 
+    def test_each_port_of_a_peer_is_judged(self, host, agent):
+        """By the packet hook alone, whose verdict is kept with the socket: for that port, and no other."""
+        for port in (443, 444):
+            host.serve([ALLOWED], port)
+        app = host.app(policy("ports", [rule(ALLOWED, 443, "udp")]))
+        for _ in range(3):
+            assert app.sendto("u", ALLOWED, 443, "12345") == 5
+            assert app.fails("sendto", "u", ALLOWED, 444, "12345") == "EPERM"
+        assert host.wire("in", dst=ALLOWED, proto="udp")[0] == 3
+        assert agent.count("ports", "no_rule_port") == 3
+        event = agent.event(type="deny", app="ports", reason="no_rule_port", hook="packet")
+        assert (event["dst"], event["dst_port"]) == (ALLOWED, 444)
+
     @pytest.mark.parametrize("proto", ["tcp", "udp"])
     def test_what_a_rule_names_is_no_excuse(self, host, agent, nat, proto):
         app = host.app(policy("nat", [rule(ALLOWED, [443, 82], proto)]))

@@ -37,7 +37,8 @@ MUTANTS = [
     Mutant("1: a full table of sockets denies", "bpf/socket.bpf.c", "if (!eg_create_counted(host, app))",
            "if (!eg_create_counted(host, app) && 0)", ["e2e/test_isolation.py::test_sockets"]),
     Mutant("1: the agent's end detaches nothing", "agent/core/agent.c", "\teg_roots_stop(agent);\n",
-           "\teg_roots_abandon(agent);\n\teg_roots_stop(agent);\n", ["e2e/test_lifecycle.py::enforcement_does_not_need"]),
+           "\tfor (size_t i = 0; i < agent->root_count; i++)\n\t\teg_kern_detach(agent->kern, agent->roots[i].id);\n"
+           "\teg_roots_stop(agent);\n", ["e2e/test_lifecycle.py::enforcement_does_not_need"]),
 
     # ---- Invariant 2: the packet hook is the authority
     Mutant("2: packets are judged, not only connects", "bpf/packet.bpf.c",
