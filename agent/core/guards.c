@@ -184,11 +184,12 @@ static void say_shared(struct eg_guards *guards, struct eg_guards_space *space)
 }
 
 /* Lists the ways out and guards them. */
-static void look(struct eg_guards *guards, struct eg_guards_space *space, int netns_fd)
+static void look(struct eg_guards *guards, struct eg_guards_space *space, const struct eg_netns *netns)
 {
 	EG_FREE struct eg_netns_uplink *links = NULL;
+	EG_CLOSE int fd = eg_netns_open(netns);
 	size_t count = 0, guardable = 0;
-	int r = eg_netns_uplinks(netns_fd, &links, &count);
+	int r = fd < 0 ? fd : eg_netns_uplinks(fd, &links, &count);
 
 	space->looked_ns = eg_clock_boot_ns();
 	space->covered = r == 0;
@@ -232,7 +233,7 @@ bool eg_guards_cover(struct eg_guards *guards, const struct eg_guards_owner *own
 	}
 	space->seen_ns = now;
 	if (anew || !space->looked_ns || !space->covered || space->shared || now > space->looked_ns + LINKS_NS)
-		look(guards, space, netns->fd);
+		look(guards, space, netns);
 	snprintf(why, size, "%s", space->why);
 	return space->covered;
 }

@@ -19,7 +19,8 @@
 void eg_netns_set_clear(struct eg_netns_set *set)
 {
 	for (size_t i = 0; i < set->count; i++)
-		close(set->items[i].fd);
+		if (set->items[i].fd >= 0)
+			close(set->items[i].fd);
 	free(set->items);
 	*set = (struct eg_netns_set){ 0 };
 }
@@ -32,17 +33,18 @@ static bool set_has(const struct eg_netns_set *set, uint64_t inode)
 	return false;
 }
 
-/* Takes fd, also when it fails. */
-static int set_take(struct eg_netns_set *set, int fd)
+/* found: with an fd, which is taken, also when it fails. 1 if it is new, 0 if it is there already, -errno. */
+static int set_take(struct eg_netns_set *set, struct eg_netns found)
 {
-	EG_CLOSE int owned = fd;
-	uint64_t inode;
-	int r = eg_netns_inode(owned, &inode);
+	EG_CLOSE int owned = found.fd;
+	int r = eg_netns_inode(owned, &found.inode);
 
 	if (r)
 		return r;
-	if (set_has(set, inode))
+	if (set_has(set, found.inode))
 		return 0;
+	if (set->most && set->count == set->most)
+		return -E2BIG;
 	if (set->count == set->room) {
 		size_t room = set->room ? set->room * 2 : 8;
 		struct eg_netns *items = reallocarray(set->items, room, sizeof(*items));
@@ -52,7 +54,8 @@ static int set_take(struct eg_netns_set *set, int fd)
 		set->items = items;
 		set->room = room;
 	}
-	set->items[set->count++] = (struct eg_netns){ .fd = EG_TAKE_FD(owned), .inode = inode };
+	found.fd = set->count < EG_NETNS_HELD ? EG_TAKE_FD(owned) : -1;
+	set->items[set->count++] = found;
 	return 1;
 }
 
@@ -60,7 +63,47 @@ int eg_netns_set_add_fd(struct eg_netns_set *set, int fd)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
-	return copy < 0 ? -errno : set_take(set, copy);
+	return copy < 0 ? -errno : set_take(set, (struct eg_netns){.fd = copy, .sock = -1});
+}
+
+static int open_of_task(pid_t pid, pid_t tid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/ns/net", (int)pid, (int)tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) /* a thread that has ended, or a zombie */
+		return errno == ENOENT ? -ESRCH : -errno;
+	return fd;
+}
+
+static int open_of_socket(pid_t pid, pid_t tid, int fd)
+{
+	EG_CLOSE int sock = eg_tasksock_get(pid, tid, fd);
+	int ns = sock < 0 ? -1 : ioctl(sock, SIOCGSKNS);
+
+	return ns < 0 ? -ESRCH : ns; /* closed meanwhile, or a table that this kernel doesn't open to us */
+}
+
+int eg_netns_open(const struct eg_netns *netns)
+{
+	EG_CLOSE int fd = -1;
+	uint64_t inode;
+	int r;
+
+	if (netns->fd >= 0)
+		fd = fcntl(netns->fd, F_DUPFD_CLOEXEC, 3);
+	else if (netns->sock >= 0)
+		fd = open_of_socket(netns->pid, netns->tid, netns->sock);
+	else
+		fd = open_of_task(netns->pid, netns->tid);
+	if (fd < 0)
+		return netns->fd >= 0 ? -errno : fd;
+	r = eg_netns_inode(fd, &inode);
+	if (r)
+		return r;
+	return inode == netns->inode ? EG_TAKE_FD(fd) : -ESRCH;
 }
 
 struct add_task {
@@ -78,10 +121,10 @@ static int add_task(void *ctx, pid_t tid)
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/ns/net", (int)add->pid, (int)tid);
 	if (stat(path, &st) == 0 && set_has(add->set, st.st_ino))
 		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) /* a thread that has ended, or a zombie */
-		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
-	r = set_take(add->set, fd);
+	fd = open_of_task(add->pid, tid);
+	if (fd < 0)
+		return fd == -ESRCH ? 0 : fd;
+	r = set_take(add->set, (struct eg_netns){.fd = fd, .pid = add->pid, .tid = tid, .sock = -1});
 	return r < 0 ? r : 0;
 }
 
@@ -111,16 +154,12 @@ int eg_netns_set_add_cgroup(struct eg_netns_set *set, int cgroup_fd)
 static int add_socket(void *ctx, pid_t tid, int fd, uint32_t inode)
 {
 	struct add_task *add = ctx;
-	EG_CLOSE int sock = eg_tasksock_get(add->pid, tid, fd);
-	int ns, r;
+	int ns = open_of_socket(add->pid, tid, fd), r;
 
 	(void)inode;
-	if (sock < 0) /* closed meanwhile, or a table that this kernel doesn't open to us */
-		return 0;
-	ns = ioctl(sock, SIOCGSKNS);
 	if (ns < 0)
 		return 0;
-	r = set_take(add->set, ns);
+	r = set_take(add->set, (struct eg_netns){.fd = ns, .pid = add->pid, .tid = tid, .sock = fd});
 	return r < 0 ? r : 0;
 }
 

@@ -2,7 +2,7 @@
 /*
  * netns.h - network namespaces: which ones an app uses, who rules them, what leads out
  *
- * A namespace is held by an fd and known by the inode number of that fd. Each thread
+ * A namespace is reached by an fd and known by the inode number of that fd. Each thread
  * may be in one of its own, so all threads are looked at, not processes. Nothing here
  * changes the caller's namespace.
  */
@@ -18,9 +18,15 @@
 
 #include "../lib/cleanup.h"
 
+/* An app makes as many as it likes: of those found last, no fd is kept, but where to get one again. */
+#define EG_NETNS_HELD 64
+
 struct eg_netns {
-	int fd;
+	int fd; /* -1: not held */
 	uint64_t inode;
+	pid_t pid; /* where it was found: a thread that is in it, or has a socket that is */
+	pid_t tid;
+	int sock; /* that socket; -1: none */
 };
 
 /* Zero-initialise. Owns the fds; each namespace is in it once. */
@@ -28,6 +34,7 @@ struct eg_netns_set {
 	struct eg_netns *items;
 	size_t count;
 	size_t room;
+	size_t most; /* 0: any number */
 };
 
 void eg_netns_set_clear(struct eg_netns_set *set);
@@ -37,7 +44,9 @@ static inline void eg_cleanup_netns_set(struct eg_netns_set *set)
 }
 /* Takes a copy of fd. 1 if it is new, 0 if it is there already, -errno. */
 int eg_netns_set_add_fd(struct eg_netns_set *set, int fd);
-/* The namespaces of all threads of the process. 0, -ESRCH or -errno. */
+/* An fd of its own for the caller, to close; -ESRCH: the thread has left it meanwhile. */
+int eg_netns_open(const struct eg_netns *netns);
+/* The namespaces of all threads of the process. 0, -ESRCH, -E2BIG (there are more than set->most) or -errno. */
 int eg_netns_set_add_pid(struct eg_netns_set *set, pid_t pid);
 /* Of all processes in the cgroup and below. Processes that vanish are passed over. */
 int eg_netns_set_add_cgroup(struct eg_netns_set *set, int cgroup_fd);

@@ -34,6 +34,7 @@
 #include "starting.h"
 
 #define PROCS_AT_ONCE 2048
+#define SPACES_MAX    1024 /* of one app: each takes tenths of a millisecond, and others wait meanwhile */
 
 struct eg_nsadmin {
 	struct eg_agent *agent;
@@ -59,13 +60,18 @@ struct subject {
 	bool admin; /* it had an administrator at the last look */
 };
 
+struct space {
+	uint64_t inode;
+	bool covered;
+	char why[160];
+};
+
 /* What was seen of it. */
 struct sight {
 	pid_t *pids;
 	size_t pid_count;
-	struct eg_netns_set spaces; /* all but our own */
-	bool *covered; /* [spaces.count] */
-	char (*why)[160];
+	struct eg_netns_set spaces;
+	struct space *seen; /* [spaces.count], until all are by their inodes */
 	bool admin;
 	bool refused;
 	enum eg_frames frames;
@@ -78,8 +84,7 @@ static void sight_clear(struct sight *sight)
 {
 	free(sight->pids);
 	eg_netns_set_clear(&sight->spaces);
-	free(sight->covered);
-	free(sight->why);
+	free(sight->seen);
 }
 
 static void add_processes(struct eg_agent *agent, uint64_t id, struct sight *sight)
@@ -99,36 +104,57 @@ static void add_processes(struct eg_agent *agent, uint64_t id, struct sight *sig
 	sight->pid_count += count;
 }
 
-/* Guards the namespaces that the app's processes are in. */
-static void cover(struct eg_nsadmin *ns, const struct subject *subject, struct sight *sight)
+/* Guards the namespaces that came last, while whoever was found in them is there. */
+static void cover_new(struct eg_nsadmin *ns, const struct subject *subject, struct sight *sight, size_t from)
 {
 	const struct eg_guards_owner owner = {.slot = subject->slot, .gen = subject->gen};
 
-	for (size_t i = 0; i < sight->pid_count; i++)
-		eg_netns_set_add_pid(&sight->spaces, sight->pids[i]);
-	sight->covered = calloc(sight->spaces.count + 1, sizeof(*sight->covered));
-	sight->why = calloc(sight->spaces.count + 1, sizeof(*sight->why));
-	for (size_t i = 0; sight->covered && sight->why && i < sight->spaces.count; i++) {
-		if (sight->spaces.items[i].inode != ns->here)
-			sight->covered[i] = eg_guards_cover(ns->agent->guards, &owner, &sight->spaces.items[i],
-							    subject->admin, sight->why[i], sizeof(sight->why[i]));
+	for (size_t i = from; i < sight->spaces.count; i++) {
+		struct space *space = &sight->seen[i];
+
+		*space = (struct space){.inode = sight->spaces.items[i].inode};
+		space->covered = space->inode == ns->here ||
+				 eg_guards_cover(ns->agent->guards, &owner, &sight->spaces.items[i], subject->admin,
+						 space->why, sizeof(space->why));
 	}
 }
 
-/* A namespace of the process that is not guarded, and not ours; or -1. */
-static ssize_t find_uncovered(const struct eg_nsadmin *ns, const struct sight *sight, pid_t pid)
+static int by_inode(const void *a, const void *b)
 {
-	EG_CLEANUP(eg_cleanup_netns_set) struct eg_netns_set own = {0};
+	const struct space *x = a, *y = b;
 
-	eg_netns_set_add_pid(&own, pid);
-	for (size_t i = 0; i < sight->spaces.count; i++) {
-		for (size_t j = 0; j < own.count; j++) {
-			if (own.items[j].inode == sight->spaces.items[i].inode && own.items[j].inode != ns->here &&
-			    (!sight->covered || !sight->covered[i]))
-				return (ssize_t)i;
-		}
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+/* Guards the namespaces that the app's processes are in. */
+static void cover(struct eg_nsadmin *ns, const struct subject *subject, struct sight *sight)
+{
+	sight->spaces.most = SPACES_MAX;
+	sight->seen = calloc(SPACES_MAX, sizeof(*sight->seen));
+	for (size_t i = 0; sight->seen && i < sight->pid_count; i++) {
+		size_t from = sight->spaces.count;
+
+		eg_netns_set_add_pid(&sight->spaces, sight->pids[i]); /* what fails is found uncovered */
+		cover_new(ns, subject, sight, from);
 	}
-	return -1;
+	if (sight->spaces.count)
+		qsort(sight->seen, sight->spaces.count, sizeof(*sight->seen), by_inode);
+}
+
+/* Why a namespace of the process is not guarded: a clause about it. NULL: all are, or are ours. */
+static const char *find_uncovered(const struct eg_nsadmin *ns, const struct sight *sight, pid_t pid)
+{
+	EG_CLEANUP(eg_cleanup_netns_set) struct eg_netns_set own = {.most = SPACES_MAX};
+	int r = eg_netns_set_add_pid(&own, pid);
+
+	for (size_t i = 0; i < own.count; i++) {
+		const struct space key = {.inode = own.items[i].inode};
+		const struct space *found = sight->seen ? bsearch(&key, sight->seen, sight->spaces.count, sizeof(key), by_inode) : NULL;
+
+		if (key.inode != ns->here && (!found || !found->covered))
+			return found ? found->why : "and its app has more of them than can be guarded";
+	}
+	return r && r != -ESRCH ? "and not all of its namespaces can be looked at" : NULL;
 }
 
 static void refuse_names(struct sight *sight, pid_t pid)
@@ -139,19 +165,18 @@ static void refuse_names(struct sight *sight, pid_t pid)
 		 "the policy can't be trusted", (int)pid);
 }
 
-static void find_admin(struct sight *sight, pid_t pid, ssize_t bare, bool names)
+static void find_admin(struct sight *sight, pid_t pid, const char *bare, bool names)
 {
 	sight->admin = true;
-	if (bare < 0 && names)
+	if (!bare && names)
 		refuse_names(sight, pid);
-	if (bare < 0)
+	if (!bare)
 		return;
 	sight->refused = true;
-	snprintf(sight->cause, sizeof(sight->cause), "process %d administers its network namespace, %s", (int)pid,
-		 sight->why ? sight->why[bare] : "and there is no memory to guard it");
+	snprintf(sight->cause, sizeof(sight->cause), "process %d administers its network namespace, %s", (int)pid, bare);
 }
 
-static void find_frames(struct eg_nsadmin *ns, struct sight *sight, unsigned int rights, ssize_t bare, bool names)
+static void find_frames(struct eg_nsadmin *ns, struct sight *sight, unsigned int rights, const char *bare, bool names)
 {
 	enum eg_frames frames = names ? EG_FRAMES_NAMES : EG_FRAMES_GUARDED;
 
@@ -159,19 +184,30 @@ static void find_frames(struct eg_nsadmin *ns, struct sight *sight, unsigned int
 		return;
 	if (!eg_kern_families(ns->agent->kern))
 		frames = EG_FRAMES_REFUSED;
-	else if (rights & EG_NETNS_RAW_HERE || bare >= 0)
+	else if (rights & EG_NETNS_RAW_HERE || bare)
 		frames = EG_FRAMES_OPEN;
 	if (frames > sight->frames)
 		sight->frames = frames;
 }
 
+/* Where we are short of what it takes to look, it may have any: nobody hides by making us so. */
+static unsigned int rights_of(pid_t pid)
+{
+	unsigned int rights = 0;
+	int r = eg_netns_rights(pid, &rights);
+
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		return EG_NETNS_ADMIN | EG_NETNS_RAW;
+	return r < 0 ? 0 : rights;
+}
+
 static void find_rights(struct eg_nsadmin *ns, bool names, struct sight *sight)
 {
 	for (size_t i = 0; i < sight->pid_count; i++) {
-		unsigned int rights = 0;
-		ssize_t bare;
+		unsigned int rights = rights_of(sight->pids[i]);
+		const char *bare;
 
-		if (eg_netns_rights(sight->pids[i], &rights) < 0 || !rights || eg_starting_has(&ns->starting, sight->pids[i]))
+		if (!rights || eg_starting_has(&ns->starting, sight->pids[i]))
 			continue;
 		bare = find_uncovered(ns, sight, sight->pids[i]);
 		find_frames(ns, sight, rights, bare, names);

@@ -186,14 +186,16 @@ static void cut_table(struct cut *cut, struct eg_inetdiag *diag, int family, int
 	cut->result->missed += (uint32_t)missed.count;
 }
 
-static void cut_namespace(struct cut *cut, int fd)
+static void cut_namespace(struct cut *cut, const struct eg_netns *netns)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	static const int protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_RAW };
 	struct eg_inetdiag *diag;
-	int r = setns(fd, CLONE_NEWNET) ? -errno : eg_inetdiag_open(&diag);
+	EG_CLOSE int fd = eg_netns_open(netns);
+	int r = fd < 0 ? fd : setns(fd, CLONE_NEWNET) ? -errno : eg_inetdiag_open(&diag);
 
-	note(cut->result, r);
+	if (r != -ESRCH)
+		note(cut->result, r);
 	if (r)
 		return;
 	for (size_t p = 0; p < (cut->request->tcp_only ? 1 : sizeof(protos) / sizeof(protos[0])); p++)
@@ -211,7 +213,7 @@ static bool is_done(const struct cut *cut)
 static void cut_new_namespaces(struct cut *cut)
 {
 	while (cut->namespaces_done < cut->namespaces.count && !is_done(cut))
-		cut_namespace(cut, cut->namespaces.items[cut->namespaces_done++].fd);
+		cut_namespace(cut, &cut->namespaces.items[cut->namespaces_done++]);
 }
 
 static void *work(void *arg)

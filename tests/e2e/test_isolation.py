@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No app harms another: quotas for each on everything that is shared, and full tables refuse cleanly."""
 import os
+import resource
 
 import pytest
 
@@ -62,6 +63,29 @@ class TestQuotas:
             host.server.sendto(f"s{number}", APP, 7000)
         eventually(lambda: agent.count("quiet", "no_ingress_rule", "ingress") == 100)
         assert agent.app("quiet")["peers"] == 0
+
+
+class TestDescriptors:
+    def test_namespaces_of_one_app(self, host, agent):
+        """It makes more of them than the agent may have descriptors; kills, tags and other apps are as ever."""
+        host.serve([ALLOWED], 443)
+        modest = host.app(policy("modest", [rule(ALLOWED, 443)]))
+        modest.connect("c", ALLOWED, 443)
+        greedy = host.app(policy("greedy", [rule(ALLOWED, 443)]))
+        fds = f"/proc/{agent.process.pid}/fd"
+        most = len(os.listdir(fds)) + 160
+        resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE, (most, most))
+        greedy.unshare_user()
+        assert greedy.unshare_nets(320) == 320
+        agent.tag(host.cgroup_of("greedy"), "greedy")  # looks at all of them
+        host.app(policy("late", [rule(ALLOWED, 443)]))
+        assert modest.ask("c") == "ping"
+        agent.kill("greedy")
+        agent.kill("modest")
+        assert modest.end("c") in ("ECONNABORTED", "ECONNRESET", "EPIPE")
+        assert "Too many open files" not in agent.stderr()
+        assert agent.status()["enforcement_ok"]
+        assert agent.app("greedy")["state"] == "killed"
 
 
 class TestFullTables:

@@ -190,6 +190,35 @@ static void each_namespace_once(void **state)
 	close(self);
 }
 
+/* An app may make more of them than we have descriptors for. */
+static void few_are_held(void **state)
+{
+	enum { COUNT = EG_NETNS_HELD + 4 };
+	EG_CLEANUP(eg_cleanup_netns_set) struct eg_netns_set set = { 0 }, small = { .most = 2 };
+	pid_t pids[COUNT];
+	uint64_t inode;
+
+	(void)state;
+	for (int i = 0; i < COUNT; i++) {
+		pids[i] = start(root_elsewhere);
+		assert_int_equal(eg_netns_set_add_pid(&set, pids[i]), 0);
+		assert_int_equal(set.items[i].fd >= 0, i < EG_NETNS_HELD);
+		assert_int_equal(eg_netns_set_add_pid(&small, pids[i]), i < 2 ? 0 : -E2BIG);
+	}
+	assert_int_equal(set.count, COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		EG_CLOSE int fd = eg_netns_open(&set.items[i]);
+
+		assert_int_equal(eg_netns_inode(fd, &inode), 0);
+		assert_int_equal(inode, set.items[i].inode);
+	}
+	set.items[COUNT - 1].tid = set.items[COUNT - 1].pid = getpid(); /* as if it had gone elsewhere */
+	assert_int_equal(eg_netns_open(&set.items[COUNT - 1]), -ESRCH);
+	for (int i = 0; i < COUNT; i++)
+		end(pids[i]);
+	assert_int_equal(eg_netns_open(&set.items[COUNT - 2]), -ESRCH);
+}
+
 static void make_veth(const char *name, const char *peer, pid_t pid)
 {
 	struct nl_sock *sock = nl_socket_alloc();
@@ -287,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_has_rights),
 		cmocka_unit_test(each_namespace_once),
+		cmocka_unit_test(few_are_held),
 		cmocka_unit_test(ways_out),
 		cmocka_unit_test(tunnels_are_inner_unless_they_send_elsewhere),
 	};

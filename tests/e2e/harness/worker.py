@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -436,6 +437,20 @@ class Operations:
         for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
             with open(f"/proc/self/{file}", "w", encoding="ascii") as out:
                 out.write(text)
+
+    def unshare_nets(self, count):
+        """So many threads, each in a network namespace of its own; after unshare_user."""
+        outcomes = []
+
+        def live():
+            outcomes.append(libc.unshare(CLONE_NEWNET))
+            threading.Event().wait()
+
+        for _ in range(count):
+            threading.Thread(target=live, daemon=True).start()
+        while len(outcomes) < count:
+            time.sleep(0.01)
+        return outcomes.count(0)
 
     def status(self, *argv):
         """The exit status of a program that is run here."""
