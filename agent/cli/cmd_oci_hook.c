@@ -8,7 +8,8 @@
  * container's creation fail. The agent answers a tag only once enforcement is on.
  *
  * Which app it is says an annotation of the container, or of its bundle's config.json, or (Docker, which
- * passes no labels on) a label in what Docker keeps of the container.
+ * passes no labels on) a label in what Docker keeps of the container. What the image brings along doesn't
+ * count: whoever made it is the app, and would choose another app's rights.
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -17,10 +18,10 @@
 #include "../lib/policy.h"
 #include "commands.h"
 #include "file.h"
+#include "oci_image.h"
 
 #define ANNOTATION  "egret.app"
 #define DOCKER_ROOT "/var/lib/docker"
-#define ID_MAX	    1024
 
 /* ---- Which app -------------------------------------------------------------------------------------- */
 
@@ -34,31 +35,71 @@ static json_t *load(const char *format, const char *directory, const char *id)
 	return json_load_file(path, 0, NULL);
 }
 
-/* An id becomes a part of a path. */
-static bool is_plain_id(const char *id)
+struct named {
+	char *app; /* owned; NULL: it belongs to none */
+	int by_image; /* 1: the image says so; -ENODATA: it may */
+};
+
+static void name_by(struct named *ret, const char *app, int by_image)
 {
-	return id && id[0] && id[0] != '.' && strlen(id) < ID_MAX &&
-	       strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(id);
+	ret->app = strdup(app);
+	ret->by_image = by_image;
 }
 
-/* Caller frees; NULL: it belongs to no app. */
-static char *find_app(const struct eg_cli *cli, const json_t *state)
+static void find_annotation(const json_t *state, const char *key, struct named *ret)
 {
-	const char *key = eg_cli_option(cli, "annotation"), *docker = eg_cli_option(cli, "docker-root");
-	const char *id = eg_json_text(state, "id"), *bundle = eg_json_text(state, "bundle"), *app;
-	EG_JSON json_t *config = NULL, *container = NULL;
+	const char *id = eg_json_text(state, "id"), *bundle = eg_json_text(state, "bundle");
+	const json_t *annotations = json_object_get(state, "annotations");
+	const char *app = eg_json_text(annotations, key);
+	EG_JSON json_t *config = NULL;
 
-	key = key ? key : ANNOTATION;
-	app = eg_json_text(json_object_get(state, "annotations"), key);
 	if (!app && bundle) {
 		config = load("%s/config.json", bundle, "");
-		app = eg_json_text(json_object_get(config, "annotations"), key);
+		annotations = json_object_get(config, "annotations");
+		app = eg_json_text(annotations, key);
 	}
-	if (!app && is_plain_id(id)) {
-		container = load("%s/containers/%s/config.v2.json", docker ? docker : DOCKER_ROOT, id);
-		app = eg_json_text(json_object_get(json_object_get(container, "Config"), "Labels"), key);
+	if (app)
+		name_by(ret, app, eg_oci_image_annotations(annotations, bundle, id, key, app));
+}
+
+static void find_label(const json_t *state, const char *key, const char *docker_root, struct named *ret)
+{
+	const char *id = eg_json_text(state, "id"), *app;
+	EG_JSON json_t *container = NULL;
+
+	if (!eg_oci_plain_id(id))
+		return;
+	container = load("%s/containers/%s/config.v2.json", docker_root, id);
+	app = eg_json_text(json_object_get(json_object_get(container, "Config"), "Labels"), key);
+	if (app)
+		name_by(ret, app, eg_oci_image_labels(docker_root, container, key, app));
+}
+
+static struct named find_app(const struct eg_cli *cli, const json_t *state)
+{
+	const char *key = eg_cli_option(cli, "annotation"), *docker = eg_cli_option(cli, "docker-root");
+	struct named named = {0};
+
+	key = key ? key : ANNOTATION;
+	find_annotation(state, key, &named);
+	if (!named.app)
+		find_label(state, key, docker ? docker : DOCKER_ROOT, &named);
+	return named;
+}
+
+/* Says what is wrong with the name; 0: nothing. */
+static int check_app(struct eg_cli *cli, const struct named *named)
+{
+	if (!eg_policy_app_name(named->app)) {
+		eg_cli_warn(cli, "the container's app is no app's name, which is [a-z0-9][a-z0-9._-]{0,62}");
+		return EG_EXIT_USAGE;
 	}
-	return app ? strdup(app) : NULL;
+	if (!named->by_image)
+		return 0;
+	eg_cli_warn(cli, "the container's image %s it is app %s, which an image has no right to: name the app where the "
+			 "container is run, by an annotation (or, with --annotation, under a key) that the image doesn't have",
+		    named->by_image > 0 ? "says that" : "can't be read, and may have said that", named->app);
+	return EG_EXIT_NO;
 }
 
 /* ---- Which cgroup ------------------------------------------------------------------------------------- */
@@ -112,10 +153,12 @@ int eg_cmd_oci_hook(struct eg_cli *cli)
 	EG_JSON json_t *state = NULL, *answer = NULL;
 	EG_FREE char *app = NULL, *cgroup = NULL;
 	int r = read_state(cli, &state);
+	struct named named;
 
 	if (r)
 		return r;
-	app = find_app(cli, state);
+	named = find_app(cli, state);
+	app = named.app;
 	if (!app) {
 		if (!eg_cli_option(cli, "require"))
 			return EG_EXIT_OK; /* below a managed root it is denied all the same */
@@ -123,10 +166,9 @@ int eg_cmd_oci_hook(struct eg_cli *cli)
 			    eg_cli_option(cli, "annotation") ? eg_cli_option(cli, "annotation") : ANNOTATION);
 		return EG_EXIT_NO;
 	}
-	if (!eg_policy_app_name(app)) {
-		eg_cli_warn(cli, "the container's app is no app's name, which is [a-z0-9][a-z0-9._-]{0,62}");
-		return EG_EXIT_USAGE;
-	}
+	r = check_app(cli, &named);
+	if (r)
+		return r;
 	cgroup = find_cgroup(cli, eg_json_u64(state, "pid"));
 	if (!cgroup)
 		return EG_EXIT_FAILED;

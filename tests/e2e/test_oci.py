@@ -104,19 +104,71 @@ def state(worker, **more):
     return json.dumps({"ociVersion": "1.0.2", "id": "c1", "status": "created", "pid": worker.process.pid, **more})
 
 
+def put_json(path, what):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump(what, out)
+
+
+def docker(host, number, labels, image):
+    """What Docker keeps of a container with these labels, and of its image, which has those; None: is not there."""
+    root = os.path.join(host.directory, "docker")
+    put_json(f"{root}/containers/c{number}/config.v2.json",
+             {"Config": {"Labels": labels}, "Driver": "overlay2", "Image": f"sha256:{number}abc"})
+    if image is not None:
+        put_json(f"{root}/image/overlay2/imagedb/content/sha256/{number}abc", {"config": {"Labels": image}})
+    return root
+
+
 def test_dockers_labels(host, agent, servers):
     """Docker tells the runtime nothing of labels, and keeps them beside the container."""
     worker = host.process(f"{host.root}/docker-c1.scope")
-    directory = os.path.join(host.directory, "docker/containers/c1")
-    os.makedirs(directory)
-    with open(os.path.join(directory, "config.v2.json"), "w", encoding="utf-8") as out:
-        json.dump({"Config": {"Labels": {"egret.app": "web"}}}, out)
-    status, _, stderr = agent.cli("oci-hook", "--require", "--docker-root", os.path.join(host.directory, "docker"),
+    status, _, stderr = agent.cli("oci-hook", "--require", "--docker-root", docker(host, 1, {"egret.app": "web"}, {}),
                                   text=state(worker))
     assert status == 0, stderr
     worker.connect("c", ALLOWED, 443)
     assert worker.ask("c") == "ping"
     assert any(path.endswith("docker-c1.scope") for path in agent.app("web")["cgroups"])
+
+
+def podman(host, number, annotations, image, manager="libpod"):
+    """The same of Podman, as (bundle, annotations)."""
+    store = os.path.join(host.directory, "storage/overlay")
+    put_json(f"{store}-containers/containers.json", [{"id": "c0", "image": "x"}, {"id": f"c{number}", "image": f"i{number}"}])
+    bundle = f"{store}-containers/c{number}/userdata"
+    annotations = {**annotations, "io.container.manager": manager}
+    put_json(f"{bundle}/config.json", {"annotations": annotations})
+    if image is not None:
+        put_json(f"{store}-images/i{number}/manifest", {"annotations": image})
+    return bundle, annotations
+
+
+def test_an_image_chooses_no_app(host, agent, servers):
+    """Its labels and annotations become the container's; whoever made it would choose another app's rights."""
+    mine, theirs = {"egret.app": "web"}, {"egret.app": "other"}
+    worker = host.process(f"{host.root}/ctr.scope")
+
+    def hook(number, *arguments, **more):
+        return agent.cli("oci-hook", *arguments, text=state(worker, **{**more, "id": f"c{number}"}))
+
+    for number, (image, word) in enumerate(((mine, "says that it is app web"), (None, "can't be read")), 2):
+        status, _, stderr = hook(number, "--docker-root", docker(host, number, mine, image))
+        assert status == 1 and word in stderr, stderr
+        bundle, annotations = podman(host, number, mine, image)
+        for more in ({"annotations": annotations}, {}):
+            status, _, stderr = hook(number, bundle=bundle, **more)
+            assert status == 1 and word in stderr, stderr
+    assert not agent.app("web")["cgroups"]
+    assert worker.fails("connect", "c", ALLOWED, 443) == "EPERM"
+    agent.event(type="deny", reason="unknown_cgroup", dst=ALLOWED)
+    for number, image in enumerate(({}, theirs), 4):  # said, or said otherwise, by whoever runs it
+        bundle, _ = podman(host, number, mine, image)
+        status, _, stderr = hook(number, bundle=bundle)
+        assert status == 0, stderr
+        status, _, stderr = hook(number, "--docker-root", docker(host, number, mine, image))
+        assert status == 0, stderr
+    bundle, _ = podman(host, 6, mine, None, manager="cri-o")  # takes none from images
+    assert hook(6, bundle=bundle)[0] == 0
 
 
 @pytest.mark.parametrize("text,word", [
