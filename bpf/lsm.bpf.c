@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * lsm.bpf.c - sockets whose packets no hook of a cgroup sees
+ * lsm.bpf.c - what no hook of a cgroup sees: odd sockets, and options set by 32-bit calls
  *
  * AF_PACKET and AF_XDP write frames, AF_VSOCK speaks to the hypervisor, RDS, TIPC and others send
  * from kernel threads: cgroup/sock_create is asked about none of them. So where BPF LSM is on, an
  * app gets sockets of the families below and of no other, also in audit, as no packet of the
  * others would be seen. Loaded only there (kern.c).
  */
-#include "tag.h"
-#include "verdict.h"
+#include "option.h"
 
 #define EG_AF_UNIX    1
 #define EG_AF_INET    2
@@ -51,6 +50,16 @@ int eg_lsm_create(__u64 *args)
 	}
 	eg_tell_denial(&who, &view, &denial, false);
 	return denial.audited & 1;
+}
+
+/*
+ * Before the cgroup's hook, and by 32-bit calls instead of it. The hook's arguments: the socket, level
+ * and name of the option. What audit lets through is told twice where the other hook is asked as well.
+ */
+SEC("lsm_cgroup/socket_setsockopt")
+int eg_lsm_option(__u64 *args)
+{
+	return eg_option_forges((int)args[1], (int)args[2]) ? eg_option_judge(NULL) & 1 : 1;
 }
 
 char eg_license[] SEC("license") = "Dual BSD/GPL";

@@ -2,100 +2,15 @@
 /*
  * sockopt.bpf.c - an app sends as itself
  *
- * The rules look at where a packet goes. Who may write another sender's address on it needs no
- * more: a host that the rules allow answers to that address, and with an echo or an error the
- * app's data goes there as well. IP_TRANSPARENT (CAP_NET_RAW is enough) lets a plain socket be
- * bound to any address; so does IPV6_FREEBIND, to anybody, as IPv6 sends from an address that
- * isn't the host's. Both go with raw sockets, which can do it anyway: by policy.
+ * The kernel doesn't come here for a task that asks by a 32-bit system call, as any may on a
+ * 64-bit kernel; there lsm.bpf.c is all that stands in the way, or `egret doctor` says so.
  */
-#include "tag.h"
-#include "verdict.h"
-
-#define EG_IP_FREEBIND      15
-#define EG_IP_TRANSPARENT   19
-#define EG_IPV6_TRANSPARENT 75
-#define EG_IPV6_FREEBIND    78
-
-static __always_inline bool eg_option_forges(const struct bpf_sockopt *ctx)
-{
-	if (ctx->level == IPPROTO_IP) /* of an IPv6 socket, too */
-		return ctx->optname == EG_IP_FREEBIND || ctx->optname == EG_IP_TRANSPARENT;
-	return ctx->level == IPPROTO_IPV6 &&
-	       (ctx->optname == EG_IPV6_FREEBIND || ctx->optname == EG_IPV6_TRANSPARENT);
-}
-
-/* True: go on. */
-static __always_inline int eg_option_tell(const struct eg_who *who, struct bpf_sockopt *ctx, __u8 reason, __u32 uid,
-					  bool audited)
-{
-	struct eg_denial denial = {
-		.reason = reason,
-		.hook = EG_HOOK_SETSOCKOPT,
-		.audited = audited,
-		.rule = EG_RULE_NONE,
-		.uid = uid,
-	};
-	struct eg_view view = {0};
-
-	if (ctx->sk)
-		view.proto = (__u8)ctx->sk->protocol;
-	eg_tell_denial(who, &view, &denial, false);
-	return audited;
-}
-
-/* The app of the socket, whoever asks; one that has none yet is the task's. */
-static __always_inline void eg_option_tag(const struct eg_host_ctl *host, struct bpf_sockopt *ctx, struct eg_tag *ret)
-{
-	struct bpf_sock *sk = ctx->sk;
-	const struct eg_sock *sock;
-	struct eg_app *app;
-
-	eg_tag_find(host, NULL, ret);
-	sock = sk ? eg_tag_sock(sk, host, &app) : NULL;
-	if (!sock)
-		return;
-	ret->app = sock->who.app;
-	ret->gen = sock->who.gen;
-	ret->cgroup_id = sock->who.cgroup_id;
-}
-
-static __always_inline int eg_option_judge(struct bpf_sockopt *ctx)
-{
-	struct eg_host_ctl *host = eg_host();
-	const struct eg_ruleset *ruleset;
-	__u8 reason = EG_REASON_INTERNAL;
-	struct eg_who who = {0};
-	struct eg_clock clock;
-	struct eg_app *app;
-	struct eg_tag tag;
-
-	if (!host)
-		return 0;
-	eg_option_tag(host, ctx, &tag);
-	if (!tag.gen && tag.unknown == EG_UNKNOWN_PASS)
-		return 1;
-	eg_who_current(&who);
-	who.app = tag.app;
-	who.gen = tag.gen;
-	who.cgroup_id = tag.cgroup_id;
-	if (!tag.gen)
-		return eg_option_tell(&who, ctx, (__u8)tag.reason, 0, tag.unknown == EG_UNKNOWN_AUDIT);
-	app = eg_app_at(tag.app);
-	if (!app)
-		return 0;
-	eg_clock_exact(host, &clock);
-	ruleset = eg_standing(&who, host, app, &clock, &reason);
-	if (!ruleset)
-		return eg_option_tell(&who, ctx, reason, 0, false);
-	if (ruleset->flags & EG_RULESET_RAW)
-		return 1;
-	return eg_option_tell(&who, ctx, EG_REASON_RAW_SOCKET, ruleset->uid, eg_relaxed(app, ruleset, &clock));
-}
+#include "option.h"
 
 SEC("cgroup/setsockopt")
 int eg_setsockopt(struct bpf_sockopt *ctx)
 {
-	int answer = eg_option_forges(ctx) ? eg_option_judge(ctx) : 1;
+	int answer = eg_option_forges(ctx->level, ctx->optname) ? eg_option_judge(ctx->sk) : 1;
 
 	ctx->optlen = 0; /* the kernel takes the caller's value as it is, of whatever length */
 	return answer & 1;

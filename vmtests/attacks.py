@@ -58,6 +58,22 @@ def test_another_senders_address(host):
     app.stop()
 
 
+def test_another_senders_address_by_a_32_bit_call(host):
+    """No hook of a cgroup is asked about those; BPF LSM's is, and where it is off doctor says so."""
+    agent, app = host.agent, host.app(to_allowed("sender32"))
+    app.open("u", ALLOWED6, "udp")
+    outcome = app.fails("option32", "u", "IPPROTO_IPV6", 78, 1)
+    ((level, _),), _ = agent.doctor("options")
+    if agent.status()["kernel"]["socket_families"] == "on":
+        assert (outcome, level) == ("EPERM", "ok"), (outcome, level)
+        assert agent.count("sender32", "raw_socket") == 1
+        agent.event(type="deny", app="sender32", reason="raw_socket", hook="setsockopt")
+        app.option("u", "SOL_SOCKET", "SO_REUSEADDR", 1)
+    else:
+        assert (outcome, level) == (None, "warn"), (outcome, level)
+    app.stop()
+
+
 @once
 def test_no_other_protocol(host):
     app = host.app(to_allowed("odd"), caps=[CAP_NET_RAW])

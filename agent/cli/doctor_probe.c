@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../lib/cleanup.h"
+#include "call32.h"
 #include "cli.h"
 #include "doctor.h"
 #include "scope.h"
@@ -30,12 +31,15 @@
 #define EG_AF_SMC   43
 #define EG_AF_XDP   44
 #define NOWHERE     "192.0.2.1" /* for documentation, RFC 5737 */
+#define EG_IPV6_FREEBIND 78
 
 enum kind {
 	FAMILY, /* open where BPF LSM is off */
 	RAW,
 	CONNECT,
 	SEND,
+	OPTION, /* by which a socket sends with another's address */
+	OPTION32, /* the same by a 32-bit call: open where BPF LSM is off */
 };
 
 static const struct trial {
@@ -57,6 +61,8 @@ static const struct trial {
 	{RAW, "raw IPv6", AF_INET6, SOCK_RAW, IPPROTO_UDP, NULL},
 	{CONNECT, "a TCP connection", AF_INET, SOCK_STREAM, 0, NULL},
 	{SEND, "a datagram", AF_INET, SOCK_DGRAM, 0, NULL},
+	{OPTION, "IPV6_FREEBIND", AF_INET6, SOCK_DGRAM, 0, NULL},
+	{OPTION32, "IPV6_FREEBIND", AF_INET6, SOCK_DGRAM, 0, NULL},
 };
 #define TRIALS (sizeof(trials) / sizeof(trials[0]))
 
@@ -87,6 +93,7 @@ static int try_one(const struct trial *trial)
 {
 	struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(9)};
 	EG_CLOSE int fd = -1;
+	const int one = 1;
 	ssize_t r = 0;
 
 	if (!may_try(trial))
@@ -99,6 +106,10 @@ static int try_one(const struct trial *trial)
 		r = connect(fd, (struct sockaddr *)&there, sizeof(there));
 	else if (trial->kind == SEND)
 		r = sendto(fd, "x", 1, 0, (struct sockaddr *)&there, sizeof(there));
+	else if (trial->kind == OPTION)
+		r = setsockopt(fd, IPPROTO_IPV6, EG_IPV6_FREEBIND, &one, sizeof(one));
+	else if (trial->kind == OPTION32)
+		return eg_call32_setsockopt(fd, IPPROTO_IPV6, EG_IPV6_FREEBIND, one);
 	return r < 0 ? errno : 0;
 }
 
@@ -191,6 +202,26 @@ static void say_raw(struct eg_doctor *doctor, const char *root, const struct res
 			       "below root %s a cgroup of no app was given a raw socket", root);
 }
 
+static void say_options(struct eg_doctor *doctor, const char *root, const struct results *results)
+{
+	size_t refused, refused32;
+	EG_JSON json_t *names = open_ones(results, OPTION, &refused), *names32 = open_ones(results, OPTION32, &refused32);
+
+	if (json_array_size(names))
+		eg_doctor_fail(doctor, "options", "Look into egretd's log, and restart it",
+			       "below root %s nothing refuses IPV6_FREEBIND, by which a socket sends with any address", root);
+	else if (json_array_size(names32))
+		eg_doctor_warn(doctor, "options",
+			       "Boot with bpf in lsm=, or with ia32_emulation=off, or forbid apps 32-bit system calls by seccomp "
+			       "(systemd: SystemCallArchitectures=native)",
+			       "below root %s processes can set IPV6_FREEBIND by a 32-bit system call, which no hook of a cgroup sees, "
+			       "and send to hosts that their policy allows with any IPv6 address as their own (with CAP_NET_RAW any IPv4 "
+			       "address)",
+			       root);
+	else if (refused)
+		eg_doctor_ok(doctor, "options", "below root %s sockets can't be told to send with others' addresses: tried", root);
+}
+
 /* In its empty namespace only a hook says EPERM. */
 static void say_connections(struct eg_doctor *doctor, const char *root, const struct results *results)
 {
@@ -229,6 +260,7 @@ static void probe_root(struct eg_doctor *doctor, const json_t *status, const cha
 	say_connections(doctor, root, &results);
 	say_raw(doctor, root, &results);
 	say_families(doctor, root, &results);
+	say_options(doctor, root, &results);
 }
 
 void eg_doctor_probe(struct eg_doctor *doctor, const json_t *status)

@@ -266,6 +266,7 @@ static int adopt_or_load(struct eg_kern *kern, const struct eg_kern_sizes *sizes
 	objects = egret__elf_bytes(&size);
 	kern->programs.families = sizes->any_family ? -ECANCELED : eg_kern_lsm_probe();
 	bpf_program__set_autoload(skel->progs.eg_lsm_create, kern->programs.families == 0);
+	bpf_program__set_autoload(skel->progs.eg_lsm_option, kern->programs.families == 0);
 	eg_programs_build(&kern->programs, objects, size, build);
 	if (adopted && adopt(kern, build) == 0)
 		eg_log_info("the pinned programs are of this build: they stay as they are");

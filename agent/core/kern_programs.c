@@ -26,7 +26,7 @@ struct program {
 
 /*
  * First those that are attached to the roots: the packet hooks are the authority, so they come
- * first, and in a change of programs last. The last one is not there without BPF LSM.
+ * first, and in a change of programs last. The last two are not there without BPF LSM.
  */
 static const struct program known[] = {
 	{"eg_egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS},
@@ -42,12 +42,13 @@ static const struct program known[] = {
 	{"eg_sendmsg6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP6_SENDMSG},
 	{"eg_setsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT},
 	{"eg_lsm_create", BPF_PROG_TYPE_LSM, BPF_LSM_CGROUP},
+	{"eg_lsm_option", BPF_PROG_TYPE_LSM, BPF_LSM_CGROUP},
 	{.name = "eg_guard_out", .type = BPF_PROG_TYPE_SCHED_CLS},
 	{.name = "eg_guard_in", .type = BPF_PROG_TYPE_SCHED_CLS},
 	{.name = "eg_explain", .type = BPF_PROG_TYPE_SCHED_CLS},
 	{.name = "eg_learn", .type = BPF_PROG_TYPE_SCHED_CLS},
 };
-#define ATTACHED 13
+#define ATTACHED 14
 _Static_assert(sizeof(known) / sizeof(known[0]) == EG_PROGRAMS, "each program has its fd");
 
 static bool is_wanted(const struct eg_programs *programs, size_t which)

@@ -116,6 +116,23 @@ def test_another_senders_address(shared, app):
     assert forge(app, "by policy", *FORGERS[3]) is None
 
 
+def test_another_senders_address_by_a_32_bit_call(shared, app):
+    """The kernel asks no hook of a cgroup about those. Refused by BPF LSM, or reported."""
+    app.open("u", ALLOWED6, "udp")
+    outcome = app.fails("option32", "u", "IPPROTO_IPV6", 78, 1)  # IPV6_FREEBIND
+    (level, message), = shared.agent.doctor("options")[0]
+    if shared.agent.status()["kernel"]["socket_families"] == "on":
+        assert (outcome, level) == ("EPERM", "ok")
+        denied(shared, "raw_socket", 1, hook="setsockopt")
+        return
+    assert outcome is None
+    app.bind("u", STRANGER6, 5001, "udp")
+    app.sendto("u", ALLOWED6, 443)
+    eventually(lambda: shared.wire("in", src=STRANGER6, port=443, proto="udp")[0])
+    assert level == "warn" and "32-bit system call" in message
+    assert shared.agent.event(type="flow", app=shared.name_of_app, phase="start", src=STRANGER6)["dst"] == ALLOWED6
+
+
 def test_vsock(shared, app):
     """It leads to the hypervisor, past IP. Refused by BPF LSM, or reported."""
     outcome = app.fails("raw", "AF_VSOCK", "SOCK_STREAM")

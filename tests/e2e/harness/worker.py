@@ -468,6 +468,20 @@ class Operations:
         self.socks[name].settimeout(timeout)
         return self.socks[name].recv(1 << 16).hex()
 
+    def option32(self, name, level, option, value):
+        """setsockopt by a 32-bit system call: int 0x80, from a page of code made for it."""
+        libc.mmap.restype = ctypes.c_void_p
+        page = libc.mmap(None, 4096, 7, 0x62, -1, 0)  # PROT_READ|WRITE|EXEC; MAP_PRIVATE|ANONYMOUS|32BIT
+        arguments = (self.socks[name].fileno(), getattr(socket, level), option, page + 2048, 4)
+        code = b"\x53"  # push rbx
+        for opcode, argument in zip(b"\xbb\xb9\xba\xbe\xbf\xb8", (*arguments, 366)):  # mov ebx, ecx, edx, esi, edi, eax
+            code += struct.pack("<BI", opcode, argument)
+        ctypes.memmove(page, code + b"\xcd\x80\x5b\xc3", len(code) + 4)  # int 0x80; pop rbx; ret
+        ctypes.memmove(page + 2048, struct.pack("=i", value), 4)
+        result = ctypes.CFUNCTYPE(ctypes.c_int)(page)()
+        if result < 0:
+            raise OSError(-result, "setsockopt by int 0x80")
+
     def unshare_net(self):
         """From now on in a network namespace of its own, made by this process in its cgroup."""
         check(libc.unshare(CLONE_NEWNET), "unshare")
