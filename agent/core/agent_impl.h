@@ -103,6 +103,7 @@ struct eg_entry {
 	bool deleted;
 	bool netns_admin; /* a process administers a network namespace of the app's own */
 	bool netns_refused; /* EG_APP_NETNS_ADMIN is set */
+	uint64_t netns_look; /* number of the look that said so */
 	enum eg_frames frames;
 	char netns_why[240]; /* why no guard covers the administrator; "" if one does, or there is none */
 	uint32_t cut_expired; /* reaper.c's, main thread: ruleset whose end was followed by a cut */

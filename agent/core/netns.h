@@ -19,7 +19,7 @@
 #include "../lib/cleanup.h"
 
 /* An app makes as many as it likes: of those found last, no fd is kept, but where to get one again. */
-#define EG_NETNS_HELD 64
+#define EG_NETNS_HELD 16
 
 struct eg_netns {
 	int fd; /* -1: not held */

@@ -16,6 +16,9 @@
  * CAP_NET_RAW is enough to write frames past the packet hook (AF_PACKET). Containers have it by default,
  * so nothing is refused for it: it is found here, and told by `egret doctor`, what judges those frames.
  *
+ * An app has as many threads as it likes, and a look at all of them takes as long. So no lock is held while
+ * /proc is read: two looks may go on at once, also at one app, and the one that began later has the word.
+ *
  * A thread of its own looks at the apps in turn, at most PROCS_AT_ONCE processes a second, so
  * that ten thousand apps cost no more than a few. That is a look, not a hook: a process that
  * becomes administrator is refused within a second on a host with a few hundred processes in
@@ -39,9 +42,10 @@
 struct eg_nsadmin {
 	struct eg_agent *agent;
 	uint32_t next; /* slot to look at */
+	uint64_t looks; /* begun; under agent->lock */
 	uint64_t here; /* inode of our own namespace */
-	struct eg_starting starting; /* under work */
-	pthread_mutex_t work; /* one look at a time: the thread's, or a tag request's; agent->lock comes after */
+	pthread_mutex_t work; /* of what follows, and of agent->guards; agent->lock comes after */
+	struct eg_starting starting;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t stop;
@@ -58,6 +62,7 @@ struct subject {
 	bool may; /* the policy says allow_netns_admin */
 	bool names; /* the policy has names */
 	bool admin; /* it had an administrator at the last look */
+	uint64_t look; /* its number */
 };
 
 struct space {
@@ -109,6 +114,9 @@ static void cover_new(struct eg_nsadmin *ns, const struct subject *subject, stru
 {
 	const struct eg_guards_owner owner = {.slot = subject->slot, .gen = subject->gen};
 
+	if (from == sight->spaces.count)
+		return;
+	pthread_mutex_lock(&ns->work);
 	for (size_t i = from; i < sight->spaces.count; i++) {
 		struct space *space = &sight->seen[i];
 
@@ -117,6 +125,7 @@ static void cover_new(struct eg_nsadmin *ns, const struct subject *subject, stru
 				 eg_guards_cover(ns->agent->guards, &owner, &sight->spaces.items[i], subject->admin,
 						 space->why, sizeof(space->why));
 	}
+	pthread_mutex_unlock(&ns->work);
 }
 
 static int by_inode(const void *a, const void *b)
@@ -201,13 +210,23 @@ static unsigned int rights_of(pid_t pid)
 	return r < 0 ? 0 : rights;
 }
 
+static bool is_starting(struct eg_nsadmin *ns, pid_t pid)
+{
+	bool is;
+
+	pthread_mutex_lock(&ns->work);
+	is = eg_starting_has(&ns->starting, pid);
+	pthread_mutex_unlock(&ns->work);
+	return is;
+}
+
 static void find_rights(struct eg_nsadmin *ns, bool names, struct sight *sight)
 {
 	for (size_t i = 0; i < sight->pid_count; i++) {
 		unsigned int rights = rights_of(sight->pids[i]);
 		const char *bare;
 
-		if (!rights || eg_starting_has(&ns->starting, sight->pids[i]))
+		if (!rights || is_starting(ns, sight->pids[i]))
 			continue;
 		bare = find_uncovered(ns, sight, sight->pids[i]);
 		find_frames(ns, sight, rights, bare, names);
@@ -217,9 +236,11 @@ static void find_rights(struct eg_nsadmin *ns, bool names, struct sight *sight)
 }
 
 /* Under lock. */
-static bool take_subject(struct eg_agent *agent, const struct eg_entry *entry, struct subject *ret)
+static bool take_subject(struct eg_nsadmin *ns, const struct eg_entry *entry, struct subject *ret)
 {
-	*ret = (struct subject){.slot = entry->slot, .gen = entry->gen};
+	struct eg_agent *agent = ns->agent;
+
+	*ret = (struct subject){.slot = entry->slot, .gen = entry->gen, .look = ++ns->looks};
 	memcpy(ret->name, entry->name, sizeof(ret->name));
 	ret->admin = entry->netns_admin;
 	ret->may = entry->now && entry->now->allow_netns_admin;
@@ -236,7 +257,7 @@ static bool next_subject(struct eg_nsadmin *ns, struct subject *ret)
 	pthread_mutex_lock(&agent->lock);
 	for (; !found && ns->next < agent->slots_used; ns->next++) {
 		if (agent->by_slot[ns->next])
-			found = take_subject(agent, agent->by_slot[ns->next], ret);
+			found = take_subject(ns, agent->by_slot[ns->next], ret);
 	}
 	pthread_mutex_unlock(&agent->lock);
 	return found;
@@ -252,7 +273,10 @@ static bool set_refused(struct eg_agent *agent, const struct subject *subject, c
 
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_at(agent, subject->slot, subject->gen);
+	if (entry && entry->netns_look > subject->look)
+		entry = NULL;
 	if (entry) {
+		entry->netns_look = subject->look;
 		entry->netns_admin = sight->admin;
 		entry->frames = sight->frames;
 		snprintf(entry->netns_why, sizeof(entry->netns_why), "%s", sight->cause);
@@ -283,12 +307,12 @@ static size_t judge(struct eg_nsadmin *ns, struct subject *subject)
 	struct eg_cut done;
 	bool changed;
 
-	pthread_mutex_lock(&ns->work);
 	for (size_t i = 0; i < subject->count; i++)
 		add_processes(agent, subject->ids[i], &sight);
 	free(EG_TAKE_PTR(subject->ids));
 	cover(ns, subject, &sight);
 	find_rights(ns, subject->names, &sight);
+	pthread_mutex_lock(&ns->work);
 	changed = set_refused(agent, subject, &sight);
 	eg_guards_release(agent->guards, &owner);
 	pthread_mutex_unlock(&ns->work);
@@ -341,7 +365,7 @@ void eg_nsadmin_look_at(struct eg_nsadmin *ns, const char *app)
 		return;
 	pthread_mutex_lock(&ns->agent->lock);
 	entry = eg_registry_find(ns->agent, app);
-	found = entry && take_subject(ns->agent, entry, &subject);
+	found = entry && take_subject(ns, entry, &subject);
 	pthread_mutex_unlock(&ns->agent->lock);
 	if (found)
 		judge(ns, &subject);

@@ -2,6 +2,7 @@
 """No app harms another: quotas for each on everything that is shared, and full tables refuse cleanly."""
 import os
 import resource
+import threading
 
 import pytest
 
@@ -86,6 +87,25 @@ class TestDescriptors:
         assert "Too many open files" not in agent.stderr()
         assert agent.status()["enforcement_ok"]
         assert agent.app("greedy")["state"] == "killed"
+
+
+def test_a_look_at_many_threads_keeps_nobody_waiting(host, agent):
+    """How long it takes is up to the app; tags of others are answered meanwhile."""
+    for name in ("modest", "greedy"):
+        agent.put(policy(name, cgroups=host.glob_of(name)))
+        cgroup.make(host.cgroup_of(name))
+        host.tagged(name)
+    greedy = host.process(host.cgroup_of("greedy"))
+    assert greedy.threads(6000) == 6000
+    long = threading.Thread(target=agent.tag, args=(host.cgroup_of("greedy"), "greedy"))
+    tagged = 0
+    long.start()
+    while long.is_alive():
+        agent.tag(host.cgroup_of("modest"), "modest")
+        tagged += 1
+    assert tagged > 3
+    agent.event(type="agent", action="tag", app="greedy")
+    assert agent.app("greedy")["state"] == "enforce"
 
 
 class TestFullTables:

@@ -438,6 +438,14 @@ class Operations:
             with open(f"/proc/self/{file}", "w", encoding="ascii") as out:
                 out.write(text)
 
+    def threads(self, count):
+        """So many more of them, which do nothing."""
+        begun = threading.active_count()
+        threading.stack_size(1 << 16)
+        for _ in range(count):
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+        return threading.active_count() - begun
+
     def unshare_nets(self, count):
         """So many threads, each in a network namespace of its own; after unshare_user."""
         outcomes = []
