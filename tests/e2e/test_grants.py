@@ -2,12 +2,12 @@
 """What the agent tells of the addresses that an app learned: the kernel's tables are filled by hand here."""
 import ipaddress
 import struct
-import subprocess
 import time
 
 import pytest
 
 from harness import ALLOWED, policy, rule
+from harness.pinned import Map
 
 NAME_SIZE = 252
 
@@ -26,14 +26,8 @@ class Tables:
 
     def __init__(self, agent, name):
         app = agent.get(f"/v1/apps/{name}")
-        self.pins, self.slot, self.gen, self.max = f"{agent.bpffs}/maps", app["slot"], app["gen"], app["grants"]["max"]
-
-    def update(self, table, key, value):
-        def words(data):
-            return [f"{byte:#04x}" for byte in data]
-
-        subprocess.run(["bpftool", "map", "update", "pinned", f"{self.pins}/{table}", "key", *words(key), "value",
-                        *words(value)], check=True, timeout=20, capture_output=True)
+        self.slot, self.gen, self.max = app["slot"], app["gen"], app["grants"]["max"]
+        self.grants, self.order = Map(agent, "grants"), Map(agent, "grant_order")
 
     def grant(self, place, name, at, age_s, rest_s, way=0, stands=None, gen=None):
         """Learned so long ago, good for so long; `stands` is the place that the grant itself knows."""
@@ -42,9 +36,9 @@ class Tables:
         key = struct.pack("=II", self.slot, gen) + address(at) + struct.pack("=II", way, 0)
         stands = place if stands is None else stands
         grant = struct.pack("=qqQI", int((now - age_s) * 1e9), int((now + rest_s) * 1e9), 7, stands) + reverse(name)
-        self.update("grants", key, grant)
+        self.grants.update([(key, grant)])
         index = struct.pack("=I", self.slot * self.max + place % self.max)
-        self.update("grant_order", index, address(at) + struct.pack("=II", way, gen))
+        self.order.update([(index, address(at) + struct.pack("=II", way, gen))])
 
 
 @pytest.fixture

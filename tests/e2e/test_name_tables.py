@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names as the agent keeps them: the resolvers in force, the kernel's tables, and what is taken back."""
-import json
 import os
 import struct
-import subprocess
 
 import pytest
 
 from harness import eventually, policy, rule
+from harness.pinned import Map
 
 ADDRESS = bytes(10) + b"\xff\xff\x0a\x00\x00\x63"
 GRANT_SIZE = 280
@@ -37,26 +36,6 @@ def named(app, *names, **more):
 
 def asked(agent, app):
     return agent.app(app)["dns"]
-
-
-class Map:
-    """A pinned map, by bpftool."""
-
-    def __init__(self, agent, name):
-        self.path = os.path.join(agent.bpffs, "maps", name)
-
-    def run(self, *arguments):
-        done = subprocess.run(["bpftool", "-j", "map", *arguments], capture_output=True, text=True, check=True)
-        return json.loads(done.stdout or "null")
-
-    def keys(self):
-        return [bytes(int(byte, 16) for byte in entry["key"]) for entry in self.run("dump", "pinned", self.path)]
-
-    def update(self, pairs):
-        lines = [f"map update pinned {self.path} key hex {key.hex(' ')} value hex {value.hex(' ')}\n"
-                 for key, value in pairs]
-        subprocess.run(["bpftool", "batch", "file", "-"], input="".join(lines), stdout=subprocess.DEVNULL, text=True,
-                       check=True)
 
 
 # ---- Resolvers -----------------------------------------------------------------------------------------------

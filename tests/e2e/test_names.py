@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """DNS names with real resolvers and sockets: what may be asked, what an answer opens, and for how long."""
+import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from harness import dns, eventually
 from harness.names import API, API6, MANY, ZONE, asked, begin, grants, learned, named, opens, refused, resolv_conf
 from harness.net import ROUTER, ROUTER6, run
+from harness.pinned import Map
 
 @pytest.fixture
 def names(host):
@@ -219,6 +221,33 @@ class TestShort:
             opens(app, address)
         opens(app, API)
         assert agent.app("web")["denied"] == 0
+
+
+class TestNoRoom:
+    @pytest.fixture
+    def config(self):
+        return {"max_apps": 4, "limits": {"grants": 16}}
+
+    def test_no_answer_without_its_grant(self, names, agent):
+        """The table is as large as all quotas together, so nothing but a fault fills it: then an answer is dropped."""
+        app, other = names.app(named("web", "api.example")), names.app(named("other", "api.example"))
+        app.dns_ask(ROUTER, "api.example")
+        live, table, owner = opens(app, API), Map(agent, "grants"), agent.app("other")
+        room = table.room() - len(table.keys())
+        filled = [struct.pack("=II16sII", owner["slot"], owner["gen"], bytes(16), n, 0) for n in range(room)]
+        size = table.run("show", "pinned", table.path)["bytes_value"]
+        table.update((key, bytes(size)) for key in filled)
+        assert other.fails("dns_ask", ROUTER, "api.example", timeout=1) == "ETIMEDOUT"
+        assert ("api.example", "A") in asked(names)[1:]
+        assert agent.count("other", "dns_shortage", "ingress") == 1
+        event = agent.event(type="dns", app="other", action="dropped", name="api.example")
+        assert (event["reason"], event["verdict"]) == ("dns_shortage", "deny")
+        assert other.fails("connect", "c", API, 443) == "EPERM"
+        assert agent.count("other", "no_grant") == 1
+        assert app.ask(live, "still") == "still"
+        table.delete(filled)
+        other.dns_ask(ROUTER, "api.example")
+        opens(other, API)
 
 
 # ---- Policies, apps, the agent ------------------------------------------------------------------------------------

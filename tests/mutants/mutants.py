@@ -2,7 +2,7 @@
 """What is broken on purpose, one at a time, and the tests that have to notice.
 
 Mutant(breaks, file, old, new, tests): `old` stands once in the file. A test is "bpf/PROGRAM",
-"unit/PROGRAM" or "e2e/FILE::NAME" (NAME as for pytest's -k).
+"unit/PROGRAM", "e2e/FILE::NAME" (NAME as for pytest's -k) or, for what needs another kernel, "vm/BOOT".
 """
 import collections
 
@@ -23,7 +23,7 @@ MUTANTS = [
            "tag->unknown = early ? EG_UNKNOWN_DENY : cgroup->unknown;", "tag->unknown = EG_UNKNOWN_PASS;",
            [PACKET, "e2e/test_allow_deny.py::unknown_cgroups"]),
     Mutant("1: early boot denies everything", "bpf/tag.h", "early ? EG_UNKNOWN_DENY : cgroup->unknown",
-           "cgroup->unknown", ["e2e/test_lifecycle.py::early_denies"]),
+           "cgroup->unknown", [PACKET]),
     Mutant("1: two policies for a cgroup deny it", "bpf/tag.h", "} else if (cgroup->flags & EG_CGROUP_AMBIGUOUS) {",
            "} else if (0) {", ["e2e/test_allow_deny.py::ambiguous"]),
     Mutant("1: a deleted policy denies", "bpf/verdict.h", "if (app->ctl.flags) {", "if (0) {",
@@ -197,6 +197,9 @@ MUTANTS = [
     Mutant("reason new_flows", "bpf/judge.h", "if (dir != EG_DIR_EGRESS || !verdict->meters_flows)", "if (1)",
            ["e2e/test_caps.py::new_flows"]),
 
+    Mutant("reason family", "bpf/lsm.bpf.c", "if (eg_family_is_seen((__u32)args[0]) || (__u32)args[3])", "if (1)",
+           ["vm/6.12-lsm"]),
+
     # ---- Names
     Mutant("reason dns_name", "bpf/ask.h", "\t\treturn EG_REASON_DNS_NAME;\n", "\t\treturn EG_REASON_NONE;\n",
            ["e2e/test_names.py::another_name_never_leaves"]),
@@ -212,6 +215,9 @@ MUTANTS = [
     Mutant("an answer comes from the resolver that was asked", "bpf/learn.h",
            "q->id != s->question.id || !eg_addr_equal(&q->resolver, &s->question.resolver) ||", "q->id != s->question.id ||",
            ["e2e/test_names_attacks.py::forged_answers"]),
+    Mutant("reason dns_shortage: no answer without its grant", "bpf/learn.h",
+           "reason = s->harvest.shortage ? EG_REASON_DNS_SHORTAGE : EG_REASON_NONE;", "reason = EG_REASON_NONE;",
+           ["e2e/test_names.py::no_answer_without"]),
     Mutant("reason dns_private", "bpf/learn.h", "\t\tif (!span || !span->count) {\n", "\t\tif (0) {\n",
            ["e2e/test_names_attacks.py::not_public"]),
     Mutant("reason no_grant: a grant is needed", "bpf/verdict.h", "\telse if (ret->reason == EG_REASON_NO_RULE && s->look.granted)",
