@@ -115,7 +115,7 @@ static int start_routes(struct eg_agent *agent)
 int eg_agent_start_events(struct eg_agent *agent)
 {
 	const struct eg_config *config = agent->config;
-	struct eg_ship_user user = {0};
+	struct eg_child_user user = {0};
 	struct eg_error none = {0};
 	bool shared = eg_ship_user(config->ship_user, &user, &none) == 0; /* else the shipper says so, once there are sinks */
 	const struct eg_events_config events = {

@@ -14,8 +14,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "../lib/cleanup.h"
 #include "../lib/log.h"
 #include "../lib/policy.h"
+#include "../sync/setup.h"
 #include "agent_impl.h"
 #include "api.h"
 #include "clock.h"
@@ -23,6 +25,7 @@
 
 #define PAUSE_MIN_NS (EG_NS_PER_S / 2)
 #define PAUSE_MAX_NS (30 * EG_NS_PER_S)
+#define TERM_WAIT_MS 1000
 
 static const struct eg_control_config *configured(struct eg_agent *agent)
 {
@@ -58,6 +61,33 @@ static void pause_after(struct eg_control *control, const char *why)
 	eg_log_warning("%s: it is tried again in %llu ms", why, (unsigned long long)(control->pause_ns / 1000000));
 }
 
+/* It gets state_dir/sync as its own. */
+static int spawn(const struct eg_config *config, const json_t *setup, struct eg_actor *actor, struct eg_child *child,
+		 int *ret_door)
+{
+	EG_CLOSE int state = -1;
+	struct eg_child_user user = {0};
+	int r = eg_child_user(config->control->user, &user);
+
+	if (!r)
+		r = eg_child_dir(config->state_dir, EG_SYNC_STATE_DIR, &user, &state);
+	if (!r)
+		r = eg_child_start(
+			&(struct eg_child_start){
+				.name = EG_SYNC_NAME, .user = &user, .setup = setup, .dirs = {state}, .dir_count = 1},
+			child, ret_door);
+	actor->uid = user.uid;
+	actor->pid = child->pid;
+	return r;
+}
+
+static void stop_child(struct eg_control *control)
+{
+	int status;
+
+	eg_child_stop(&control->child, TERM_WAIT_MS, &status);
+}
+
 static void start_child(struct eg_agent *agent, struct eg_control *control)
 {
 	const struct eg_config *config = agent->config;
@@ -68,8 +98,7 @@ static void start_child(struct eg_agent *agent, struct eg_control *control)
 	int r;
 
 	control->started_ns = eg_clock_mono_ns();
-	r = setup ? eg_control_child_start(config->control->user, config->state_dir, setup, &control->child, &door)
-		  : -ENOMEM;
+	r = setup ? spawn(config, setup, &actor, &control->child, &door) : -ENOMEM;
 	json_decref(control->setup);
 	control->setup = setup;
 	if (r < 0) {
@@ -80,13 +109,11 @@ static void start_child(struct eg_agent *agent, struct eg_control *control)
 		pause_after(control, why);
 		return;
 	}
-	actor.uid = control->child.uid;
-	actor.pid = control->child.pid;
 	actor.source = config->control->source == EG_CONTROL_ETCD ? EG_SOURCE_ETCD : EG_SOURCE_HTTPS;
 	snprintf(actor.via, sizeof(actor.via), "%s", eg_source_name(actor.source));
 	r = eg_api_door(agent->api, EG_TAKE_FD(door), &actor);
 	if (r < 0) {
-		eg_control_child_stop(&control->child);
+		stop_child(control);
 		pause_after(control, "egret-sync can't be given its door");
 		return;
 	}
@@ -102,7 +129,7 @@ static void look_at_end(struct eg_control *control)
 	char why[200];
 	int status = 0;
 
-	if (!eg_control_child_ended(&control->child, &status))
+	if (!eg_child_ended(&control->child, 0, &status))
 		return;
 	if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "egret-sync was ended by signal %d", WTERMSIG(status));
@@ -117,7 +144,7 @@ static void follow_config(struct eg_agent *agent, struct eg_control *control)
 	json_t *setup = configured(agent) ? setup_of(agent->config) : NULL;
 
 	if (control->child.pid && (!setup || control->anew || !json_equal(setup, control->setup))) {
-		eg_control_child_stop(&control->child);
+		stop_child(control);
 		pthread_mutex_lock(&control->lock);
 		control->pid = 0;
 		json_decref(control->report);
@@ -162,7 +189,7 @@ int eg_control_start(struct eg_agent *agent)
 void eg_control_stop(struct eg_agent *agent)
 {
 	if (agent->control)
-		eg_control_child_stop(&agent->control->child);
+		stop_child(agent->control);
 }
 
 void eg_control_free(struct eg_agent *agent)

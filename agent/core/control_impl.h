@@ -8,13 +8,13 @@
 #include <jansson.h>
 #include <pthread.h>
 
-#include "control_child.h"
+#include "child.h"
 
 struct eg_control {
-	struct eg_control_child child; /* main thread, as what follows */
-	json_t *setup;		       /* that the child was started with */
-	uint64_t started_ns;	       /* monotonic */
-	uint64_t next_ns;	       /* no start before */
+	struct eg_child child; /* main thread, as what follows */
+	json_t *setup;	       /* that the child was started with */
+	uint64_t started_ns;   /* monotonic */
+	uint64_t next_ns;      /* no start before */
 	uint64_t pause_ns;
 	bool anew; /* the child is to be started again: files that it reads may be others */
 

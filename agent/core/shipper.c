@@ -62,7 +62,7 @@ static void end_child(struct eg_shipper *s, char *ret_how, size_t size)
 
 	pthread_mutex_lock(&s->lock);
 	child = s->child;
-	s->child = (struct eg_ship_child){.control_fd = -1, .pidfd = -1};
+	s->child = (struct eg_ship_child){.control_fd = -1, .process.pidfd = -1};
 	drop_tests(s);
 	pthread_mutex_unlock(&s->lock);
 	eg_ship_child_stop(&child, ret_how, size);
@@ -88,7 +88,7 @@ static void child_lost(struct eg_shipper *s, const char *why)
 
 static void start_child(struct eg_shipper *s)
 {
-	struct eg_ship_child child = {.control_fd = -1, .pidfd = -1};
+	struct eg_ship_child child = {.control_fd = -1, .process.pidfd = -1};
 	struct eg_error err = {0};
 	uint64_t now = eg_clock_mono_ns();
 
@@ -231,7 +231,7 @@ static void *run(void *ctx)
 			child_lost(s, "can't be spoken to");
 		fds[1].fd = s->child.control_fd;
 		fds[1].events |= s->blocked ? POLLOUT : 0;
-		fds[2].fd = s->child.pidfd;
+		fds[2].fd = s->child.process.pidfd;
 		if (poll(fds, 4, s->stop_ns ? LAST_NAP_MS : NAP_MS) <= 0)
 			continue;
 		if (fds[0].revents)
@@ -272,7 +272,7 @@ int eg_shipper_start(struct eg_agent *agent, struct eg_shipper **ret)
 	if (!s)
 		return -ENOMEM;
 	s->agent = agent;
-	s->child = (struct eg_ship_child){.control_fd = -1, .pidfd = -1};
+	s->child = (struct eg_ship_child){.control_fd = -1, .process.pidfd = -1};
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->answered, NULL);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

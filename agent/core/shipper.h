@@ -17,6 +17,7 @@
 
 #include "../lib/error.h"
 #include "../lib/sink_config.h"
+#include "child.h"
 
 struct eg_agent;
 struct eg_shipper;
@@ -121,23 +122,17 @@ int eg_told_read(const char *text, size_t len, struct eg_told *told, struct eg_t
 
 /* ---- shipper_child.c: starting and ending it ---------------------------------------------------------- */
 
-struct eg_ship_user {
-	uint32_t uid;
-	uint32_t gid;
-};
-
 /* -EINVAL with *err: there is none of that name, or it is root's. */
-int eg_ship_user(const char *name, struct eg_ship_user *ret, struct eg_error *err);
+int eg_ship_user(const char *name, struct eg_child_user *ret, struct eg_error *err);
 
 struct eg_ship_child {
 	int control_fd; /* -1: none runs */
-	int pidfd;
-	int pid;
+	struct eg_child process;
 };
 
 /* 0, or -errno with *err: what somebody has to do about it. */
 int eg_ship_child_start(struct eg_ship_child *child, const struct eg_agent *agent, struct eg_error *err);
-/* SIGTERM, and SIGKILL when that does not do. *ret_status as of waitid: how it ended. None is fine. */
+/* Ends it, and says how it ended. None is fine. */
 void eg_ship_child_stop(struct eg_ship_child *child, char *ret_how, size_t size);
 
 #endif

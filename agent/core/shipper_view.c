@@ -53,7 +53,7 @@ json_t *eg_shipper_json(struct eg_shipper *s)
 			json_object_set_new(sink, "state", json_string("not running"));
 		json_array_append_new(list, sink);
 	}
-	answer = json_pack("{s:b, s:I, s:I, s:o, s:o}", "running", running, "pid", (json_int_t)s->child.pid, "restarts",
+	answer = json_pack("{s:b, s:I, s:I, s:o, s:o}", "running", running, "pid", (json_int_t)s->child.process.pid, "restarts",
 			   (json_int_t)(s->starts ? s->starts - 1 : 0), "sinks", list, "routes",
 			   eg_shipper_routes_json(s));
 	put_text(answer, "problem", s->problem);

@@ -22,4 +22,10 @@ struct eg_jail_limit {
 };
 int eg_jail_limit(const struct eg_jail_limit *limits, size_t count);
 
+/*
+ * jail_client.c: leaves the system calls of a client of the network with threads, and these numbers more; others fail
+ * with EPERM. Once the process is a user's, before its first thread. 0 or -errno: then it must not go on.
+ */
+int eg_jail_client(const int *more, size_t count);
+
 #endif

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ship_setup.h - what egretd hands to its child egret-ship
+ * ship_setup.h - what egretd hands to its child egret-ship, beside child_setup.h
  *
- * `egret-ship --child` finds these descriptors open. The setup is one JSON object: "sinks" and "routes" as in the
- * configuration, "host", and whom to become, "uid" and "gid".
+ * The setup is "sinks" and "routes" as in the configuration, and "host".
  */
 #ifndef EG_LIB_SHIP_SETUP_H
 #define EG_LIB_SHIP_SETUP_H
 
-#define EG_SHIP_CHILD_FLAG "--child"
+#include "child_setup.h"
+
+#define EG_SHIP_NAME	   "egret-ship"
 #define EG_SHIP_CURSOR_DIR "ship" /* in the state directory */
 
 #define EG_SHIP_MESSAGE_MAX    (128u << 10) /* of the socket pair */
 #define EG_SHIP_ALERTS_AT_ONCE 64 /* of one route, handed over and not settled */
 
-enum { EG_SHIP_CONTROL_FD = 3, EG_SHIP_SETUP_FD, EG_SHIP_SPOOL_FD, EG_SHIP_CURSOR_FD, EG_SHIP_FDS_END };
+enum { EG_SHIP_CONTROL_FD = EG_CHILD_SOCKET_FD, EG_SHIP_SPOOL_FD = EG_CHILD_DIR_FD, EG_SHIP_CURSOR_FD };
 
 #endif

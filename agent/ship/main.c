@@ -59,28 +59,13 @@ static int fail(const char *what, const char *why)
 
 /* ---- Setup by egretd -------------------------------------------------------------------------- */
 
-static json_t *load_fd(int fd)
-{
-	json_error_t bad;
-	FILE *file = fdopen(fd, "r");
-	json_t *json = file ? json_loadf(file, JSON_REJECT_DUPLICATES, &bad) : NULL;
-
-	if (file)
-		fclose(file);
-	return json;
-}
-
 static int setup_of_child(struct setup *setup)
 {
 	setup->control_fd = EG_SHIP_CONTROL_FD;
 	setup->spool_fd = EG_SHIP_SPOOL_FD;
 	setup->cursor_fd = EG_SHIP_CURSOR_FD;
-	setup->json = load_fd(EG_SHIP_SETUP_FD);
-	if (!setup->json)
-		return fail("setup", "egretd gave none that can be read");
-	setup->uid = (uint32_t)json_integer_value(json_object_get(setup->json, "uid"));
-	setup->gid = (uint32_t)json_integer_value(json_object_get(setup->json, "gid"));
-	return 0;
+	setup->json = eg_child_setup_read(&setup->uid, &setup->gid);
+	return setup->json ? 0 : fail("setup", "egretd gave none that can be read");
 }
 
 /* ---- Setup by hand ---------------------------------------------------------------------------------- */
@@ -215,7 +200,7 @@ int main(int argc, char **argv)
 		return fputs(help, stdout) < 0;
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		return printf("egret-ship %s\n", EG_VERSION) < 0;
-	if (argc == 2 && strcmp(argv[1], EG_SHIP_CHILD_FLAG) == 0) {
+	if (argc == 2 && strcmp(argv[1], EG_CHILD_FLAG) == 0) {
 		file = "egretd";
 		status = setup_of_child(&setup);
 	} else if (argc == 1 || (argc == 3 && strcmp(argv[1], "--config") == 0)) {

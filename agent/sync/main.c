@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -43,16 +42,6 @@ static void set_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static json_t *read_setup(void)
-{
-	json_error_t error;
-	json_t *setup = json_loadfd(0, JSON_REJECT_DUPLICATES, &error);
-
-	if (!setup)
-		eg_log_err("egret-sync: its setup can't be read: %s", error.text);
-	return setup;
-}
-
 static int fail(const struct eg_error *err)
 {
 	eg_log_err("egret-sync: %s", err->message[0] ? err->message : "out of memory");
@@ -63,6 +52,7 @@ int main(int argc, char **argv)
 {
 	static struct eg_sync sync;
 	struct eg_error err = {0};
+	uint32_t uid, gid;
 	json_t *setup;
 	int r;
 
@@ -70,19 +60,21 @@ int main(int argc, char **argv)
 		printf("egret-sync %s\n", EG_VERSION);
 		return 0;
 	}
-	if (argc != 3) {
+	if (argc != 2 || strcmp(argv[1], EG_CHILD_FLAG) != 0) {
 		fputs("egret-sync is started by egretd; see egret-sync(8)\n", stderr);
 		return EXIT_USAGE;
 	}
 	prctl(PR_SET_NAME, EG_SYNC_NAME, 0, 0, 0);
 	set_signals();
-	setup = read_setup();
-	if (!setup)
+	setup = eg_child_setup_read(&uid, &gid);
+	if (!setup) {
+		eg_log_err("egret-sync: its setup can't be read");
 		return EXIT_FAILED;
+	}
 	if (eg_sync_open(&sync, setup, &err) < 0)
 		return fail(&err);
 	json_decref(setup);
-	r = eg_sync_jail((uint32_t)strtoul(argv[1], NULL, 10), (uint32_t)strtoul(argv[2], NULL, 10));
+	r = eg_sync_jail(uid, gid);
 	if (r < 0) {
 		eg_log_err("egret-sync: its privileges can't be dropped: %s", strerror(-r));
 		return EXIT_FAILED;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * open.c - from what egretd says on standard input to a struct eg_sync
+ * open.c - from what egretd gives to a struct eg_sync
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * setup.h - what egretd and egret-sync agree on, and what the child makes of it
+ * setup.h - what egretd and egret-sync agree on, beside lib/child_setup.h
  *
- * Standard input is one JSON object: {"control": as in the configuration, "host", "host_labels": {...},
- * "version"}. argv[1] and argv[2] are the numbers of the user and the group to become.
+ * The setup is {"control": as in the configuration, "host", "host_labels": {...}, "version"}. The socket is a
+ * door: see eg_api_door.
  */
 #ifndef EG_SYNC_SETUP_H
 #define EG_SYNC_SETUP_H
 
-#define EG_SYNC_NAME "egret-sync"
-#define EG_SYNC_DOOR_FD 3  /* SOCK_SEQPACKET; see eg_api_door */
-#define EG_SYNC_STATE_FD 4 /* the directory that it may write to */
-#define EG_SYNC_BYTES_MAX (1u << 20)
+#include "../lib/child_setup.h"
+
+#define EG_SYNC_NAME	  "egret-sync"
+#define EG_SYNC_STATE_DIR "sync" /* in the agent's state directory */
+
+enum { EG_SYNC_DOOR_FD = EG_CHILD_SOCKET_FD, EG_SYNC_STATE_FD = EG_CHILD_DIR_FD };
 
 #endif

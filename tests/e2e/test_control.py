@@ -315,6 +315,9 @@ def test_child_has_nothing(site):
     assert status["Uid"].split() == ["1"] * 4 and status["Groups"].strip() == ""
     assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
     assert status["NoNewPrivs"].strip() == "1" and status["Seccomp"].strip() == "2"
+    open_files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    of_agent = {name for name in open_files if "bpf" in name or name.startswith(site.agent.directory)}
+    assert of_agent == {os.path.join(site.agent.state_dir, "sync"), site.agent.stderr_file}
     os.kill(pid, 9)
     eventually(lambda: site.report()["pid"] not in (0, pid), what="another child")
     site.push("later", [rule(ALLOWED, 443)])
