@@ -121,7 +121,7 @@ static int change_hold(struct eg_cli *cli, bool kill)
 	if (!r)
 		r = check_wait(cli);
 	if (!r)
-		r = eg_fleet_open(cli, &fleet);
+		r = eg_fleet_open(cli, false, &fleet);
 	if (r)
 		return r;
 	outcome.app = all ? "*" : name;
@@ -198,7 +198,7 @@ int eg_cmd_fleet_push(struct eg_cli *cli)
 	if (!r)
 		r = eg_files_list(cli, &files);
 	if (!r)
-		r = eg_fleet_open(cli, &fleet);
+		r = eg_fleet_open(cli, false, &fleet);
 	for (size_t i = 0; !r && i < files.count; i++) {
 		int one = push_one(&fleet, files.paths[i], &outcome);
 
@@ -223,7 +223,7 @@ int eg_cmd_fleet_delete(struct eg_cli *cli)
 	if (!r)
 		r = check_wait(cli);
 	if (!r)
-		r = eg_fleet_open(cli, &fleet);
+		r = eg_fleet_open(cli, false, &fleet);
 	if (r)
 		return r;
 	outcome.app = name;

@@ -117,7 +117,7 @@ int eg_cmd_fleet_status(struct eg_cli *cli)
 	int r = eg_cli_app(cli, 0, &name);
 
 	if (!r)
-		r = eg_fleet_open(cli, &fleet);
+		r = eg_fleet_open(cli, true, &fleet);
 	if (!r)
 		r = eg_fleet_states(&fleet, &states);
 	if (r)
@@ -230,7 +230,7 @@ int eg_cmd_fleet_get(struct eg_cli *cli)
 	int r = eg_cli_app(cli, 0, &name);
 
 	if (!r)
-		r = eg_fleet_open(cli, &fleet);
+		r = eg_fleet_open(cli, false, &fleet);
 	listing.app = name;
 	if (!r)
 		r = list_documents(&fleet, &listing);

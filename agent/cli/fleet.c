@@ -5,13 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "../lib/units.h"
 #include "../sync/document.h"
 #include "../sync/signature.h"
 #include "file.h"
 
-#define WAIT_NS 10000000000ull
-#define POLL_MS 200
 #define CONFIG_ENV "EGRET_FLEET"
 
 /* ---- Where it is ------------------------------------------------ */
@@ -77,8 +74,19 @@ static json_t *with_flags(struct eg_cli *cli, json_t *control)
 	return control;
 }
 
+/* Nobody but the server knows how a bundle is made; the states can be read. */
+static int check_source(const struct eg_fleet *fleet, bool only_states)
+{
+	if (fleet->control->source == EG_CONTROL_ETCD || (only_states && fleet->control->state_url))
+		return EG_EXIT_OK;
+	if (only_states)
+		return eg_cli_usage(fleet->cli, "the hosts send their states nowhere: \"control\" has no \"state_url\"");
+	return eg_cli_usage(fleet->cli,
+			    "the control plane is a bundle by HTTPS, which is changed where it is made: this needs etcd");
+}
+
 /* In place: the client keeps pointers to the rest. */
-int eg_fleet_open(struct eg_cli *cli, struct eg_fleet *ret)
+int eg_fleet_open(struct eg_cli *cli, bool only_states, struct eg_fleet *ret)
 {
 	const char *given = eg_cli_option(cli, "config"), *path = given ? given : getenv(CONFIG_ENV);
 	struct eg_error err = {0};
@@ -96,20 +104,21 @@ int eg_fleet_open(struct eg_cli *cli, struct eg_fleet *ret)
 		eg_error_clear(&err);
 		return EG_EXIT_USAGE;
 	}
-	if (ret->control->source != EG_CONTROL_ETCD)
-		return eg_cli_usage(
-			cli,
-			"the control plane is a bundle by HTTPS, which is changed where it is made: this needs etcd");
+	r = check_source(ret, only_states);
+	if (r)
+		return r;
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	r = eg_credentials_read(ret->control, &ret->credentials, &err);
 	if (!r)
-		r = eg_etcd_new(ret->control, &ret->credentials, &ret->etcd);
+		r = ret->control->source == EG_CONTROL_ETCD ? eg_etcd_new(ret->control, &ret->credentials, &ret->etcd)
+							    : eg_fetch_new(&ret->credentials, &ret->http);
 	return r ? eg_fleet_fail(ret, &err) : EG_EXIT_OK;
 }
 
 void eg_fleet_close(struct eg_fleet *fleet)
 {
 	eg_etcd_free(fleet->etcd);
+	eg_fetch_free(fleet->http);
 	eg_credentials_clear(&fleet->credentials);
 	eg_control_config_free(fleet->control);
 	*fleet = (struct eg_fleet){0};
@@ -249,98 +258,4 @@ int eg_fleet_write(struct eg_fleet *fleet, const char *kind, const char *app, js
 		return eg_cli_no_memory(cli);
 	return eg_etcd_put(fleet->etcd, key, text, strlen(text), 0, ret_revision, &err) ? eg_fleet_fail(fleet, &err)
 											: EG_EXIT_OK;
-}
-
-/* ---- Hosts ------------------------------------------------ */
-
-struct states {
-	json_t *states;
-	size_t skip; /* bytes of the prefix */
-};
-
-static int add_state(void *ctx, const struct eg_etcd_kv *kv)
-{
-	struct states *states = ctx;
-	json_t *state = json_loadb(kv->value, kv->value_len, 0, NULL);
-
-	if (json_is_object(state))
-		json_object_set(states->states, kv->key + states->skip, state);
-	json_decref(state);
-	return 0;
-}
-
-int eg_fleet_states(struct eg_fleet *fleet, json_t **ret)
-{
-	EG_FREE char *prefix = NULL;
-	struct states states = {.states = json_object()};
-	struct eg_error err = {0};
-	uint64_t revision = 0;
-
-	if (asprintf(&prefix, "%sstate/", fleet->control->prefix) < 0 || !states.states) {
-		prefix = NULL;
-		return eg_cli_no_memory(fleet->cli);
-	}
-	states.skip = strlen(prefix);
-	if (eg_etcd_each(fleet->etcd, prefix, &revision, add_state, &states, &err)) {
-		json_decref(states.states);
-		return eg_fleet_fail(fleet, &err);
-	}
-	*ret = states.states;
-	return EG_EXIT_OK;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
-/* By host: what is wrong with it. */
-static json_t *judge_all(const struct eg_fleet *fleet, const json_t *states, uint64_t revision, const char *app,
-			 eg_fleet_judge judge)
-{
-	const char *only = eg_cli_option(fleet->cli, "host"), *host;
-	json_t *wrong = json_object(), *state;
-
-	if (only && !json_object_get(states, only))
-		set_text(wrong, only, "is not there; it follows when it is back");
-	json_object_foreach ((json_t *)states, host, state) {
-		if (only && strcmp(host, only) != 0)
-			continue;
-		set_text(wrong, host,
-			 eg_json_u64(state, "revision") < revision ? "has not seen it yet" : judge(state, app));
-	}
-	return wrong;
-}
-
-int eg_fleet_wait(struct eg_fleet *fleet, uint64_t revision, const char *app, eg_fleet_judge judge, json_t **ret_wrong,
-		  size_t *ret_hosts)
-{
-	const char *given = eg_cli_option(fleet->cli, "wait");
-	const struct timespec nap = {.tv_nsec = POLL_MS * 1000000};
-	uint64_t wait_ns = WAIT_NS, end;
-	int r;
-
-	if (given && strcmp(given, "0") == 0)
-		wait_ns = 0;
-	else if (given)
-		eg_units_span(given, &wait_ns);
-	end = now_ns() + wait_ns;
-	for (;;) {
-		EG_JSON json_t *states = NULL, *wrong = NULL;
-
-		r = eg_fleet_states(fleet, &states);
-		if (r)
-			return r;
-		wrong = judge_all(fleet, states, revision, app, judge);
-		if (!json_object_size(wrong) || now_ns() >= end) {
-			*ret_hosts = json_object_size(states);
-			r = json_object_size(wrong) ? EG_EXIT_NO : EG_EXIT_OK;
-			*ret_wrong = EG_TAKE_PTR(wrong);
-			return r;
-		}
-		nanosleep(&nap, NULL);
-	}
 }

@@ -17,11 +17,12 @@ struct eg_fleet {
 	struct eg_cli *cli;
 	struct eg_control_config *control;
 	struct eg_credentials credentials;
-	struct eg_etcd *etcd;
+	struct eg_etcd *etcd;  /* NULL: only the states can be asked for, by http */
+	struct eg_fetch *http; /* NULL: it is etcd */
 };
 
-/* ret: zeroed, and not to be moved; to be closed in every case. */
-int eg_fleet_open(struct eg_cli *cli, struct eg_fleet *ret);
+/* ret: zeroed, and not to be moved; to be closed in every case. only_states: nothing else will be asked of it. */
+int eg_fleet_open(struct eg_cli *cli, bool only_states, struct eg_fleet *ret);
 void eg_fleet_close(struct eg_fleet *fleet);
 
 /* Says *err and clears it; the exit status for it. */

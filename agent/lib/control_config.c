@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cleanup.h"
 #include "glob.h"
@@ -165,6 +166,8 @@ static int read_key(const struct reader *reader, const char *name, const json_t 
 		return read_text(reader, name, value, &control->password_file);
 	if (!strcmp(name, "token_file"))
 		return read_text(reader, name, value, &control->token_file);
+	if (!strcmp(name, "state_url"))
+		return read_text(reader, name, value, &control->state_url);
 	if (!strcmp(name, "tls"))
 		return read_tls(reader, value);
 	if (!strcmp(name, "keys"))
@@ -228,12 +231,44 @@ static int check_endpoints(const struct reader *reader)
 	return 0;
 }
 
+/* "https://HOST:PORT" */
+static size_t origin_len(const char *url)
+{
+	size_t scheme = strlen("https://");
+
+	return scheme + strcspn(url + scheme, "/?#");
+}
+
+/* The token and the client's certificate go there, which are for the bundle's server alone. */
+static int check_state_url(const struct reader *reader)
+{
+	char *url = reader->control->state_url;
+	const char *bundle = reader->control->endpoints[0];
+	size_t len;
+
+	if (!url)
+		return 0;
+	if (reader->control->source == EG_CONTROL_ETCD)
+		return complain(reader, "state_url", "is for the source \"https\"; etcd has the states under its prefix");
+	if (!is_url(url, false) || strpbrk(url, "?#"))
+		return complain(reader, "state_url", "has \"%.100s\"; write https://HOST/PATH, and no query in it", url);
+	len = origin_len(url);
+	if (len != origin_len(bundle) || strncasecmp(url, bundle, len) != 0)
+		return complain(reader, "state_url", "must be on the server of \"endpoints\", %.*s",
+				(int)origin_len(bundle), bundle);
+	for (len = strlen(url); url[len - 1] == '/'; len--)
+		url[len - 1] = '\0';
+	return 0;
+}
+
 static int check_whole(const struct reader *reader)
 {
 	const struct eg_control_config *control = reader->control;
 	const bool etcd = control->source == EG_CONTROL_ETCD;
 	int r = check_endpoints(reader);
 
+	if (!r)
+		r = check_state_url(reader);
 	if (r)
 		return r;
 	if (!control->username != !control->password_file)
@@ -324,6 +359,7 @@ void eg_control_config_free(struct eg_control_config *control)
 	free(control->username);
 	free(control->password_file);
 	free(control->token_file);
+	free(control->state_url);
 	free(control->ca_file);
 	free(control->cert_file);
 	free(control->key_file);

@@ -30,6 +30,7 @@ struct eg_control_config {
 	char *username;	  /* with password_file */
 	char *password_file;
 	char *token_file; /* https: a bearer token */
+	char *state_url;  /* https: of the bundle's server, without a slash at its end; NULL: no state is sent */
 	char *ca_file;	  /* "tls": {"ca", "cert", "key"}; NULL: the host's */
 	char *cert_file;
 	char *key_file;
@@ -38,7 +39,7 @@ struct eg_control_config {
 	char **cgroups;	   /* each cgroup pattern of its policies is one of these, or below it; none: all */
 	char *user;	   /* whom egret-sync runs as; default "egret-sync" */
 	uint64_t wait_ns;  /* https: of a long poll, 1 s .. 10 min, default 60 s */
-	uint64_t lease_ns; /* etcd: the state's lease, 5 s .. 1 h, default 60 s */
+	uint64_t lease_ns; /* how long a state holds, 5 s .. 1 h, default 60 s */
 	json_t *json;	   /* as it was read */
 };
 

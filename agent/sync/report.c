@@ -10,9 +10,12 @@
 #include "../lib/log.h"
 #include "agent_client.h"
 
+#define NS_PER_S 1000000000ull
 #define REPORT_MS 10
 #define ERRORS_MAX 1000	     /* in a report, and in the state */
 #define STATE_MAX (1u << 20) /* etcd takes 1.5 MiB */
+#define STATE_SOON_MS 500    /* between two that say something new */
+#define STATE_EVERY_MS 10000 /* kills by hand and the sinks' lag change without us */
 
 EG_DEFINE_CLEANUP(json, json_t *, json_decref);
 
@@ -132,7 +135,7 @@ static json_t *sinks_state(struct eg_sync *sync)
 	return sinks ? sinks : json_array();
 }
 
-json_t *eg_sync_state(struct eg_sync *sync)
+static json_t *make_state(struct eg_sync *sync)
 {
 	json_t *state, *fresh = NULL;
 	struct eg_error err = {0};
@@ -142,9 +145,10 @@ json_t *eg_sync_state(struct eg_sync *sync)
 		eg_error_clear(&err);
 		return NULL;
 	}
-	state = json_pack("{s:i,s:s,s:s,s:O,s:o,s:I,s:I,s:I,s:o,s:O?,s:s,s:o}", "schema", 1, "host", sync->host,
-			  "version", sync->version, "labels", sync->host_labels, "time", time_json(), "revision",
-			  (json_int_t)sync->revision, "policy_count", (json_int_t)count_ours(sync), "error_count",
+	state = json_pack("{s:i,s:s,s:s,s:O,s:o,s:I,s:I,s:I,s:I,s:o,s:O?,s:s,s:o}", "schema", 1, "host", sync->host,
+			  "version", sync->version, "labels", sync->host_labels, "time", time_json(), "lease_s",
+			  (json_int_t)(sync->control->lease_ns / NS_PER_S), "revision", (json_int_t)sync->revision,
+			  "policy_count", (json_int_t)count_ours(sync), "error_count",
 			  (json_int_t)json_object_size(sync->errors), "policies", policies_state(sync, true), "killed",
 			  json_object_get(fresh, "in_force"), "paused", sync->paused, "sinks", sinks_state(sync));
 	json_decref(fresh);
@@ -152,4 +156,20 @@ json_t *eg_sync_state(struct eg_sync *sync)
 	if (state && json_dumpb(state, NULL, 0, JSON_COMPACT) > STATE_MAX)
 		json_object_set_new(state, "policies", policies_state(sync, false));
 	return state;
+}
+
+void eg_report_state(struct eg_sync *sync, bool at_once)
+{
+	uint64_t now = eg_sync_now_ms();
+	json_t *state;
+
+	if (!sync->state ||
+	    (!at_once && (now < sync->state_ms || (sync->told && now < sync->state_ms + STATE_EVERY_MS))))
+		return;
+	state = make_state(sync);
+	if (!state)
+		return;
+	eg_state_set(sync->state, state);
+	sync->told = true;
+	sync->state_ms = now + STATE_SOON_MS;
 }

@@ -10,4 +10,7 @@
 /* To the agent, if it is another one than the last; not too many of them unless at_once. -EPIPE: it is gone. */
 int eg_report_send(struct eg_sync *sync, bool at_once);
 
+/* Gives sync->state this host's state, if it is time for one; not too often unless at_once. */
+void eg_report_state(struct eg_sync *sync, bool at_once);
+
 #endif

@@ -12,7 +12,7 @@
  * revision is asked with a read that needs the majority (of this host's state key: one key, cheap); a member
  * that can't answer is left.
  *
- * This host's state is written back by a thread of its own (state_etcd.c): a store that is slow to write
+ * This host's state is written back by a thread of its own (state.h): a store that is slow to write
  * delays no kill.
  */
 #include <errno.h>
@@ -26,23 +26,19 @@
 #include "etcd.h"
 #include "report.h"
 #include "source.h"
-#include "state_etcd.h"
+#include "state.h"
 
 #define PROBE_MS 5000
-#define STATE_SOON_MS 500    /* between two that say something new */
-#define STATE_EVERY_MS 10000 /* kills by hand and the sinks' lag change without us */
 
 struct source {
 	struct eg_sync *sync;
 	struct eg_etcd *etcd;
 	struct eg_etcd *probe; /* its own client: it must ask the very member that is watched */
-	struct eg_state_etcd *state;
 	char *prefixes[4]; /* policies/, kills/, hosts/HOST/, NULL */
 	char *own_kills;   /* hosts/HOST/kills/ */
 	char *state_key;
 	uint64_t seen;		   /* revision: kills after it are new */
 	uint64_t probe_ms;	   /* the next */
-	uint64_t state_ms;	   /* no state before */
 	struct eg_desired desired; /* while all is read */
 	int result;		   /* what ended a callback */
 };
@@ -135,21 +131,6 @@ static bool is_kill(const struct source *source, const struct eg_etcd_kv *event)
 	return key_parse(source, event->key, &from) && from.kind == EG_DOCUMENT_KILL;
 }
 
-static void write_state(struct source *source)
-{
-	uint64_t now = eg_sync_now_ms();
-	json_t *state;
-
-	if (now < source->state_ms || (source->sync->told && now < source->state_ms + STATE_EVERY_MS))
-		return;
-	state = eg_sync_state(source->sync);
-	if (!state)
-		return;
-	eg_state_etcd_set(source->state, state);
-	source->sync->told = true;
-	source->state_ms = now + STATE_SOON_MS;
-}
-
 /* Kills of one answer first: policies may take long to compile. */
 static int on_watch(void *ctx, const struct eg_etcd_watch *watch)
 {
@@ -168,7 +149,7 @@ static int on_watch(void *ctx, const struct eg_etcd_watch *watch)
 	}
 	source->result = eg_report_send(source->sync, false);
 	if (!source->result && !watch->canceled)
-		write_state(source);
+		eg_report_state(source->sync, false);
 	return source->result;
 }
 
@@ -202,7 +183,6 @@ static int on_idle(void *ctx)
 	source->result = eg_sync_idle(source->sync);
 	if (source->result)
 		return 1;
-	write_state(source);
 	if (!probe(source))
 		return 0;
 	eg_etcd_next(source->etcd);
@@ -256,8 +236,7 @@ static int follow(struct source *source, unsigned *pause_ms, struct eg_error *er
 	source->result = eg_sync_replace(source->sync, &source->desired, revision);
 	if (source->result)
 		return source->result;
-	source->state_ms = 0;
-	write_state(source);
+	eg_report_state(source->sync, true);
 	source->probe_ms = eg_sync_now_ms() + PROBE_MS;
 	stream.from_revision = revision + 1;
 	eg_etcd_watch(source->etcd, &stream, err);
@@ -278,12 +257,13 @@ static int source_open(struct source *source)
 	    eg_etcd_new(source->sync->control, &source->sync->credentials, &source->probe))
 		return -ENOMEM;
 	return eg_state_etcd_start(source->sync->control, &source->sync->credentials, source->state_key,
-				   &source->state);
+				   &source->sync->state);
 }
 
 static void source_close(struct source *source)
 {
-	eg_state_etcd_stop(source->state);
+	eg_state_stop(source->sync->state);
+	source->sync->state = NULL;
 	eg_etcd_free(source->etcd);
 	eg_etcd_free(source->probe);
 	eg_desired_clear(&source->desired);

@@ -15,6 +15,7 @@
 #include "../lib/cleanup.h"
 #include "../lib/log.h"
 #include "bundle.h"
+#include "report.h"
 #include "source.h"
 
 #define NS_PER_S 1000000000ull
@@ -90,6 +91,8 @@ static int take_bundle(struct source *source, const struct eg_fetch_answer *answ
 	}
 	source->result = eg_sync_replace(sync, &bundle.desired, bundle.revision);
 	snprintf(source->etag, sizeof(source->etag), "%s", answer->etag);
+	if (!source->result)
+		eg_report_state(sync, true);
 	return 0;
 }
 
@@ -119,6 +122,8 @@ int eg_source_https_run(struct eg_sync *sync)
 	unsigned pause_ms = EG_SOURCE_PAUSE_MIN_MS;
 	int r = eg_fetch_new(&sync->credentials, &source.http);
 
+	if (!r && sync->control->state_url)
+		r = eg_state_https_start(sync->control, &sync->credentials, sync->host, &sync->state);
 	while (!r) {
 		struct eg_error err = {0};
 		bool waited = false;
@@ -137,6 +142,8 @@ int eg_source_https_run(struct eg_sync *sync)
 		if (!r && (failed || !waited))
 			r = eg_source_pause(sync, &pause_ms);
 	}
+	eg_state_stop(sync->state);
+	sync->state = NULL;
 	eg_fetch_free(source.http);
 	return r;
 }

@@ -417,5 +417,9 @@ int eg_sync_idle(struct eg_sync *sync)
 	}
 	if (!r)
 		r = delete_missing(sync);
-	return r ? r : eg_report_send(sync, false);
+	if (!r)
+		r = eg_report_send(sync, false);
+	if (!r)
+		eg_report_state(sync, false);
+	return r;
 }

@@ -25,6 +25,7 @@
 #include "desired.h"
 #include "fetch.h"
 #include "last_good.h"
+#include "state.h"
 
 struct eg_sync {
 	const struct eg_control_config *control;
@@ -53,7 +54,9 @@ struct eg_sync {
 	uint64_t refresh_ms; /* when the agent is asked again */
 	uint64_t report_ms;  /* no report before */
 	char *reported;	     /* the last, as text */
-	bool told;	     /* the source has what is to be written back */
+	bool told;	     /* what is written back says it, too */
+	struct eg_state *state; /* of the source; NULL: none is written back */
+	uint64_t state_ms;	/* no state before */
 
 	/* Set by the source: looks for kills while many policies are put, which can take long. May be NULL. */
 	int (*between)(void *ctx);
@@ -78,8 +81,6 @@ int eg_sync_kill(struct eg_sync *sync, struct eg_document *document);
 int eg_sync_connection(struct eg_sync *sync, bool connected, const char *endpoint, const char *message);
 /* About once a second. */
 int eg_sync_idle(struct eg_sync *sync);
-/* What this host's state is, for the source to write back; new reference. NULL: it can't be told now. */
-json_t *eg_sync_state(struct eg_sync *sync);
 
 uint64_t eg_sync_now_ms(void); /* monotonic */
 

@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whom a host believes: users and roles of etcd, mutual TLS, signatures; and the bundles of an HTTPS server."""
-import gzip
-import http.server
+"""Whom a host believes: users and roles of etcd, mutual TLS, signatures."""
 import json
 import os
 import signal
-import ssl
-import threading
 
 import pytest
 
 from harness import ALLOWED, Host, eventually, policy, rule
+from harness.control import error_of, follow, made, report, state_of
 from harness.etcd import Etcd
 from harness.keys import Authority, Signer
-from harness.tls import enter
 
 
 @pytest.fixture(scope="module")
@@ -31,35 +27,6 @@ def etcd(host):
         yield made
     finally:
         made.remove()
-
-
-def report(host):
-    return host.agent.status()["control"]
-
-
-def follow(host, **control):
-    """The agent, which runs on, with another control plane."""
-    before = (report(host) or {}).get("pid")
-    host.agent.configure(control={"user": "daemon", "lease": "5s", **control})
-    host.agent.reload()
-
-    def reached():
-        now = report(host) or {}
-        return now.get("connected") and now["pid"] != before
-
-    eventually(reached, what="the control plane")
-
-
-def state_of(host, app):
-    return host.agent.apps().get(app, {}).get("state")
-
-
-def made(host, app, **more):
-    return policy(app, [rule(ALLOWED, 443)], cgroups=host.glob_of(app), **more)
-
-
-def error_of(host, app):
-    return {error["app"]: error for error in report(host).get("errors", [])}.get(app, {}).get("code")
 
 
 # ---- etcd ------------------------------------------------------------------------------------------------
@@ -246,130 +213,3 @@ def test_once_there_is_none(host, etcd):
     assert state_of(host, "left") == "enforce"
     assert host.agent.refused("DELETE", "/v1/policies/left").code == "owned_elsewhere"
     assert host.agent.api("DELETE", "/v1/policies/left?take_over=1")["deleted"] is True
-
-
-# ---- HTTPS ---------------------------------------------------------------------------------------------------
-
-
-class BundleServer:
-    """Answers as an honest server would: ETag, If-None-Match, Prefer: wait, gzip."""
-
-    def __init__(self, netns, cert, key):
-        self.body, self.tag, self.seen, self.status = b"{}", 0, [], None
-        self.changed, self.ready, self.netns = threading.Condition(), threading.Event(), netns
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):  # pylint: disable=invalid-name
-                outer.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        def serve():
-            enter(netns)
-            self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 8443), Handler)
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(cert, key)
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-            self.server.daemon_threads = True
-            self.ready.set()
-            self.server.serve_forever(poll_interval=0.1)
-
-        self.thread = threading.Thread(target=serve, daemon=True)
-        self.thread.start()
-        assert self.ready.wait(20)
-
-    def publish(self, bundle):
-        with self.changed:
-            self.body = bundle if isinstance(bundle, bytes) else json.dumps(bundle).encode()
-            self.tag += 1
-            self.changed.notify_all()
-
-    def answer(self, request):
-        headers = request.headers
-        wait = int(headers.get("Prefer", "wait=0").partition("wait=")[2] or 0)
-        with self.changed:
-            self.seen.append((headers.get("If-None-Match"), wait, headers.get("Authorization")))
-            if self.status:
-                request.send_error(self.status)
-                return
-            self.changed.wait_for(lambda: headers.get("If-None-Match") != f'"{self.tag}"' or self.status, wait)
-            body, tag = gzip.compress(self.body), f'"{self.tag}"'
-            same = headers.get("If-None-Match") == tag
-        request.send_response(304 if same else 200)
-        request.send_header("ETag", tag)
-        if not same:
-            request.send_header("Content-Encoding", "gzip")
-            request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        if not same:
-            request.wfile.write(body)
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join(20)
-
-
-@pytest.fixture
-def bundles(host):
-    authority = Authority(os.path.join(host.directory, "web-ca"))
-    server = BundleServer(f"/run/netns/{host.network.host}", *authority.issue("web"))
-    server.ca = authority.cert
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-def test_bundles(host, bundles):
-    token = host.file("token", "bundle-token\n")
-    wanted = {"version": 1, "revision": 5, "policies": {"b1": made(host, "b1"), "b2": made(host, "b2")}, "kills": {}}
-    bundles.publish(wanted)
-    follow(host, source="https", endpoints=["https://127.0.0.1:8443/bundle"], tls={"ca": bundles.ca}, token_file=token,
-           wait="2s")
-    eventually(lambda: state_of(host, "b1") == state_of(host, "b2") == "enforce", what="the bundle")
-    assert host.agent.get("/v1/policies/b1")["source"] == "https"
-    assert bundles.seen[0][1:] == (2, "Bearer bundle-token")
-    eventually(lambda: any(seen[0] for seen in bundles.seen), what="a request that says what we have")
-
-    bundles.publish({**wanted, "revision": 6, "kills": {"b1": {"killed": True}}})
-    eventually(lambda: state_of(host, "b1") == "killed", what="the kill by bundle")
-    # refused as a whole: older, truncated, of another kind; and one bad policy doesn't hold back the others
-    for bad in ({**wanted, "revision": 4}, json.dumps(wanted).encode()[:-20], {**wanted, "revision": 9, "more": 1}):
-        bundles.publish(bad)
-        eventually(lambda: report(host)["connected"] is False and report(host)["message"], what="the refusal")
-        assert state_of(host, "b1") == "killed" and state_of(host, "b2") == "enforce"
-    bundles.publish({**wanted, "revision": 7, "policies": {**wanted["policies"], "b0": {"version": 1}, "b3": made(host, "b3")}})
-    eventually(lambda: state_of(host, "b3") == "enforce", what="the good policy")
-    eventually(lambda: error_of(host, "b0") == "bad_policy", what="the bad one's error")
-    assert state_of(host, "b1") == "killed"
-    bundles.publish({**wanted, "revision": 8, "policies": {}, "kills": {"b1": {"killed": False}}})
-    eventually(lambda: report(host)["paused"], what="the pause")
-    eventually(lambda: state_of(host, "b1") == "enforce", what="the restore")
-    assert state_of(host, "b2") == "enforce"
-
-    bundles.status = 503
-    with bundles.changed:
-        bundles.changed.notify_all()
-    eventually(lambda: report(host)["connected"] is False, what="the server's trouble noticed")
-    assert state_of(host, "b2") == "enforce"
-    bundles.status = None
-    eventually(lambda: report(host)["connected"], 60, "the way back")
-
-
-def test_signed_bundles(host, bundles):
-    signer = Signer(host.directory, "bundles")
-    wanted = {"version": 1, "revision": 20, "policies": {"s1": made(host, "s1")}}
-    bundles.publish(signer.sign(wanted))
-    follow(host, source="https", endpoints=["https://127.0.0.1:8443/bundle"], tls={"ca": bundles.ca}, keys=[signer.public],
-           wait="2s")
-    eventually(lambda: state_of(host, "s1") == "enforce", what="the signed bundle")
-    forged = signer.sign({**wanted, "revision": 21, "policies": {}})
-    bundles.publish({**forged, "signed": forged["signed"].replace("21", "22")})
-    eventually(lambda: report(host)["connected"] is False, what="the refusal")
-    assert "signature" in report(host)["message"]
-    bundles.publish({**wanted, "revision": 23, "policies": {"s2": made(host, "s2")}})
-    eventually(lambda: error_of(host, "s2") == "unsigned", what="the unsigned one refused")
-    assert state_of(host, "s1") == "enforce" and state_of(host, "s2") is None

@@ -73,7 +73,18 @@ static void everything(void **state)
 	eg_control_config_free(control);
 }
 
+#define HTTPS "\"source\": \"https\", \"endpoints\": [\"https://a/b\"]"
 #define ETCD "\"source\": \"etcd\", \"endpoints\": [\"https://a:1\"]"
+
+static void state_url(void **state)
+{
+	struct eg_control_config *control = good("{" HTTPS ", \"state_url\": \"https://A/states//\", \"lease\": \"5s\"}");
+
+	(void)state;
+	assert_string_equal(control->state_url, "https://A/states");
+	assert_int_equal(control->lease_ns, 5000000000ull);
+	eg_control_config_free(control);
+}
 
 static void errors(void **state)
 {
@@ -103,6 +114,12 @@ static void errors(void **state)
 		{"{" ETCD ", \"username\": \"u\"}", "\"control.username\"", "alone"},
 		{"{" ETCD ", \"password_file\": \"/p\"}", "\"control.password_file\"", "alone"},
 		{"{" ETCD ", \"token_file\": \"/t\"}", "\"control.token_file\"", "\"https\""},
+		{"{" ETCD ", \"state_url\": \"https://a:1/s\"}", "\"control.state_url\"", "\"https\""},
+		{"{" HTTPS ", \"state_url\": \"http://a/s\"}", "\"control.state_url\"", "https://HOST/PATH"},
+		{"{" HTTPS ", \"state_url\": \"https://a/s?x\"}", "\"control.state_url\"", "no query"},
+		{"{" HTTPS ", \"state_url\": \"https://b/s\"}", "\"control.state_url\"", "on the server of"},
+		{"{" HTTPS ", \"state_url\": \"https://a.b/s\"}", "\"control.state_url\"", "on the server of"},
+		{"{" HTTPS ", \"state_url\": \"https://a:444/s\"}", "\"control.state_url\"", "on the server of"},
 		{"{\"source\": \"etcd\", \"endpoints\": [\"http://a:1\"], \"username\": \"u\", \"password_file\": "
 		 "\"/p\"}",
 		 "\"control.endpoints\"", "in the clear"},
@@ -139,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(everything),
+		cmocka_unit_test(state_url),
 		cmocka_unit_test(errors),
 	};
 

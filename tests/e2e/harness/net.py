@@ -13,9 +13,9 @@ ROUTER, ROUTER6 = "10.77.1.1", "fd77:1::1"
 MTU = 1500
 
 
-def run(*argv, text=None):
+def run(*argv, text=None, code=0):
     done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode:
+    if done.returncode != code:
         raise RuntimeError(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
     return done.stdout
 
