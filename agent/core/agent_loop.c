@@ -74,6 +74,7 @@ static void tick(struct loop *loop)
 	eg_tables_collect(agent);
 	eg_registry_sweep(agent);
 	eg_sweep(agent);
+	eg_history_sweep(agent);
 	pthread_mutex_unlock(&agent->apply);
 	eg_control_check(agent);
 	ping_watchdog(loop);

@@ -118,6 +118,7 @@ int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struc
 		     const char *why, uint32_t *ret_reset, struct eg_error *err);
 /* Compiles it again, under its own revision: the host's part in it is another. 0 or -errno, which was said. */
 int eg_policies_write_again(struct eg_agent *agent, const struct eg_entry *entry);
+#define EG_HISTORY_DIR "history" /* in the state directory */
 /* history.c: records what was just put in force. */
 void eg_history_note(struct eg_agent *agent, const struct eg_entry *entry, const struct eg_policy_write *write,
 		     const char *rev_before);
@@ -128,6 +129,8 @@ void eg_history_note(struct eg_agent *agent, const struct eg_entry *entry, const
 int eg_history_find(struct eg_agent *agent, const char *app, const char *rev, const char *other_than, json_t **ret);
 /* All records, newest first, without their policies. 0 or -errno. */
 int eg_history_list(struct eg_agent *agent, const char *app, json_t **ret);
+/* history_gone.c: every second; now and then removes those of apps that have had no policy for long. */
+void eg_history_sweep(struct eg_agent *agent);
 /* Those that the state directory keeps. At start. */
 int eg_policies_load_stored(struct eg_agent *agent);
 

@@ -4,8 +4,9 @@
  *
  * One file for each, history/APP/TIME-REV.json: an object that says who, when and from where, with
  * the policy in it. TIME is in ns with leading zeros, so that names sort by age. The oldest are
- * removed beyond a number and a size. It is not what enforcement stands on: a revision that can't be
- * recorded is in force all the same, which the log says; and nothing waits for the disk here.
+ * removed beyond a number and a size, those of apps without a policy after a time (history_gone.c). It
+ * is not what enforcement stands on: a revision that can't be recorded is in force all the same, which
+ * the log says; and nothing waits for the disk here.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,7 +22,6 @@
 #include "agent_impl.h"
 #include "clock.h"
 
-#define DIRECTORY    "history"
 #define RECORDS_MAX  50 /* of an app */
 #define BYTES_MAX    (16u << 20) /* of an app, the newest always kept */
 #define RECORD_BYTES (EG_POLICY_BYTES_MAX + (1u << 20))
@@ -33,7 +33,7 @@
 static int open_dir(const struct eg_agent *agent, const char *app, bool make)
 {
 	char path[PATH_MAX];
-	int fd, n = snprintf(path, sizeof(path), "%s/" DIRECTORY, agent->config->state_dir);
+	int fd, n = snprintf(path, sizeof(path), "%s/" EG_HISTORY_DIR, agent->config->state_dir);
 
 	if (n < 0 || (size_t)n + EG_APP_NAME_LEN + 2 > sizeof(path))
 		return -ENAMETOOLONG;

@@ -2,6 +2,7 @@
 """The life of a policy: suggested from what audit saw, planned, applied, rolled back, renewed."""
 import json
 import os
+import time
 
 import pytest
 
@@ -173,6 +174,38 @@ def test_the_history_is_bounded(host, agent):
     known = revisions(agent, "many")
     assert len(known) == 50 and known[0]["policy_rev"].startswith("55-") and known[-1]["policy_rev"].startswith("6-")
     assert len(os.listdir(os.path.join(agent.state_dir, "history", "many"))) == 50
+
+
+def test_the_history_of_what_is_gone_ends(host, agent):
+    """It stays for 90 days without a policy, of the last 1,000 such apps."""
+    kept = os.path.join(agent.state_dir, "history")
+
+    def mark(app):
+        return os.path.join(kept, app, ".gone")
+
+    def gone_for(app, days):
+        os.makedirs(os.path.join(kept, app), exist_ok=True)
+        with open(mark(app), "w", encoding="ascii"):
+            pass
+        os.utime(mark(app), (time.time() - days * 86400,) * 2)
+
+    for app in ("old", "new", "live"):
+        agent.put(policy(app))
+    for app in ("old", "new"):
+        agent.api("DELETE", f"/v1/policies/{app}")
+    agent.restart()  # that looks at once, and then every hour
+    eventually(lambda: os.path.exists(mark("old")) and os.path.exists(mark("new")), what="their marks")
+    assert not os.path.exists(mark("live")) and revisions(agent, "old")
+    agent.stop()
+    gone_for("old", 91)
+    gone_for("live", 91)  # it was without for a time, and has one again
+    for number in range(1000):
+        gone_for(f"many{number}", 89 - number / 1000)
+    agent.start()
+    eventually(lambda: not os.path.exists(os.path.join(kept, "many0")), what="an end of what is too much")
+    assert not os.path.exists(os.path.join(kept, "old")) and not os.path.exists(mark("live"))
+    assert os.path.exists(mark("many1")) and len(os.listdir(kept)) == 1001
+    assert revisions(agent, "new") and revisions(agent, "live")
 
 
 def test_rollback_respects_who_owns_a_policy(host, agent):
