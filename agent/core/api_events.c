@@ -11,15 +11,6 @@
 #include "../lib/labels.h"
 
 #define BLOCK_BYTES (32u << 10)
-#define LINE_BYTES  (128u << 10) /* more than an event can have */
-
-/* Lines whose labels a selector chooses. */
-struct sieve {
-	struct eg_labels *selector; /* NULL: there is none, and nothing is held here */
-	char *lines; /* read, and not looked at yet: the last one may be cut */
-	size_t len;
-	size_t passed; /* bytes at their front that were chosen, and not sent yet */
-};
 
 struct eg_api_stream {
 	struct eg_api *api;
@@ -27,7 +18,7 @@ struct eg_api_stream {
 	int fd; /* the client's, valid as long as the stream */
 	struct eg_events_query *query;
 	bool follow;
-	struct sieve sieve;
+	struct eg_labels *selector; /* NULL: none */
 };
 
 /* Takes one of the places for followers, or gives it back (-1). */
@@ -50,8 +41,7 @@ void eg_api_stream_free(struct eg_api_stream *stream)
 	if (stream->follow)
 		count_follower(stream->api, -1);
 	eg_events_query_close(stream->query);
-	eg_labels_free(stream->sieve.selector);
-	free(stream->sieve.lines);
+	eg_labels_free(stream->selector);
 	free(stream);
 }
 
@@ -62,20 +52,18 @@ static int busy(struct eg_api_request *rq)
 	return eg_error_set(&rq->err, 503, "busy", "Too many callers read events now; try again.");
 }
 
-/* labels NULL: all lines pass. */
-static int open_sieve(struct eg_api_request *rq, const char *labels, struct sieve *ret)
+/* labels NULL: there is no selector. */
+static int read_selector(struct eg_api_request *rq, const char *labels, struct eg_labels **ret)
 {
 	char why[200];
-	int r = labels ? eg_labels_parse(labels, &ret->selector, why, sizeof(why)) : 0;
+	int r = labels ? eg_labels_parse(labels, ret, why, sizeof(why)) : 0;
 
 	if (r == -EINVAL)
 		return eg_error_set(&rq->err, 400, "bad_selector", "The label selector can't be used: %s", why);
-	if (!r && labels)
-		ret->lines = malloc(LINE_BYTES);
-	return r < 0 || (labels && !ret->lines) ? -ENOMEM : 0;
+	return r;
 }
 
-static int open_stream(struct eg_api_request *rq, const struct eg_events_filter *filter, struct eg_api_stream **ret)
+static int open_stream(struct eg_api_request *rq, struct eg_events_filter *filter, struct eg_api_stream **ret)
 {
 	EG_CLEANUP(eg_cleanup_stream) struct eg_api_stream *stream = calloc(1, sizeof(*stream));
 	int r;
@@ -83,9 +71,10 @@ static int open_stream(struct eg_api_request *rq, const struct eg_events_filter 
 	if (!stream)
 		return -ENOMEM;
 	*stream = (struct eg_api_stream){.api = rq->api, .conn = rq->conn, .fd = rq->conn->fd};
-	r = open_sieve(rq, eg_api_query(rq, "labels"), &stream->sieve);
+	r = read_selector(rq, eg_api_query(rq, "labels"), &stream->selector);
 	if (r < 0)
 		return r;
+	filter->labels = stream->selector;
 	if (filter->follow && !count_follower(rq->api, 1))
 		return busy(rq);
 	stream->follow = filter->follow;
@@ -131,61 +120,6 @@ static bool go_on(const struct eg_api_stream *stream, bool wait)
 	return !fds[0].revents && !fds[1].revents;
 }
 
-/* Whether the event of a line has such labels. */
-static bool chosen(const struct eg_labels *selector, const char *line, size_t len)
-{
-	json_t *event = json_loadb(line, len, 0, NULL);
-	bool is = event && eg_labels_match(selector, json_object_get(event, "labels"));
-
-	json_decref(event);
-	return is;
-}
-
-/* Closes the gaps that lines leave which are not chosen; what is cut at the end stays behind them. */
-static void sift(struct sieve *sieve)
-{
-	char *from = sieve->lines, *to = sieve->lines, *all = sieve->lines + sieve->len, *end;
-
-	while ((end = memchr(from, '\n', (size_t)(all - from)))) {
-		size_t len = (size_t)(++end - from);
-
-		if (chosen(sieve->selector, from, len)) {
-			memmove(to, from, len);
-			to += len;
-		}
-		from = end;
-	}
-	sieve->passed = (size_t)(to - sieve->lines);
-	memmove(to, from, (size_t)(all - from));
-	sieve->len = sieve->passed + (size_t)(all - from);
-}
-
-/* As eg_events_query_read, of what is chosen. */
-static int read_sifted(struct eg_api_stream *stream, char *buf, size_t size, size_t *ret_len)
-{
-	struct sieve *sieve = &stream->sieve;
-	size_t len = 0;
-	int r = EG_QUERY_MORE;
-
-	if (!sieve->selector)
-		return eg_events_query_read(stream->query, buf, size, ret_len);
-	if (!sieve->passed) {
-		if (sieve->len == LINE_BYTES)
-			return -EBADMSG;
-		r = eg_events_query_read(stream->query, sieve->lines + sieve->len, LINE_BYTES - sieve->len, &len);
-		if (r < 0)
-			return r;
-		sieve->len += len;
-		sift(sieve);
-	}
-	*ret_len = sieve->passed < size ? sieve->passed : size;
-	memcpy(buf, sieve->lines, *ret_len);
-	sieve->passed -= *ret_len;
-	sieve->len -= *ret_len;
-	memmove(sieve->lines, sieve->lines + *ret_len, sieve->len);
-	return sieve->passed ? EG_QUERY_MORE : r;
-}
-
 static ssize_t read_more(void *arg, uint64_t position, char *buf, size_t size)
 {
 	struct eg_api_stream *stream = arg;
@@ -198,7 +132,7 @@ static ssize_t read_more(void *arg, uint64_t position, char *buf, size_t size)
 	for (;;) {
 		if (!go_on(stream, wait))
 			return MHD_CONTENT_READER_END_OF_STREAM;
-		r = read_sifted(stream, buf, size, &len);
+		r = eg_events_query_read(stream->query, buf, size, &len);
 		if (r < 0)
 			return MHD_CONTENT_READER_END_WITH_ERROR;
 		if (len)

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../lib/cleanup.h"
+#include "../lib/labels.h"
 #include "../lib/spool_dir.h"
 #include "../lib/spool_frame.h"
 #include "event_json.h"
@@ -38,6 +40,7 @@ struct eg_events_query {
 	char *types_text; /* types[] point into it */
 	struct name types[TYPES_MAX];
 	size_t type_count; /* 0: all */
+	const struct eg_labels *labels; /* NULL: all */
 	uint64_t cutoff_s; /* UTC second of `cutoff`; 0: none */
 	char cutoff[EG_OUT_TS_MAX];
 	uint64_t limit;
@@ -92,6 +95,7 @@ static int set_filter(struct eg_events_query *q, const struct eg_events_filter *
 
 	q->follow = filter->follow;
 	q->limit = filter->limit;
+	q->labels = filter->labels;
 	if (filter->app) {
 		if (!filter->app[0] || strlen(filter->app) >= sizeof(q->app))
 			return -EINVAL;
@@ -104,17 +108,36 @@ static int set_filter(struct eg_events_query *q, const struct eg_events_filter *
 	return set_types(q, filter->types);
 }
 
-static bool matches(const struct eg_events_query *q, const struct eg_event_head *head)
+static bool has_type(const struct eg_events_query *q, const struct eg_event_head *head)
 {
-	if (q->app[0] && (head->app_len != strlen(q->app) || memcmp(head->app, q->app, head->app_len) != 0))
-		return false;
-	if (q->cutoff_s && memcmp(head->ts, q->cutoff, EG_OUT_TS_MAX) < 0)
-		return false;
 	for (size_t i = 0; i < q->type_count; i++)
 		if (q->types[i].len == head->type_len &&
 		    memcmp(q->types[i].s, head->type, head->type_len) == 0)
 			return true;
 	return q->type_count == 0;
+}
+
+/* Last, since all of the line has to be read for it. */
+static bool has_labels(const struct eg_events_query *q, const char *line, size_t len)
+{
+	json_t *event = q->labels ? json_loadb(line, len, 0, NULL) : NULL;
+	bool has = !q->labels || (event && eg_labels_match(q->labels, json_object_get(event, "labels")));
+
+	json_decref(event);
+	return has;
+}
+
+static bool matches(const struct eg_events_query *q, const char *line, size_t len)
+{
+	struct eg_event_head head;
+
+	if (!eg_event_head_parse(line, len, &head))
+		return false;
+	if (q->app[0] && (head.app_len != strlen(q->app) || memcmp(head.app, q->app, head.app_len) != 0))
+		return false;
+	if (q->cutoff_s && memcmp(head.ts, q->cutoff, EG_OUT_TS_MAX) < 0)
+		return false;
+	return has_type(q, &head) && has_labels(q, line, len);
 }
 
 /* ---- Life --------------------------------------------------------------------------- */
@@ -260,7 +283,6 @@ static size_t find_matching(struct eg_events_query *q, size_t len, size_t *ret_f
 	*ret_first = len;
 	while (at < len) {
 		struct eg_spool_frame frame;
-		struct eg_event_head head;
 		struct eg_spool_pos pos;
 
 		if (eg_spool_frame_decode(q->chunk + at, len - at, q->segment.epoch, &frame) != 1) {
@@ -272,8 +294,7 @@ static size_t find_matching(struct eg_events_query *q, size_t len, size_t *ret_f
 		at += eg_spool_frame_size(&frame);
 		pos = (struct eg_spool_pos){q->segment.epoch, frame.n};
 		/* What the next segment has again is not counted twice. */
-		if (eg_spool_pos_compare(&pos, &q->upper) < 0 &&
-		    eg_event_head_parse(frame.text, frame.len, &head) && matches(q, &head))
+		if (eg_spool_pos_compare(&pos, &q->upper) < 0 && matches(q, frame.text, frame.len))
 			q->matching[count++] = frame.n;
 	}
 	return count;
@@ -356,9 +377,7 @@ static uint64_t missed(const struct eg_events_query *q, const struct eg_spool_re
 
 static void take_line(struct eg_events_query *q)
 {
-	struct eg_event_head head;
-
-	if (eg_event_head_parse(q->record.text, q->record.len, &head) && matches(q, &head)) {
+	if (matches(q, q->record.text, q->record.len)) {
 		q->rest = q->record.text;
 		q->rest_len = q->record.len;
 	}

@@ -126,8 +126,9 @@ int eg_events_sync(struct eg_events *ev, unsigned timeout_ms);
 struct eg_events_filter {
 	const char *app; /* NULL: all */
 	const char *types; /* "flow,deny"; NULL: all */
+	const struct eg_labels *labels; /* of the event; borrowed as long as the query is open; NULL: all */
 	uint64_t last_ns; /* only events of the last ... ; 0: all that is kept */
-	uint64_t limit; /* only the newest ... of the history; UINT64_MAX: all; 0 with follow: only what comes */
+	uint64_t limit; /* only the newest ... of the history that match; UINT64_MAX: all; 0 with follow: only what comes */
 	bool follow; /* go on with what comes */
 };
 

@@ -51,6 +51,10 @@ def test_everything_takes_selectors(host, agent, apps):
             assert {one["app"] for one in listed} == chosen, (command, selector)
     assert [event["app"] for event in agent.query("?type=flow&app=pay&labels=team%3Dweb")] == []
     assert agent.get("/v1/usage?app=pay&labels=team%3Dweb")["usage"] == []
+    # the newest of the chosen, not the chosen among the newest
+    flows = [event for event in agent.query("?type=flow") if event.get("labels", {}).get("team") == "hr"]
+    for limit in (1, 2):
+        assert agent.query(f"?type=flow&labels=team%3Dhr&limit={limit}") == flows[-limit:]
     # whole lines, however many there are
     assert len(agent.query("?labels=team")) == len([one for one in agent.query() if one.get("labels", {}).get("team")])
     for command in ("apps", "usage", "flows", "events"):
