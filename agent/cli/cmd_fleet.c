@@ -18,7 +18,8 @@
 
 /* ---- What the hosts say ------------------------------------------------ */
 
-static bool is_killed(const json_t *state, const char *app)
+/* The control plane's hold on it; NULL: there is none. */
+static const json_t *find_hold(const json_t *state, const char *app)
 {
 	const json_t *killed = json_object_get(state, "killed"), *one;
 	size_t i;
@@ -27,9 +28,9 @@ static bool is_killed(const json_t *state, const char *app)
 		const char *name = eg_json_text(one, "app"), *layer = eg_json_text(one, "layer");
 
 		if (name && layer && !strcmp(name, app) && !strcmp(layer, "control"))
-			return true;
+			return one;
 	}
-	return false;
+	return NULL;
 }
 
 static const char *error_of(const json_t *state, const char *app)
@@ -42,14 +43,20 @@ static const char *error_of(const json_t *state, const char *app)
 /* A host that it is not for has seen it and has no error: nothing is wrong with that. */
 static const char *judge_kill(const json_t *state, const char *app)
 {
-	return is_killed(state, app) ? NULL : error_of(state, app);
+	const json_t *hold = find_hold(state, app);
+
+	if (!hold)
+		return error_of(state, app);
+	return json_is_false(json_object_get(hold, "durable"))
+		       ? "it is killed, but not on that host's disk: a reboot would lift it"
+		       : NULL;
 }
 
 static const char *judge_restore(const json_t *state, const char *app)
 {
 	const char *error = error_of(state, app);
 
-	return is_killed(state, app) ? error ? error : "is still killed there" : NULL;
+	return find_hold(state, app) ? error ? error : "is still killed there" : NULL;
 }
 
 static const char *judge_policy(const json_t *state, const char *app)

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "child.h"
 
@@ -25,6 +26,7 @@ struct eg_control {
 	json_t *report;	   /* the last; NULL: none came */
 	uint64_t report_utc_ns;
 	uint64_t lost_utc_ns; /* since when the control plane can't be reached; 0: it can */
+	bool unsettled;	      /* kills waited for the disk when the state was last asked for */
 };
 
 #endif

@@ -16,6 +16,7 @@
 #define EVENTS_AT_ONCE 200 /* of policies refused, by one report */
 #define ALARMS_MAX 5
 #define LOST_ALARM_NS (60 * EG_NS_PER_S)
+#define SETTLE_MS 100
 
 /* ---- What there is ------------------------------------------------ */
 
@@ -66,18 +67,42 @@ static void add_override(struct eg_agent *agent, const char *app, json_t *hold)
 	pthread_mutex_unlock(&agent->lock);
 }
 
-/* Those of every layer, for the state that is written back. */
+/* Said when it begins, and when it ends. */
+static void tell_settled(struct eg_agent *agent, bool settled)
+{
+	struct eg_control *control = __atomic_load_n(&agent->control, __ATOMIC_ACQUIRE);
+	bool was;
+
+	if (!control)
+		return;
+	pthread_mutex_lock(&control->lock);
+	was = !control->unsettled;
+	control->unsettled = !settled;
+	pthread_mutex_unlock(&control->lock);
+	if (was && !settled)
+		eg_log_err("kills are in force but not on disk yet: they would not outlive a reboot");
+	else if (!was && settled)
+		eg_log_notice("every kill is on disk");
+}
+
+/*
+ * Those of every layer, for the state that is written back. That is where the control plane is told that
+ * its kills hold, so the disk is waited for here, once for however many there were (see eg_kill_control).
+ */
 static json_t *in_force(struct eg_agent *agent)
 {
 	EG_FREE struct eg_hold_info *infos = NULL;
 	json_t *list = json_array();
 	size_t count = 0;
 
+	tell_settled(agent, eg_holds_settle(agent->holds, SETTLE_MS));
 	if (eg_holds_list(agent->holds, &infos, &count) < 0)
 		return list;
 	for (size_t i = 0; i < count; i++) {
 		json_t *hold = json_pack("{s:s,s:s}", "app", infos[i].hold.app, "layer", eg_hold_layer_name(infos[i].hold.layer));
 
+		if (!infos[i].durable)
+			json_object_set_new(hold, "durable", json_false());
 		if (infos[i].hold.layer == EG_HOLD_CONTROL)
 			add_override(agent, infos[i].hold.app, hold);
 		json_array_append_new(list, hold);

@@ -268,3 +268,8 @@ bool eg_holds_wait_durable(struct eg_holds *holds, uint64_t ticket, int timeout_
 {
 	return eg_journal_wait(holds->journal, ticket, timeout_ms);
 }
+
+bool eg_holds_settle(struct eg_holds *holds, int timeout_ms)
+{
+	return eg_journal_wait(holds->journal, eg_journal_last(holds->journal), timeout_ms);
+}

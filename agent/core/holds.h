@@ -2,7 +2,7 @@
 /*
  * holds.h - the holds in force: a table in memory, a journal behind it
  *
- * Every function is thread-safe. None but eg_holds_open(), eg_holds_wait_durable(),
+ * Every function is thread-safe. None but eg_holds_open(), eg_holds_wait_durable(), eg_holds_settle(),
  * eg_holds_merge_direct() and eg_holds_close() touches a disk or waits. The caller stores
  * the kill word of the datapath; the order is: kill word, eg_holds_add(), cut the
  * sockets, eg_holds_wait_durable().
@@ -79,6 +79,8 @@ int eg_holds_lift(struct eg_holds *holds, const struct eg_hold_lift *lift, uint6
 
 /* True once the record of that ticket, and all before it, are fsynced. Waits up to timeout_ms. */
 bool eg_holds_wait_durable(struct eg_holds *holds, uint64_t ticket, int timeout_ms);
+/* The same of all records that there are now. */
+bool eg_holds_settle(struct eg_holds *holds, int timeout_ms);
 
 /* EG_HOLD_* in force for exactly this name; pass EG_HOLD_ALL_APPS for those on all apps. */
 uint32_t eg_holds_layers(struct eg_holds *holds, const char *app);

@@ -215,10 +215,12 @@ static void tell_kill(struct eg_agent *agent, const char *name, const struct eg_
 		      const struct kill_result *result, bool of_many)
 {
 	bool all = strcmp(name, EG_HOLD_ALL_APPS) == 0;
-	json_t *fields = json_pack("{s:s,s:s,s:s*,s:s*,s:b,s:b,s:i,s:i,s:I,s:I}", "layer", eg_hold_layer_name(hold->layer),
+	/* nobody waited for the disk: see eg_kill_control */
+	json_t *durable = hold->layer == EG_HOLD_CONTROL ? NULL : json_boolean(result->durable);
+	json_t *fields = json_pack("{s:s,s:s,s:s*,s:s*,s:b,s:o*,s:i,s:i,s:I,s:I}", "layer", eg_hold_layer_name(hold->layer),
 				   "actor", hold->actor, "cause", hold->reason[0] ? hold->reason : NULL, "ticket",
-				   hold->ticket[0] ? hold->ticket : NULL, "all", all, "durable", result->durable,
-				   "sockets", result->cut.sockets, "flows", result->cut.flows, "stored_us",
+				   hold->ticket[0] ? hold->ticket : NULL, "all", all, "durable", durable, "sockets",
+				   result->cut.sockets, "flows", result->cut.flows, "stored_us",
 				   (json_int_t)result->stored_us, "took_us", (json_int_t)result->took_us);
 	const struct eg_entry *entry;
 
@@ -367,6 +369,10 @@ static void end_override(struct eg_agent *agent, const char *app)
 /*
  * The record comes before the word here: it says whether the kill is newer than what is known, and it
  * only queues. A kill that was in force already is cut again all the same.
+ *
+ * The disk is not waited for here. Kills of many apps come one after the other, and the last must not wait for the
+ * records of all before it. The control plane hears of them by this host's state, and that waits, once for all
+ * of them (control_report.c).
  */
 int eg_kill_control(struct eg_agent *agent, const struct eg_hold *hold, json_t **ret, struct eg_error *err)
 {
@@ -384,9 +390,9 @@ int eg_kill_control(struct eg_agent *agent, const struct eg_hold *hold, json_t *
 	}
 	end_override(agent, hold->app);
 	put_in_force(agent, hold, &notes, &result); /* also if it can't be recorded */
-	result.durable = r == 0 && eg_holds_wait_durable(agent->holds, ticket, DURABLE_WAIT_MS);
-	if (!result.durable)
-		eg_log_err("the control plane's kill of %s is in force but not on disk yet", hold->app);
+	result.durable = r == 0 && eg_holds_wait_durable(agent->holds, ticket, 0);
+	if (r < 0)
+		eg_log_err("the control plane's kill of %s is in force, but can't be recorded: %s", hold->app, strerror(-r));
 	if (!already) {
 		tell_kill(agent, hold->app, hold, &result, false);
 		eg_snapshots_want(agent->snapshots, hold->app, hold->reason, hold->actor, &notes);

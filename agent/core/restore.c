@@ -200,7 +200,7 @@ int eg_restore_control(struct eg_agent *agent, const struct eg_control_hold *lif
 	if (r < 0 && r != -ENOENT)
 		return eg_error_set(err, 500, "not_stored", "The restore of %s can't be recorded: %s.", lift->app,
 				    strerror(-r));
-	durable = r == 0 && eg_holds_wait_durable(agent->holds, ticket, DURABLE_WAIT_MS);
+	durable = r == 0 && eg_holds_wait_durable(agent->holds, ticket, 0); /* as of its kills: eg_kill_control */
 	*ret = json_pack("{s:s,s:b,s:b,s:b}", "app", lift->app, "killed", 0, "already", r == -ENOENT, "durable", durable);
 	return 0;
 }

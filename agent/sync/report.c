@@ -158,6 +158,19 @@ static json_t *make_state(struct eg_sync *sync)
 	return state;
 }
 
+/* Whether no kill waits for the disk any more. */
+static bool is_settled(const json_t *state)
+{
+	const json_t *hold;
+	size_t i;
+
+	json_array_foreach (json_object_get(state, "killed"), i, hold) {
+		if (json_is_false(json_object_get(hold, "durable")))
+			return false;
+	}
+	return true;
+}
+
 void eg_report_state(struct eg_sync *sync, bool at_once)
 {
 	uint64_t now = eg_sync_now_ms();
@@ -169,7 +182,7 @@ void eg_report_state(struct eg_sync *sync, bool at_once)
 	state = make_state(sync);
 	if (!state)
 		return;
+	sync->told = is_settled(state);
 	eg_state_set(sync->state, state);
-	sync->told = true;
 	sync->state_ms = now + STATE_SOON_MS;
 }

@@ -132,24 +132,33 @@ static bool is_kill(const struct source *source, const struct eg_etcd_kv *event)
 }
 
 /* Kills of one answer first: policies may take long to compile. */
+static int take_events(struct source *source, const struct eg_etcd_watch *watch)
+{
+	for (int kills = 1; kills >= 0; kills--) {
+		for (size_t i = 0; i < watch->count; i++) {
+			int r = is_kill(source, &watch->events[i]) == kills
+					? take_event(source, &watch->events[i], watch->revision)
+					: 0;
+
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}
+
 static int on_watch(void *ctx, const struct eg_etcd_watch *watch)
 {
 	struct source *source = ctx;
 
 	source->seen = watch->revision;
-	source->sync->between_ms = eg_sync_now_ms() + 500; /* what is in this answer is seen at once */
-	for (int kills = 1; kills >= 0; kills--) {
-		for (size_t i = 0; i < watch->count; i++) {
-			if (is_kill(source, &watch->events[i]) != kills)
-				continue;
-			source->result = take_event(source, &watch->events[i], watch->revision);
-			if (source->result)
-				return source->result;
-		}
-	}
-	source->result = eg_report_send(source->sync, false);
+	eg_sync_begin(source->sync);
+	source->result = take_events(source, watch);
+	if (!source->result)
+		source->result = eg_report_send(source->sync, false);
 	if (!source->result && !watch->canceled)
 		eg_report_state(source->sync, false);
+	eg_sync_end(source->sync);
 	return source->result;
 }
 

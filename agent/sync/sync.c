@@ -105,6 +105,23 @@ static int look_between(struct eg_sync *sync)
 	return r;
 }
 
+/*
+ * What comes after a silence is all there is, and nobody has to look at once. What comes without a pause was
+ * waiting for us to be done with what was before it, and so may be a kill behind it.
+ */
+void eg_sync_begin(struct eg_sync *sync)
+{
+	uint64_t now = eg_sync_now_ms();
+
+	if (now >= sync->worked_ms + BETWEEN_MS)
+		sync->between_ms = now + BETWEEN_MS;
+}
+
+void eg_sync_end(struct eg_sync *sync)
+{
+	sync->worked_ms = eg_sync_now_ms();
+}
+
 static void write_last(struct eg_sync *sync)
 {
 	int r = eg_last_good_write(sync->state_fd, &sync->last);

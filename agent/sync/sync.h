@@ -62,6 +62,7 @@ struct eg_sync {
 	int (*between)(void *ctx);
 	void *between_ctx;
 	uint64_t between_ms; /* the next */
+	uint64_t worked_ms;  /* when the source last gave us something to do */
 	bool in_between;
 };
 
@@ -77,6 +78,9 @@ int eg_sync_document(struct eg_sync *sync, struct eg_document *document, uint64_
 int eg_sync_gone(struct eg_sync *sync, enum eg_document_kind kind, bool of_host, const char *app, uint64_t revision);
 /* A kill that was found while policies are put, taken: only the hold is looked at. */
 int eg_sync_kill(struct eg_sync *sync, struct eg_document *document);
+/* Before a source gives us several documents: as far as it knows there are no other kills. */
+void eg_sync_begin(struct eg_sync *sync);
+void eg_sync_end(struct eg_sync *sync);
 /* Whether the source is reached, at which endpoint, or why not. */
 int eg_sync_connection(struct eg_sync *sync, bool connected, const char *endpoint, const char *message);
 /* About once a second. */

@@ -8,6 +8,7 @@ import pytest
 from harness import ALLOWED, OTHER, Host, eventually, holds, policy, rule
 from harness.agent import EGRET
 from harness.etcd import Etcd
+from harness.preload import SlowDisk
 
 RESET = {"ECONNABORTED", "ECONNRESET", "EPIPE"}
 
@@ -305,6 +306,49 @@ def test_agent_killed_and_rebooted_without_etcd(site):
     assert site.agent.app("cut")["state"] == "killed"
     site.etcd.put("/egret/kills/cut", "restored")
     eventually(lambda: site.agent.app("cut")["state"] == "enforce", what="the restore")
+
+
+def test_many_kills_while_the_disk_stands_still():
+    """None waits for the record of another. That one is not kept yet is said in the state, and by egret fleet."""
+    names = [f"app{number}" for number in range(8)]
+    on_disk = [{"app": name, "layer": "control"} for name in names]
+    with Host(inside=True) as host:
+        etcd = Etcd(os.path.join(host.directory, "etcd"), host.network.host)
+        disk = SlowDisk(host.directory, "holds.journal")
+        etcd.start()
+        try:
+            site = Site(host, etcd)
+            host.agent.configure(control=control(etcd, lease="5s"))
+            host.agent.start(env=disk.env)
+            host.serve([ALLOWED], 443)
+            for name in names:
+                site.push(name, [rule(ALLOWED, 443)])
+            site.in_force(names[-1])
+            app = host.app(name=names[-1])
+            app.connect("c", ALLOWED, 443)
+            disk.stall()
+            for name in names:
+                etcd.put(f"/egret/kills/{name}", "killed")
+            assert app.end("c") in RESET
+            assert app.fails("connect", "after", ALLOWED, 443) == "EPERM"
+            assert host.agent.count(names[-1], "killed") >= 1
+            for name in names:
+                event = host.agent.event(type="kill", app=name)
+                assert event["layer"] == "control" and "durable" not in event
+            eventually(lambda: site.state()["killed"] == [{**hold, "durable": False} for hold in on_disk], what="the state")
+            assert "in force but not on disk yet" in host.agent.stderr()
+            command = [EGRET, "--socket", "/nonexistent", "fleet", "kill", names[0], "--endpoint", etcd.url]
+            status, _, err = etcd.run([*command, "--wait", "3s"])
+            assert status == 1 and "test-host: it is killed, but not on that host's disk" in err
+
+            disk.go_on()
+            eventually(lambda: site.state()["killed"] == on_disk, what="the state once the disk has them")
+            assert etcd.run(command)[0] == 0
+            etcd.stop()
+            host.agent.reboot()
+            assert {host.agent.app(name)["state"] for name in names} == {"killed"}
+        finally:
+            etcd.stop()
 
 
 def test_child_has_nothing(site):
