@@ -6,6 +6,7 @@ agent.py    Agent: egretd with directories of its own, its API, the egret comman
 process.py  Worker: the handle of a worker.py process
 threads.py  the worker's servers, floods and capture
 frames.py   packets and frames of any shape
+beats.py    senders of which the first and the last packet is known
 rings.py    the worker's io_uring and AF_XDP
 worker.py   runs inside an app's cgroup and namespace, or as a server, and does what it is told
 tls.py      a TLS server, a CONNECT proxy; ClientHellos of any shape
@@ -15,6 +16,7 @@ dns.py      DNS messages, and a server that answers from data and records what i
 names.py    a zone, policies with names, and what became of a name: counter, event, grant
 resolved.py systemd-resolved
 machine.py  a machine of its own: systemd as its init, over a throw-away copy of this one's files
+etcd.py, control.py, fleet.py   a real etcd; a host that follows it, or a bundle's server; many that do
 net.py      network namespaces and addresses
 cgroup.py   cgroups made and removed
 events.py   the NDJSON log

@@ -15,6 +15,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import select
 import socket
 import struct
@@ -29,6 +30,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leav
 
 import dns  # noqa: E402
 import rings  # noqa: E402
+from beats import Beats  # noqa: E402
 from threads import Flood, Listener, Wire, echo_packet, family_of, make, reset_on_close  # noqa: E402
 
 MESSAGE_MAX = 1 << 20
@@ -99,7 +101,7 @@ class Operations:
     def __init__(self, control):
         self.control = control
         self.socks, self.listeners, self.floods, self.wire = {}, {}, {}, None
-        self.dns_server = None
+        self.dns_server = self.beats = None
 
     def pid(self):
         return os.getpid()
@@ -559,6 +561,45 @@ class Operations:
         if self.wire.incomplete():
             raise OSError(errno.EOVERFLOW, "the capture is not complete")
         return [[*key, *value] for key, value in list(self.wire.tally.items())]
+
+    # -- beats
+
+    def beat(self, senders, ports, address):
+        """Sockets of these names send to receivers at these ports, which it makes unless they are there."""
+        for port in ports:
+            if f"beats:{port}" not in self.socks:
+                self.bind(f"beats:{port}", address, port, "udp")
+        if self.beats:
+            self.beats.stop()
+        self.beats = Beats([self.socks[name] for name in senders], {port: self.socks[f"beats:{port}"] for port in ports},
+                           address)
+
+    def beat_phase(self, port=None, until_refused=False):
+        self.beats.phase(port, until_refused)
+
+    def beaten(self):
+        return self.beats.seen()
+
+    # -- a socket in each of many cgroups
+
+    def stand_in(self, prefix, paths, address):
+        """Goes to each cgroup, and makes a UDP socket there: prefix0, prefix1 ..."""
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        for number, path in enumerate(paths):
+            with open(os.path.join(path, "cgroup.procs"), "w", encoding="ascii") as procs:
+                procs.write("0")
+            self.open(f"{prefix}{number}", address, "udp")
+
+    def storm(self, prefix, count, address, port, times):
+        """Sends from each; how often that was refused."""
+        refused = 0
+        for number in [number for _ in range(times) for number in range(count)]:
+            try:
+                self.socks[f"{prefix}{number}"].sendto(b"x", (address, port))
+            except PermissionError:
+                refused += 1
+        return refused
 
     # -- DNS
 
