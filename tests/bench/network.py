@@ -129,27 +129,33 @@ def rates(host, peers):
 # ---- Kills -------------------------------------------------------------------------------------------
 
 
-def kill_once(host, last):
-    """(ms from before the command to the last packet on the server's device, ms to the answer, us to the store)."""
+def cut_flows(host, path, last, kill):
+    """While flows of that cgroup's send: what kill() said, ms to that, ms to the last packet on the server's device."""
     flows = subprocess.Popen(
-        entering(host.cgroup_of("victim"), host.network.app, binary("bench_kill"), "flows", ALLOWED, 443, FLOWS),
+        entering(path, host.network.app, binary("bench_kill"), "flows", ALLOWED, 443, FLOWS),
         stdout=subprocess.PIPE, text=True)
     try:
         assert flows.stdout.readline() == "ready\n", "the flows did not connect"
         time.sleep(0.05)
         before = time.time_ns()
-        answer = host.agent.kill("victim")
+        answer = kill()
         answered = time.time_ns()
-        assert answer["sockets"] == FLOWS, answer
         flows.wait(20)  # each has seen its error
     finally:
         flows.kill()
         flows.wait()
-    host.agent.restore("victim")
     last.stdin.write("\n")
     last.stdin.flush()
     arrived = int(last.stdout.readline())
-    return max(0, arrived - before) / 1e6, (answered - before) / 1e6, answer["stored_us"]
+    return answer, (answered - before) / 1e6, max(0, arrived - before) / 1e6
+
+
+def kill_once(host, last):
+    """(ms from before the command to the last packet on the server's device, ms to the answer, us to the store)."""
+    answer, answered, ended = cut_flows(host, host.cgroup_of("victim"), last, lambda: host.agent.kill("victim"))
+    assert answer["sockets"] == FLOWS, answer
+    host.agent.restore("victim")
+    return ended, answered, answer["stored_us"]
 
 
 def kills(host):
