@@ -119,6 +119,7 @@ static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 		.ring_bytes = config->ring_bytes,
 		.priority_ring_bytes = config->priority_ring_bytes,
 		.any_family = config->any_family,
+		.early = true,
 	};
 	int r = eg_kern_open(config->bpffs, &sizes, &agent->kern, &agent->adopted, err);
 
@@ -157,14 +158,9 @@ void eg_agent_set_host(struct eg_agent *agent)
 	host->udp_idle_ns = config->udp_idle_ns;
 }
 
-static void set_early(struct eg_agent *agent, bool early)
+static void end_early(struct eg_agent *agent)
 {
-	struct eg_host_ctl *host = eg_kern_host(agent->kern);
-
-	if (early)
-		__atomic_or_fetch(&host->flags, EG_HOST_EARLY, __ATOMIC_SEQ_CST);
-	else
-		__atomic_and_fetch(&host->flags, ~EG_HOST_EARLY, __ATOMIC_SEQ_CST);
+	__atomic_and_fetch(&eg_kern_host(agent->kern)->flags, ~EG_HOST_EARLY, __ATOMIC_SEQ_CST);
 }
 
 /* ---- What was before ------------------------------------------------------------------------- */
@@ -212,8 +208,6 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 		r = open_kernel(agent, err);
 	if (r < 0)
 		return r;
-	if (!agent->adopted)
-		set_early(agent, true);
 	eg_agent_set_host(agent);
 	r = load_holds(agent, err);
 	if (!r)
@@ -331,7 +325,7 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 		r = load_tags(agent, err);
 	if (r < 0)
 		return r;
-	set_early(agent, false);
+	end_early(agent);
 	eg_kill_cut_held(agent);
 	eg_events_meta_changed(agent->events);
 	r = eg_usage_checkpoint_from_now(agent->usage);

@@ -295,6 +295,20 @@ static struct eg_kern *new_kern(const char *bpffs)
 
 EG_DEFINE_CLEANUP(kern, struct eg_kern *, eg_kern_close);
 
+/* From the last store on the maps can be adopted: whoever does so, after a start cut short, has to find them early. */
+static void publish(struct eg_kern *kern, bool early)
+{
+	struct eg_host_ctl *host = kern->host;
+
+	if (early)
+		host->flags |= EG_HOST_EARLY;
+	host->abi_minor = EG_ABI_MINOR;
+	host->generation++;
+	if (!host->next_uid)
+		host->next_uid = 1;
+	__atomic_store_n(&host->abi_major, EG_ABI_MAJOR, __ATOMIC_SEQ_CST);
+}
+
 int eg_kern_open(const char *bpffs, const struct eg_kern_sizes *sizes, struct eg_kern **ret, bool *ret_adopted,
 		 struct eg_error *err)
 {
@@ -316,6 +330,8 @@ int eg_kern_open(const char *bpffs, const struct eg_kern_sizes *sizes, struct eg
 	r = eg_kern_check_abi(bpffs, &adopted, err);
 	if (r)
 		return r;
+	if (!adopted && (r = eg_kern_clear_maps(bpffs)))
+		return eg_error_set(err, 500, "stale_pins", "what is left in %s/maps can't be removed: %s", bpffs, strerror(-r));
 	r = adopt_or_load(kern, sizes, adopted, err);
 	if (r) {
 		if (!adopted)
@@ -323,11 +339,7 @@ int eg_kern_open(const char *bpffs, const struct eg_kern_sizes *sizes, struct eg
 		eg_error_clear(&ignored);
 		return r;
 	}
-	kern->host->abi_major = EG_ABI_MAJOR;
-	kern->host->abi_minor = EG_ABI_MINOR;
-	kern->host->generation++;
-	if (!kern->host->next_uid)
-		kern->host->next_uid = 1;
+	publish(kern, sizes->early && !adopted);
 	*ret_adopted = adopted;
 	*ret = EG_TAKE_PTR(kern);
 	return 0;

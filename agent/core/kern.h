@@ -32,6 +32,7 @@ struct eg_kern_sizes {
 	uint32_t ring_bytes; /* flow events; a power of two of pages */
 	uint32_t priority_ring_bytes; /* deny, cap, kill */
 	bool any_family; /* don't load the program that refuses sockets which no hook of a cgroup sees */
+	bool early; /* fresh maps deny everything (EG_HOST_EARLY) until the caller ends that */
 };
 
 /* Makes the directory in a BPF filesystem and what it holds, so that it can be locked. 0 or *err. One caller. */

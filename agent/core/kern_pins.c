@@ -60,16 +60,16 @@ int eg_kern_check_abi(const char *bpffs, bool *ret_adopted, struct eg_error *err
 	*ret_adopted = false;
 	snprintf(path, sizeof(path), "%s/maps/%s", bpffs, eg_kern_map_name(EG_MAP_HOST_CTL));
 	fd = bpf_obj_get(path);
-	if (fd < 0)
+	if (fd == -ENOENT)
 		return 0;
+	if (fd < 0) /* it may well be in force: nobody may take it for a leftover */
+		return eg_error_set(err, 500, "stale_pins", "%s can't be opened: %s", path, strerror(-fd));
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != sizeof(host) ||
-	    bpf_map_lookup_elem(fd, &zero, &host) || host.abi_major != EG_ABI_MAJOR)
+	    bpf_map_lookup_elem(fd, &zero, &host) || (host.abi_major && host.abi_major != EG_ABI_MAJOR))
 		return eg_kern_refuse_pins(bpffs, err);
-	*ret_adopted = true;
+	*ret_adopted = host.abi_major; /* 0: the start that made them was cut short */
 	return 0;
 }
-
-#define BPF_FS_MAGIC_NUMBER 0xcafe4a11
 
 void eg_kern_link_path(char *ret, size_t size, const char *bpffs, uint64_t cgroup_id, const char *program)
 {
@@ -147,6 +147,27 @@ int eg_kern_remove_dir(const char *path)
 	return rmdir(path) ? -errno : 0;
 }
 
+/* Without host_ctl the others are taken for leftovers, so a removal that is cut short is one all the same. */
+static int remove_maps(const char *bpffs)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/maps/%s", bpffs, eg_kern_map_name(EG_MAP_HOST_CTL));
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/maps", bpffs);
+	return eg_kern_remove_dir(path);
+}
+
+int eg_kern_clear_maps(const char *bpffs)
+{
+	char path[400];
+	int r = remove_maps(bpffs);
+
+	snprintf(path, sizeof(path), "%s/maps", bpffs);
+	return !r && mkdir(path, 0700) ? -errno : r;
+}
+
 int eg_kern_unpin_root(const char *bpffs, uint64_t cgroup_id)
 {
 	char path[400];
@@ -220,9 +241,8 @@ int eg_kern_detach_all(const char *bpffs, struct eg_error *err)
 		r = -errno;
 	if (!r)
 		r = eg_programs_unpin(bpffs);
-	snprintf(path, sizeof(path), "%s/maps", bpffs);
 	if (!r)
-		r = eg_kern_remove_dir(path);
+		r = remove_maps(bpffs);
 	if (!r && rmdir(bpffs) && errno != ENOENT)
 		r = -errno;
 	if (r)

@@ -16,7 +16,10 @@ struct bpf_map;
 /* The pins are of another version. Sets *err and returns its code. */
 int eg_kern_refuse_pins(const char *bpffs, struct eg_error *err);
 
-/* Whether maps are pinned (*ret_adopted), and of our ABI: if not, as eg_kern_refuse_pins(). */
+/*
+ * Whether maps are pinned that a start has finished (*ret_adopted), and of our ABI: if not, as
+ * eg_kern_refuse_pins().
+ */
 int eg_kern_check_abi(const char *bpffs, bool *ret_adopted, struct eg_error *err);
 
 /* Entries of a map that is pinned there already, 0 if there is none. -ESTALE: its kind or sizes are not this map's. */
@@ -32,6 +35,9 @@ int eg_kern_link_update(const char *path, uint64_t cgroup_id, int program_fd);
 
 /* Unpins the links of one root, which detaches them. 0 or -errno. */
 int eg_kern_unpin_root(const char *bpffs, uint64_t cgroup_id);
+
+/* Unpins every map: what a start or a removal that was cut short has left. 0 or -errno. */
+int eg_kern_clear_maps(const char *bpffs);
 
 /* Ids of roots with a pin directory, at most max; returns how many there are. */
 size_t eg_kern_pinned_roots(const char *bpffs, uint64_t *ret_ids, size_t max);
