@@ -122,6 +122,7 @@ int eg_agent_start_events(struct eg_agent *agent)
 		.events_fd = eg_kern_map_fd(agent->kern, EG_MAP_EVENTS),
 		.flow_events_fd = eg_kern_map_fd(agent->kern, EG_MAP_FLOW_EVENTS),
 		.losses_fd = eg_kern_map_fd(agent->kern, EG_MAP_LOSSES),
+		.log_mark = &eg_kern_host(agent->kern)->log_mark,
 		.host = config->host,
 		.log_dir = config->log_dir,
 		.log_shared = shared,

@@ -128,6 +128,8 @@ static void add_members(struct eg_event_batch *b, uint64_t utc_ns, const char *t
 void eg_event_batch_add_item(struct eg_event_batch *b, struct eg_queue_item *item)
 {
 	b->items++;
+	if (item->ring_end)
+		b->ring_end = item->ring_end;
 	if (!item->post) {
 		eg_event_batch_add(b, &item->event, item->named);
 		free(EG_TAKE_PTR(item->named));
@@ -136,6 +138,13 @@ void eg_event_batch_add_item(struct eg_event_batch *b, struct eg_queue_item *ite
 	add_members(b, item->utc_ns, item->post,
 		    item->post + strlen(item->post) + 1, item->members_len);
 	free(EG_TAKE_PTR(item->post));
+}
+
+void eg_event_batch_pass_item(struct eg_event_batch *b, struct eg_queue_item *item)
+{
+	b->items++;
+	b->ring_end = item->ring_end;
+	free(EG_TAKE_PTR(item->named));
 }
 
 void eg_event_batch_add_loss(struct eg_event_batch *b, uint64_t utc_ns, uint32_t slot, enum eg_losses_cause cause,

@@ -25,6 +25,7 @@ struct eg_event_batch {
 	uint64_t lines;
 	uint64_t records[EG_SPOOL_CLASS_COUNT_]; /* of the lines, by class */
 	uint64_t items; /* of the queue, among the lines */
+	uint64_t ring_end; /* of the last of these that is in a ring */
 	uint64_t begun_ns; /* monotonic, of the first line */
 };
 
@@ -49,6 +50,8 @@ int eg_event_batch_renumber(struct eg_event_batch *b, const struct eg_spool_pos 
 void eg_event_batch_add(struct eg_event_batch *b, const struct eg_event *e, const struct eg_event_named *named);
 /* Frees what the item owns. */
 void eg_event_batch_add_item(struct eg_event_batch *b, struct eg_queue_item *item);
+/* Its line is in the log already. */
+void eg_event_batch_pass_item(struct eg_event_batch *b, struct eg_queue_item *item);
 void eg_event_batch_add_loss(struct eg_event_batch *b, uint64_t utc_ns, uint32_t slot, enum eg_losses_cause cause,
 		       const struct eg_loss *sum);
 /* What the quota took. */

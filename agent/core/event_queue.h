@@ -22,6 +22,7 @@ enum eg_queue_class { EG_QUEUE_DENY, EG_QUEUE_NOTICE, EG_QUEUE_POST, EG_QUEUE_CL
 struct eg_queue_item {
 	struct eg_event event; /* a kernel event, if post is NULL; else nothing of it counts */
 	uint64_t utc_ns; /* of a post */
+	uint64_t ring_end; /* where the record ends in its ring (event_ring.h); 0: it is in none */
 	struct eg_event_named *named; /* owned, malloc: NULL, or the longer record that event is the beginning of */
 	char *post; /* owned, malloc: type, NUL, members as for eg_event_json_members */
 	size_t members_len;

@@ -13,11 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <bpf/libbpf.h>
-
 #include "../lib/cleanup.h"
 #include "../lib/log.h"
 #include "event_batch.h"
+#include "event_mark.h"
 
 #define MS            1000000ull
 #define SECOND        (1000 * MS)
@@ -35,8 +34,11 @@ struct eg_writer {
 	bool started;
 	atomic_bool stopping;
 	int epoll_fd;
-	struct ring_buffer *ring; /* NULL: no flow events */
+	struct eg_event_ring *flows; /* NULL: no flow events */
 	struct eg_event_batch batch;
+	struct eg_log_mark own_mark; /* where none was given */
+	uint64_t written_before; /* records of `events` up to this place are in the log since an agent before us */
+	bool opened;
 	uint64_t next_tick_ns;
 	uint64_t retry_ns; /* failing: when to try again */
 	uint64_t failing_since_ns;
@@ -130,6 +132,9 @@ static int open_log(struct eg_writer *w, uint64_t utc_ns)
 	if (r < 0)
 		return r;
 	number = eg_evlog_number(w->config.log);
+	if (!w->opened)
+		w->written_before = eg_mark_pass(w->config.mark, &number, w->config.events, w->flows);
+	w->opened = true;
 	if (number.epoch == w->batch.stamp.epoch)
 		return 0;
 	r = eg_event_batch_renumber(&w->batch, &number);
@@ -138,10 +143,21 @@ static int open_log(struct eg_writer *w, uint64_t utc_ns)
 	return r;
 }
 
+/* All that was taken is written. */
+static void release(struct eg_writer *w)
+{
+	if (w->config.events)
+		eg_event_ring_release(w->config.events, w->batch.ring_end);
+	if (w->flows)
+		eg_event_ring_release(w->flows, eg_event_ring_at(w->flows));
+}
+
 static int append(struct eg_writer *w, uint64_t utc_ns)
 {
 	struct eg_evlog_batch batch = {.frames = w->batch.text, .len = w->batch.used};
+	const struct eg_spool_pos after = {w->batch.stamp.epoch, w->batch.stamp.n};
 
+	eg_mark_set(w->config.mark, &after, w->batch.ring_end, w->flows ? eg_event_ring_at(w->flows) : 0);
 	memcpy(batch.records, w->batch.records, sizeof(batch.records));
 	return eg_evlog_append(w->config.log, &batch, utc_ns);
 }
@@ -162,6 +178,7 @@ static bool flush(struct eg_writer *w)
 		failed(w, r);
 		return false;
 	}
+	release(w);
 	pthread_mutex_lock(&w->lock);
 	w->stats.written += b->lines;
 	w->stats.written_bytes += b->used;
@@ -186,30 +203,35 @@ static bool take_queue(struct eg_writer *w)
 	uint32_t n = 0;
 
 	while (n < TAKE_ITEMS && !eg_event_batch_full(&w->batch) && eg_queue_take(w->config.queue, &item)) {
-		eg_event_batch_add_item(&w->batch, &item);
+		if (item.ring_end && item.ring_end <= w->written_before)
+			eg_event_batch_pass_item(&w->batch, &item);
+		else
+			eg_event_batch_add_item(&w->batch, &item);
 		n++;
 	}
 	return n > 0;
 }
 
-/* libbpf stops when this is negative; the record that it was called with is consumed. */
-static int on_flow(void *ctx, void *data, size_t size)
+static bool on_flow(void *ctx, const void *data, size_t size, uint64_t end)
 {
-	const struct eg_event *e = data; /* whole, at a multiple of 8, and ours until we return */
+	const struct eg_event *e = data; /* whole, at a multiple of 8 */
 	struct eg_writer *w = ctx;
 
+	(void)end;
 	if (size < sizeof(*e))
-		return 0; /* of an older ABI: can't be, within one major */
+		return true; /* of an older ABI: can't be, within one major */
 	eg_event_batch_add(&w->batch, e, eg_event_named_of(e, size));
-	return w->batch.used >= BATCH_BYTES ? -EAGAIN : 0;
+	return w->batch.used < BATCH_BYTES;
 }
 
 static bool take_flows(struct eg_writer *w)
 {
 	uint64_t before = w->batch.lines;
 
-	if (w->ring && w->batch.used < BATCH_BYTES)
-		ring_buffer__consume(w->ring);
+	if (w->flows && w->batch.used < BATCH_BYTES)
+		eg_event_ring_read(w->flows, on_flow, w);
+	if (!w->batch.lines)
+		release(w); /* else whoever waits for the ring would find it readable */
 	return w->batch.lines != before;
 }
 
@@ -389,12 +411,9 @@ static int start_ring(struct eg_writer *w)
 		return -errno;
 	if (w->config.flow_events_fd < 0)
 		return 0;
-	w->ring = ring_buffer__new(w->config.flow_events_fd, on_flow, w, NULL);
-	if (!w->ring)
+	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->config.flow_events_fd, &ring) < 0)
 		return -errno;
-	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, ring_buffer__epoll_fd(w->ring), &ring) < 0)
-		return -errno;
-	return 0;
+	return eg_event_ring_new(w->config.flow_events_fd, &w->flows);
 }
 
 int eg_writer_new(const struct eg_writer_config *config, struct eg_writer **ret)
@@ -406,6 +425,8 @@ int eg_writer_new(const struct eg_writer_config *config, struct eg_writer **ret)
 	if (!w)
 		return -ENOMEM;
 	w->config = *config;
+	if (!w->config.mark)
+		w->config.mark = &w->own_mark;
 	w->epoll_fd = -1;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -441,7 +462,7 @@ void eg_writer_free(struct eg_writer *w)
 			eg_log_err("%llu events were not written before the end",
 				   (unsigned long long)(left + w->batch.lines));
 	}
-	ring_buffer__free(w->ring);
+	eg_event_ring_free(w->flows);
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
 	pthread_cond_destroy(&w->progress);

@@ -7,6 +7,10 @@
  * goes to the log as one batch: at 64 KiB, after 50 ms, or at the end of a round that took
  * anything from the queue.
  *
+ * A record keeps its room in its ring until its line is written, so that a killed agent loses none. The mark says which
+ * lines the batch that is being written ends with, and where the rings then stand: the next agent passes over
+ * records whose lines it finds in the log. Killed in the midst of a write it writes some of them twice.
+ *
  * When the log can't be written, nothing more is taken: the batch is kept and tried again each
  * second, events wait where they are, and what finds no room there is counted there (by the
  * kernel for its rings, by the queue's owner for the queue). Everything goes on by itself when
@@ -18,7 +22,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <egret/abi.h>
+
 #include "event_queue.h"
+#include "event_ring.h"
 #include "evlog.h"
 #include "losses.h"
 #include "meta_cache.h"
@@ -33,7 +40,9 @@ struct eg_writer_config {
 	struct eg_queue *queue;
 	struct eg_meta_cache *meta;
 	struct eg_loss_ledger *losses;
+	struct eg_event_ring *events; /* whose records come through the queue; NULL: none */
 	int flow_events_fd; /* -1: none */
+	struct eg_log_mark *mark; /* outlives this process; NULL: none */
 	void *ctx;
 	int64_t (*utc_offset_ns)(void *ctx);
 	const struct eg_networks *(*networks)(void *ctx); /* NULL: none */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory of operation. Three threads. The drainer empties ring `events` as soon as there is
+ * Theory of operation. Three threads. The drainer reads ring `events` as soon as there is
  * something, shows each record to the observer and puts it into the queue; it never waits for
- * anything else, so the observer sees a kill also while the disk stands still. The writer
+ * anything else, so the observer sees a kill also while the disk stands still. The ring keeps the
+ * records until they are written (event_ring.h), or until half of it is kept: then what is to come
+ * needs the room, and what waits in the queue would be lost with the agent. The writer
  * (event_writer.h) takes from the queue, from ring `flow_events` and from the losses, and writes. The
  * disk's (evlog_sync.h) alone waits for what was written to be on the disk, and makes room there.
  * Queries (event_query.h) read the segments in their callers' threads.
@@ -10,6 +12,7 @@
 #include "events.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,12 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <bpf/libbpf.h>
-
 #include "../lib/cleanup.h"
 #include "event_json.h"
 #include "event_query.h"
 #include "event_queue.h"
+#include "event_ring.h"
 #include "event_writer.h"
 #include "evlog.h"
 #include "losses.h"
@@ -32,6 +34,7 @@
 
 #define QUEUE_EVENTS 32768u
 #define QUERIES_MAX  64u
+#define HOLD_NAP_MS  1
 
 struct eg_events {
 	struct eg_events_config config;
@@ -43,7 +46,7 @@ struct eg_events {
 	struct eg_loss_ledger *losses;
 	struct eg_writer *writer;
 
-	struct ring_buffer *ring; /* `events`; NULL: none */
+	struct eg_event_ring *ring; /* `events`; NULL: none */
 	int epoll_fd;
 	int stop_fd;
 	pthread_t drainer;
@@ -60,9 +63,10 @@ EG_DEFINE_CLEANUP(events, struct eg_events *, eg_events_stop);
 
 /* ---- In ---------------------------------------------------------------------------- */
 
-static int queue_record(struct eg_events *ev, const struct eg_event *e, const struct eg_event_named *named)
+static int queue_record(struct eg_events *ev, const struct eg_event *e, const struct eg_event_named *named,
+			uint64_t ring_end)
 {
-	struct eg_queue_item item = {.event = *e};
+	struct eg_queue_item item = {.event = *e, .ring_end = ring_end};
 	int r;
 
 	if (named) {
@@ -77,33 +81,50 @@ static int queue_record(struct eg_events *ev, const struct eg_event *e, const st
 	return r;
 }
 
-void eg_events_feed(struct eg_events *ev, const struct eg_event *e, size_t size)
+static void take(struct eg_events *ev, const struct eg_event *e, size_t size, uint64_t ring_end)
 {
 	if (ev->config.observe)
 		ev->config.observe(ev->config.ctx, e);
-	if (queue_record(ev, e, eg_event_named_of(e, size)) < 0)
+	if (queue_record(ev, e, eg_event_named_of(e, size), ring_end) < 0)
 		eg_losses_drop(ev->losses, e);
 }
 
-static int on_record(void *ctx, void *data, size_t size)
+void eg_events_feed(struct eg_events *ev, const struct eg_event *e, size_t size)
+{
+	take(ev, e, size, 0);
+}
+
+static bool on_record(void *ctx, const void *data, size_t size, uint64_t end)
 {
 	if (size >= sizeof(struct eg_event)) /* less can't be within one ABI major */
-		eg_events_feed(ctx, data, size);
-	return 0;
+		take(ctx, data, size, end);
+	return true;
+}
+
+/* Until there may be records, or the end: true. */
+static bool wait_for_records(struct eg_events *ev)
+{
+	struct pollfd stop = {.fd = ev->stop_fd, .events = POLLIN};
+	struct epoll_event event = {0};
+
+	if (eg_event_ring_holds(ev->ring))
+		return poll(&stop, 1, HOLD_NAP_MS) > 0;
+	return epoll_wait(ev->epoll_fd, &event, 1, -1) > 0 && event.data.u32;
 }
 
 static void *drainer_main(void *arg)
 {
 	struct eg_events *ev = arg;
-	struct epoll_event event;
 
 	pthread_setname_np(pthread_self(), "egret-drain");
 	for (;;) {
-		int n = epoll_wait(ev->epoll_fd, &event, 1, -1);
+		bool stop = wait_for_records(ev);
 
 		/* Also before the end: what the kernel told until then is taken. */
-		ring_buffer__consume(ev->ring);
-		if (n > 0 && event.data.u32)
+		eg_event_ring_read(ev->ring, on_record, ev);
+		if (eg_event_ring_holds_much(ev->ring))
+			eg_event_ring_release(ev->ring, eg_event_ring_at(ev->ring));
+		if (stop)
 			return NULL;
 	}
 }
@@ -318,7 +339,9 @@ static int start_writer(struct eg_events *ev)
 		.queue = ev->queue,
 		.meta = ev->meta,
 		.losses = ev->losses,
+		.events = ev->ring,
 		.flow_events_fd = ev->config.flow_events_fd,
+		.mark = ev->config.log_mark,
 		.ctx = ev->config.ctx,
 		.utc_offset_ns = ev->config.utc_offset_ns,
 		.networks = ev->config.networks,
@@ -335,17 +358,14 @@ static int start_drainer(struct eg_events *ev)
 	struct epoll_event stop = {.events = EPOLLIN, .data.u32 = 1}, ring = {.events = EPOLLIN};
 	int r;
 
-	if (ev->config.events_fd < 0)
-		return 0;
-	ev->ring = ring_buffer__new(ev->config.events_fd, on_record, ev, NULL);
 	if (!ev->ring)
-		return -errno;
+		return 0;
 	ev->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ev->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ev->epoll_fd < 0 || ev->stop_fd < 0)
 		return -errno;
 	if (epoll_ctl(ev->epoll_fd, EPOLL_CTL_ADD, ev->stop_fd, &stop) < 0 ||
-	    epoll_ctl(ev->epoll_fd, EPOLL_CTL_ADD, ring_buffer__epoll_fd(ev->ring), &ring) < 0)
+	    epoll_ctl(ev->epoll_fd, EPOLL_CTL_ADD, ev->config.events_fd, &ring) < 0)
 		return -errno;
 	r = -pthread_create(&ev->drainer, NULL, drainer_main, ev);
 	ev->draining = r == 0;
@@ -380,6 +400,10 @@ static int start(struct eg_events *ev)
 	if (r < 0)
 		return r;
 	r = start_losses(ev);
+	if (r < 0)
+		return r;
+	if (config->events_fd >= 0)
+		r = eg_event_ring_new(config->events_fd, &ev->ring);
 	if (r < 0)
 		return r;
 	r = start_writer(ev);
@@ -419,7 +443,6 @@ static void stop_drainer(struct eg_events *ev)
 
 	if (ev->draining && write(ev->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(ev->drainer, NULL);
-	ring_buffer__free(ev->ring);
 	if (ev->epoll_fd >= 0)
 		close(ev->epoll_fd);
 	if (ev->stop_fd >= 0)
@@ -434,6 +457,7 @@ void eg_events_stop(struct eg_events *ev)
 	/* In the direction that events take, so that each stage gets what the one before it had. */
 	stop_drainer(ev);
 	eg_writer_free(ev->writer);
+	eg_event_ring_free(ev->ring);
 	eg_evlog_free(ev->log);
 	eg_losses_free(ev->losses);
 	eg_meta_cache_free(ev->meta);

@@ -48,6 +48,7 @@ struct eg_events_config {
 	int events_fd; /* map `events`; borrowed until eg_events_stop; -1: none */
 	int flow_events_fd; /* map `flow_events`; as before */
 	int losses_fd; /* map `losses`; as before */
+	struct eg_log_mark *log_mark; /* lives as long as the rings do (event_mark.h); NULL: none */
 	const char *host; /* bytes outside [A-Za-z0-9._-] become '_' */
 	const char *log_dir; /* made if missing, 0700 */
 	bool log_shared; /* group log_gid may read the log: 0750, segments 0640 */

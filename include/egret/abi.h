@@ -269,6 +269,14 @@ struct eg_meter { /* writer: kernel; the agent seeds it while no live ruleset us
 #define EG_HOST_EARLY (1u << 0) /* early boot: everything below the roots is denied */
 #define EG_HOST_LATE  (1u << 1) /* NAT may sit behind connect(): leave rules to the packet hook */
 
+/* How far the log has come, in the rings: records up to `end` of that epoch are of what was read up to these places. */
+struct eg_log_mark {
+	__u64 epoch;
+	__u64 end; /* 0: nothing is said; stored last */
+	__u64 events;
+	__u64 flow_events;
+};
+
 struct eg_host_ctl {
 	__u32 abi_major;
 	__u32 abi_minor;
@@ -289,7 +297,8 @@ struct eg_host_ctl {
 	__u32 grants_max; /* per app; map `grant_order` holds max_apps * grants_max */
 	__u64 grant_floor_ns; /* an address is granted for its TTL, but at least ... */
 	__u64 grant_ceiling_ns; /* ... and at most this long */
-	__u64 reserved[10]; /* zero; for later minor versions, as in the structs below */
+	struct eg_log_mark log_mark;
+	__u64 reserved[6]; /* zero; for later minor versions, as in the structs below */
 };
 
 struct eg_host_state {

@@ -41,11 +41,11 @@ def reset_on_close(sock):
 
 
 class Flood(threading.Thread):
-    """Calls step() until told to stop, or for `count` times; tallies what it returned."""
+    """Calls step() until told to stop, or for `count` times, with a pause after each; tallies what it returned."""
 
-    def __init__(self, step, count=None):
+    def __init__(self, step, count=None, pause=0):
         super().__init__(daemon=True)
-        self.step, self.count = step, count
+        self.step, self.count, self.pause = step, count, pause
         self.stopping, self.tally = False, {}
         self.start()
 
@@ -59,6 +59,8 @@ class Flood(threading.Thread):
                 outcome = "ETIMEDOUT" if timeout else errno.errorcode.get(error.errno, str(error))
             self.tally[outcome] = self.tally.get(outcome, 0) + 1
             done += 1
+            if self.pause:
+                time.sleep(self.pause)
 
     def stop(self):
         self.stopping = True

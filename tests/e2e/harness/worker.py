@@ -693,7 +693,7 @@ class Operations:
 
     # -- floods
 
-    def flood_udp(self, name, address, port, size=64, count=None):
+    def flood_udp(self, name, address, port, size=64, count=None, pause=0):
         sock = make(address, "udp")
         data = b"f" * size
 
@@ -701,9 +701,9 @@ class Operations:
             sock.sendto(data, (address, port))
             return "sent"
 
-        self.floods[name] = Flood(step, count)
+        self.floods[name] = Flood(step, count, pause)
 
-    def flood_connect(self, name, address, port, data="", timeout=5, count=None, reset=False):
+    def flood_connect(self, name, address, port, data="", timeout=5, count=None, reset=False, pause=0):
         """Connects, has its data echoed, closes. reset: so that no TIME_WAIT answers for it, which is no app's."""
 
         def step():
@@ -722,9 +722,9 @@ class Operations:
                     reset_on_close(sock)
             return "ok"
 
-        self.floods[name] = Flood(step, count)
+        self.floods[name] = Flood(step, count, pause)
 
-    def flood_ask(self, name, address, port, proto="tcp", size=64, timeout=5, count=None):
+    def flood_ask(self, name, address, port, proto="tcp", size=64, timeout=5, count=None, pause=0):
         """Asks over one connection: an error, or no answer in time, ends nothing but is tallied."""
         sock = make(address, proto)
         sock.settimeout(timeout)
@@ -741,7 +741,7 @@ class Operations:
                 left -= len(got)
             return "ok"
 
-        self.floods[name] = Flood(step, count)
+        self.floods[name] = Flood(step, count, pause)
 
     def flood_push(self, name, timeout=5, chunk=1 << 16):
         """Sends as fast as it can over the connection of that name."""
