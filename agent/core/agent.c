@@ -244,15 +244,6 @@ static int start_events(struct eg_agent *agent, struct eg_error *err)
 	return r < 0 ? eg_error_set(err, 500, "no_events", "the event log can't be started: %s", strerror(-r)) : 0;
 }
 
-/* The kernel's limits count for all of root's programs: the errors don't say whose they are. */
-static int no_inotify(struct eg_error *err, const char *what, int r)
-{
-	return eg_error_set(err, 500, "no_inotify", "%s can't be watched: %s%s", what, strerror(-r),
-			    r == -EMFILE   ? ": raise the sysctl fs.inotify.max_user_instances"
-			    : r == -ENOSPC ? ": raise the sysctl fs.inotify.max_user_watches"
-					   : "");
-}
-
 static int load_policies(struct eg_agent *agent, struct eg_error *err)
 {
 	int r;
@@ -267,7 +258,7 @@ static int load_policies(struct eg_agent *agent, struct eg_error *err)
 	if (!r)
 		eg_polidir_scan(agent->polidir);
 	pthread_mutex_unlock(&agent->apply);
-	return r < 0 ? no_inotify(err, "the policy directory", r) : 0;
+	return r < 0 ? eg_error_set(err, 500, "no_memory", "out of memory") : 0;
 }
 
 static int load_tags(struct eg_agent *agent, struct eg_error *err)
@@ -284,7 +275,7 @@ static int load_tags(struct eg_agent *agent, struct eg_error *err)
 	if (!r)
 		r = eg_tags_sweep_adopted(agent);
 	pthread_mutex_unlock(&agent->apply);
-	return r < 0 ? no_inotify(err, "the managed roots", r) : 0;
+	return r < 0 ? eg_error_set(err, 500, "no_inotify", "the managed roots can't be watched: %s", strerror(-r)) : 0;
 }
 
 static int start_api(struct eg_agent *agent, struct eg_error *err)

@@ -224,6 +224,7 @@ struct eg_agent {
 	char paused_why[256]; /* deletions are paused; "" if not */
 	bool store_damaged; /* a stored policy could not be read at start */
 	bool cgroups_full;
+	size_t cgroups_unwatched; /* by inotify: found by looking */
 };
 
 /* ---- registry.c ------------------------------------------------------------------ */

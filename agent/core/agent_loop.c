@@ -35,15 +35,36 @@ static void publish_clock(struct eg_agent *agent)
 	__atomic_store_n(&eg_kern_host(agent->kern)->utc_offset_ns, eg_clock_utc_offset_ns(), __ATOMIC_RELAXED);
 }
 
-/* Cgroups that inotify can't watch are found by looking at everything, every few seconds. */
+static void say_unwatched(struct eg_agent *agent, const struct eg_cgwatch_stats *stats)
+{
+	if (!stats->unwatched == !agent->cgroups_unwatched) {
+		agent->cgroups_unwatched = stats->unwatched;
+		return;
+	}
+	agent->cgroups_unwatched = stats->unwatched;
+	if (stats->unwatched)
+		eg_log_warning("%zu cgroups can't be watched (%s): new ones below are denied until they are looked for",
+			       stats->unwatched, strerror(-stats->last_error));
+	else
+		eg_log_notice("all cgroups are watched again");
+}
+
+/*
+ * Cgroups that inotify can't watch are found by looking at everything, every few seconds; each second where it watches
+ * nothing at all.
+ */
 static void look_at_unwatched(struct loop *loop)
 {
+	struct eg_cgwatch *watch = loop->agent->cgwatch;
 	struct eg_cgwatch_stats stats;
 
-	eg_cgwatch_stats(loop->agent->cgwatch, &stats);
-	if (!stats.unwatched || ++loop->unwatched_ticks % 5)
-		return;
-	eg_cgwatch_rescan(loop->agent->cgwatch);
+	eg_cgwatch_stats(watch, &stats);
+	if (eg_cgwatch_fd(watch) < 0 || (stats.unwatched && ++loop->unwatched_ticks % 5 == 0)) {
+		eg_cgwatch_rescan(watch);
+		eg_cgwatch_stats(watch, &stats);
+		loop->fds[ON_CGROUPS].fd = eg_cgwatch_fd(watch);
+	}
+	say_unwatched(loop->agent, &stats);
 }
 
 static void ping_watchdog(struct loop *loop)
@@ -70,6 +91,7 @@ static void tick(struct loop *loop)
 	eg_cgwatch_check_roots(agent->cgwatch);
 	look_at_unwatched(loop);
 	eg_polidir_scan(agent->polidir);
+	loop->fds[ON_POLICIES].fd = eg_polidir_fd(agent->polidir); /* it may have had none before */
 	eg_host_resolvers_check(agent);
 	eg_tables_collect(agent);
 	eg_registry_sweep(agent);

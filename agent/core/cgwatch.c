@@ -12,6 +12,9 @@
  * listed again. The watch is put on /proc/self/fd/N of the very directory whose id was
  * read, so a name that is used again in between can't mix up the two.
  *
+ * Without an inotify instance (there is a limit for each user, which anybody of that user can use up) nothing is
+ * watched: all there is has to be found by the caller's rescans, which try for one again.
+ *
  * A look that fails (out of fds or memory) changes nothing and is made up for by a full
  * rescan at the next check of the roots.
  */
@@ -40,7 +43,7 @@ struct eg_cgwatch {
 	struct root *roots;
 	size_t root_count;
 	uint64_t scan;
-	int fd;
+	int fd; /* -1: no instance was to be had */
 	bool rescan_due;
 };
 
@@ -54,14 +57,16 @@ static void note(struct eg_cgwatch *w, int r)
 static void add_watch(struct eg_cgwatch *w, struct eg_cgnode *node, int fd)
 {
 	char link[64];
-	int wd;
+	int wd = -1;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	wd = inotify_add_watch(w->fd, link, WATCH_MASK);
+	if (w->fd >= 0)
+		wd = inotify_add_watch(w->fd, link, WATCH_MASK);
 	if (wd >= 0) {
 		eg_cgtree_set_wd(&w->tree, node, wd);
 	} else {
-		w->stats.last_error = -errno;
+		if (w->fd >= 0)
+			w->stats.last_error = -errno;
 		w->stats.unwatched++;
 	}
 }
@@ -223,6 +228,8 @@ int eg_cgwatch_process(struct eg_cgwatch *w)
 {
 	EG_FREE char *buffer = malloc(READ_SIZE);
 
+	if (w->fd < 0)
+		return 0;
 	if (!buffer)
 		return -ENOMEM;
 	for (int reads = 0; reads < READS_MAX; reads++) {
@@ -250,8 +257,17 @@ void eg_cgwatch_check_roots(struct eg_cgwatch *w)
 		sync_root(w, &w->roots[i], false);
 }
 
+static void open_inotify(struct eg_cgwatch *w)
+{
+	if (w->fd < 0)
+		w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (w->fd < 0)
+		w->stats.last_error = -errno;
+}
+
 void eg_cgwatch_rescan(struct eg_cgwatch *w)
 {
+	open_inotify(w);
 	w->stats.rescans++;
 	w->rescan_due = false;
 	for (size_t i = 0; i < w->root_count; i++)
@@ -260,16 +276,15 @@ void eg_cgwatch_rescan(struct eg_cgwatch *w)
 
 int eg_cgwatch_new(const struct eg_cgroupfs *fs, const struct eg_cgwatch_ops *ops, struct eg_cgwatch **ret_watch)
 {
-	EG_CLEANUP(eg_cleanup_cgwatch) struct eg_cgwatch *w = calloc(1, sizeof(*w));
+	struct eg_cgwatch *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
 	w->fs = fs;
 	w->ops = *ops;
-	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (w->fd < 0)
-		return -errno;
-	*ret_watch = EG_TAKE_PTR(w);
+	w->fd = -1;
+	open_inotify(w);
+	*ret_watch = w;
 	return 0;
 }
 

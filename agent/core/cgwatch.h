@@ -43,6 +43,7 @@ int eg_cgwatch_new(const struct eg_cgroupfs *fs, const struct eg_cgwatch_ops *op
 void eg_cgwatch_free(struct eg_cgwatch *watch);
 EG_DEFINE_CLEANUP(cgwatch, struct eg_cgwatch *, eg_cgwatch_free);
 
+/* -1: no inotify instance was to be had; another value after a rescan that found one. */
 int eg_cgwatch_fd(const struct eg_cgwatch *watch);
 
 /*

@@ -269,8 +269,11 @@ static void say_missing(struct eg_polidir *dir, int error)
 	eg_polidir_pause(dir->agent, why);
 }
 
+/* Where it fails the directory is looked at every second, and this is tried again. */
 static void watch(struct eg_polidir *dir, const struct stat *st)
 {
+	if (dir->inotify_fd < 0)
+		dir->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (dir->watch >= 0 && dir->dev == st->st_dev && dir->ino == st->st_ino)
 		return;
 	dir->dev = st->st_dev;
@@ -325,21 +328,18 @@ void eg_polidir_scan_all(struct eg_polidir *dir)
 int eg_polidir_open(struct eg_agent *agent, const char *path, struct eg_polidir **ret)
 {
 	struct eg_polidir *dir = calloc(1, sizeof(*dir));
-	int r;
 
 	if (!dir)
 		return -ENOMEM;
 	dir->agent = agent;
-	dir->watch = -1;
+	dir->inotify_fd = dir->watch = -1;
 	dir->path = strdup(path);
-	dir->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (dir->path && dir->inotify_fd >= 0) {
-		*ret = dir;
-		return 0;
+	if (!dir->path) {
+		eg_polidir_close(dir);
+		return -ENOMEM;
 	}
-	r = dir->path ? -errno : -ENOMEM;
-	eg_polidir_close(dir);
-	return r;
+	*ret = dir;
+	return 0;
 }
 
 void eg_polidir_close(struct eg_polidir *dir)

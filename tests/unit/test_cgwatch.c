@@ -440,20 +440,62 @@ static int without_watches(void)
 	return w.log.broken ? 3 : 0;
 }
 
-static void out_of_watches(void **state)
+static void assert_in_a_child(int (*test)(void))
 {
 	int status;
 	pid_t pid;
 
-	(void)state;
 	make("a");
 	make("b");
 	make("c");
 	pid = fork();
 	if (pid == 0)
-		_exit(without_watches());
+		_exit(test());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+}
+
+static void out_of_watches(void **state)
+{
+	(void)state;
+	assert_in_a_child(without_watches);
+}
+
+/* Rescans find what comes and goes, and take the first instance that is to be had. */
+static int without_an_instance(void)
+{
+	static const char limit[] = "/proc/sys/user/max_inotify_instances";
+	struct eg_cgwatch_stats stats;
+	struct watching w;
+	long old;
+
+	if (unshare(CLONE_NEWUSER))
+		return 1;
+	old = sysctl_swap(limit, 0);
+	begin(&w);
+	eg_cgwatch_stats(w.watch, &stats);
+	if (eg_cgwatch_fd(w.watch) >= 0 || stats.unwatched != 4 || w.log.alive != 4 || stats.last_error != -EMFILE)
+		return 2;
+	drop("a");
+	if (eg_cgwatch_process(w.watch) || w.log.alive != 4)
+		return 3;
+	eg_cgwatch_rescan(w.watch);
+	if (w.log.alive != 3)
+		return 4;
+	sysctl_swap(limit, old);
+	eg_cgwatch_rescan(w.watch);
+	eg_cgwatch_stats(w.watch, &stats);
+	if (eg_cgwatch_fd(w.watch) < 0 || stats.unwatched || w.log.alive != 3)
+		return 5;
+	drop("b");
+	process(&w);
+	return w.log.alive == 2 && !w.log.broken ? 0 : 6;
+}
+
+static void out_of_instances(void **state)
+{
+	(void)state;
+	assert_in_a_child(without_an_instance);
 }
 
 int main(void)
@@ -466,6 +508,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(churn_beside_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(ten_thousand, setup, teardown),
 		cmocka_unit_test_setup_teardown(out_of_watches, setup, teardown),
+		cmocka_unit_test_setup_teardown(out_of_instances, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, setup_group, teardown_group);

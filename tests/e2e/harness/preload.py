@@ -40,3 +40,16 @@ class WrongClock:
         """Ahead of the right time; in place, since it is mapped."""
         with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as out:
             out.write(struct.pack("q", seconds))
+
+
+class NoInotify:
+    """The user's inotify instances are used up, until they are free again."""
+
+    def __init__(self, directory):
+        self.gate = os.path.join(directory, "no-inotify")
+        self.env = {**build("no_inotify", directory), "NO_INOTIFY": self.gate}
+        with open(self.gate, "w", encoding="ascii"):
+            pass
+
+    def free(self):
+        os.unlink(self.gate)
