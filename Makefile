@@ -111,6 +111,30 @@ $(BUILD)/egret: $(BUILD)/agent/cli/main.o $(CLI_OBJ) $(BUILD)/libsync.a $(BUILD)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(CLI_LIBS)
 
+# egretd as its next release might be, for the tests of upgrades: another version, BPF objects of another digest, the same rest.
+NEXT     := $(BUILD)/next
+NEXT_SRC := $(addprefix agent/core/,agent.c kern.c main.c view_status.c)
+$(NEXT)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_C) -fdebug-prefix-map=bpf/=next/ -c $< -o $@
+
+$(NEXT)/bpf/egret.o: $(BPF_SRC:%.c=$(NEXT)/%.o)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(NEXT)/gen/egret.skel.h: $(NEXT)/bpf/egret.o
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name egret > $@
+
+$(NEXT)/agent/%.o: agent/%.c $(NEXT)/gen/egret.skel.h
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -isystem $(NEXT)/gen $(ALL_C) $(NLFLAGS) -UEG_VERSION -DEG_VERSION='"$(VERSION)+next"' -c $< -o $@
+
+$(NEXT)/egretd: $(NEXT_SRC:%.c=$(NEXT)/%.o) $(filter-out $(NEXT_SRC:%.c=$(BUILD)/%.o),$(CORE_OBJ)) $(BUILD)/libegret.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
+
 # ---- Tests -----------------------------------------------------------------------------
 
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libship.a $(BUILD)/libcore.a $(BUILD)/libcli.a $(BUILD)/libsync.a $(BUILD)/libegret.a
@@ -163,7 +187,7 @@ unit: $(UNIT) ## unit tests (cmocka)
 bpf-test: $(BPF_TEST) $(BPF_FUZZ) ## packet paths by BPF_PROG_TEST_RUN
 	@BUILD=$(BUILD) tests/run bpf
 
-e2e: all $(SHIP_TEST) ## end to end: real sockets, real agent, network namespaces
+e2e: all $(SHIP_TEST) $(NEXT)/egretd ## end to end: real sockets, real agent, network namespaces
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run e2e
 
 vm-programs: all $(PARSER_TEST)
@@ -171,7 +195,7 @@ vm-programs: all $(PARSER_TEST)
 vm: vm-programs ## the core suite on other kernels, under qemu
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run vm
 
-test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(SHIP_TEST)
+test: $(UNIT) $(BPF_TEST) $(BPF_FUZZ) $(SHIP_TEST) $(NEXT)/egretd
 
 fuzz: $(FUZZ) $(BPF_FUZZ) ## each fuzzer for FUZZ_SECONDS (default 30); the parsers FUZZ_COUNT times (1,000,000)
 	@BUILD=$(BUILD) tests/run fuzz

@@ -56,6 +56,7 @@ class Agent:
         self.config_file = os.path.join(directory, "egret.json")
         self.stderr_file = os.path.join(directory, "stderr")
         self.process = None
+        self.program = EGRETD
         os.makedirs(self.policy_dir, exist_ok=True)
         self.config = {
             "cgroup_root": {"path": root, "create": True},
@@ -91,7 +92,7 @@ class Agent:
         """egretd with its stderr appended to the log; not waited for."""
         with open(self.stderr_file, "ab") as log:
             return subprocess.Popen(
-                [EGRETD, "--config", self.config_file, *arguments],
+                [self.program, "--config", self.config_file, *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=self.enter, **popen,
             )
 
@@ -113,7 +114,7 @@ class Agent:
     def run(self, *arguments, timeout=60, **popen):
         """egretd to its end: (exit status, stderr's lines, stdout)."""
         done = subprocess.run(
-            [EGRETD, "--config", self.config_file, *arguments],
+            [self.program, "--config", self.config_file, *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
             preexec_fn=self.enter, **popen,
         )
