@@ -240,7 +240,7 @@ size_t eg_registry_after(struct eg_agent *agent, const char *name);
 int eg_registry_get(struct eg_agent *agent, const char *name, struct eg_entry **ret, struct eg_error *err);
 /* Under apply. Takes up the apps on adopted maps. */
 int eg_registry_adopt(struct eg_agent *agent, struct eg_error *err);
-/* Under apply. Frees the slots of deleted apps that nothing refers to any more. */
+/* Under apply. Frees the slots of apps that are deleted, or have no policy, and that nothing refers to any more. */
 void eg_registry_sweep(struct eg_agent *agent);
 void eg_registry_clear(struct eg_agent *agent);
 

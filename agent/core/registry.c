@@ -354,13 +354,19 @@ static void entry_retire(struct eg_agent *agent, struct eg_entry *entry)
 		eg_events_meta_changed(agent->events);
 }
 
+/* Deleted, or without anything in force: its first policy was refused, or it was only ever tagged. */
+static bool entry_is_over(struct eg_agent *agent, const struct eg_entry *entry)
+{
+	return entry->deleted || (!entry->now && !eg_entry_ctl(agent, entry)->ruleset);
+}
+
 void eg_registry_sweep(struct eg_agent *agent)
 {
 	for (size_t i = agent->count; i-- > 0;) {
 		struct eg_entry *entry = agent->by_name[i];
 
-		if (entry->deleted && !entry_is_referred_to(agent, entry)) {
-			eg_log_info("app %s: its last cgroup and socket are gone, its slot is free again", entry->name);
+		if (entry_is_over(agent, entry) && !entry_is_referred_to(agent, entry)) {
+			eg_log_info("app %s: neither a policy nor a cgroup or socket is left, its slot is free again", entry->name);
 			entry_retire(agent, entry);
 		}
 	}
