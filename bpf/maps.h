@@ -114,7 +114,7 @@ struct {
 	__type(value, struct eg_host_state);
 } host_state __weak SEC(".maps");
 
-/* Writer: agent. Reader: kernel. Full: the new cgroup stays unknown, so denied; the agent alarms. */
+/* Writer: agent. Reader: kernel. Full: the new cgroup stays unknown, and unknown ones are denied; the agent alarms. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -118,9 +118,8 @@ struct eg_tagged {
 	bool ambiguous;
 	bool explicit_tag;
 	bool root;
+	bool untold; /* the kernel could not be told; it is tried again */
 };
-
-#define EG_DEAD_CGROUPS 1024
 
 struct eg_policy_error {
 	char *file;
@@ -301,6 +300,14 @@ int eg_tags_sweep_adopted(struct eg_agent *agent);
  * keeps their tags, whose generation is over, so that sockets which outlived them stay denied.
  */
 void eg_tags_disown(struct eg_agent *agent, uint32_t slot);
+/* Under apply: those that the kernel had no room for. Every second. */
+void eg_tags_tell_again(struct eg_agent *agent);
+/* Under apply. Map `cgroups`: dead ones make room. 0, or -errno, which is -E2BIG if all are live. */
+int eg_cgroups_put(struct eg_agent *agent, uint64_t id, const struct eg_cgroup *value);
+const char *eg_cgroups_error(int r); /* of that */
+void eg_cgroups_forget(struct eg_agent *agent, uint64_t id);
+/* Under apply. A cgroup that died; its tag stays for now. Owns it. */
+void eg_cgroups_bury(struct eg_agent *agent, struct eg_tagged *tagged);
 /* Under lock or apply. Ids of the app's cgroups, those that died lately included; caller frees. */
 int eg_tags_ids(struct eg_agent *agent, uint32_t slot, bool live_only, uint64_t **ret_ids, size_t *ret_count);
 bool eg_tags_path(struct eg_agent *agent, uint64_t id, char *ret, size_t size); /* takes lock */
@@ -311,6 +318,7 @@ void eg_tags_clear(struct eg_agent *agent);
 
 int eg_roots_start(struct eg_agent *agent, struct eg_error *err);
 void eg_roots_check(struct eg_agent *agent); /* every second */
+void eg_roots_tell(struct eg_agent *agent); /* under apply: the kernel, what unknown cgroups get from now on */
 void eg_roots_stop(struct eg_agent *agent); /* keepers and links stay */
 void eg_roots_abandon(struct eg_agent *agent); /* ends the keepers */
 bool eg_roots_enforcing(struct eg_agent *agent); /* under lock, as eg_roots_json, or on the main thread */

@@ -92,7 +92,7 @@ static uint32_t wanted_max(enum eg_kern_map map, const struct eg_kern_sizes *s)
 	case EG_MAP_GUARD_METERS:
 		return slots * EG_METERS_PER_APP;
 	case EG_MAP_CGROUPS:
-		return slots * 16;
+		return slots * 16 + EG_DEAD_CGROUPS;
 	case EG_MAP_PEERS:
 		return at_most_u32((uint64_t)slots * s->peers_per_app);
 	case EG_MAP_GRANTS:

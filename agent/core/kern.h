@@ -21,6 +21,8 @@
 
 #include "../lib/error.h"
 
+#define EG_DEAD_CGROUPS 1024 /* so many keep their tag after their end (tags.c), beside those of live ones */
+
 struct eg_kern;
 
 struct eg_kern_sizes {

@@ -31,18 +31,42 @@ bool eg_roots_has_id(struct eg_agent *agent, uint64_t id)
 
 /* ---- One root -------------------------------------------------------------------------- */
 
-/* What untagged cgroups below it get: told before the programs run there. */
+static enum eg_unknown root_unknown(const struct eg_agent *agent, const struct eg_root *root)
+{
+	return root->config->unknown_given ? root->config->unknown : agent->config->unknown;
+}
+
+/* An agent before us had no room for a tag, or was told to deny: so it stays until we have given all. */
+static bool root_was_short(struct eg_agent *agent, const struct eg_root *root)
+{
+	struct eg_cgroup before;
+
+	return agent->adopted && root_unknown(agent, root) != EG_UNKNOWN_DENY &&
+	       !bpf_map_lookup_elem(eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS), &root->id, &before) &&
+	       before.unknown == EG_UNKNOWN_DENY;
+}
+
+/* What untagged cgroups below it get: told before the programs run there. Where tags are missing nothing is let through. */
 static int root_tell(struct eg_agent *agent, const struct eg_root *root)
 {
-	const struct eg_config_root *config = root->config;
 	struct eg_cgroup value = {
 		.flags = EG_CGROUP_ROOT,
-		.unknown = config->unknown_given ? config->unknown : agent->config->unknown,
+		.unknown = agent->cgroups_full ? EG_UNKNOWN_DENY : root_unknown(agent, root),
 	};
 
 	if (bpf_map_update_elem(eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS), &root->id, &value, BPF_ANY))
 		return -errno;
 	return 0;
+}
+
+void eg_roots_tell(struct eg_agent *agent)
+{
+	for (size_t i = 0; i < agent->root_count; i++) {
+		int r = root_tell(agent, &agent->roots[i]);
+
+		if (r < 0)
+			eg_log_err("root %s: map cgroups can't be written: %s", agent->roots[i].path, strerror(-r));
+	}
 }
 
 static int root_attach(struct eg_agent *agent, struct eg_root *root, struct eg_error *err)
@@ -104,6 +128,10 @@ static int root_start(struct eg_agent *agent, const struct eg_config_root *confi
 		return root_keep_error(root, r, err);
 	root->id = eg_rootkeeper_id(root->keeper);
 	r = root_check_nesting(agent, root, err);
+	if (!r && root_was_short(agent, root)) {
+		eg_log_warning("unknown cgroups below %s are denied, as before, until all tags are given", path);
+		agent->cgroups_full = true;
+	}
 	if (!r)
 		r = root_attach(agent, root, err);
 	root->attached = !r;
@@ -272,11 +300,10 @@ json_t *eg_roots_json(struct eg_agent *agent)
 
 	for (size_t i = 0; i < agent->root_count; i++) {
 		const struct eg_root *root = &agent->roots[i];
-		enum eg_unknown unknown = root->config->unknown_given ? root->config->unknown : agent->config->unknown;
 
 		json_array_append_new(all, json_pack("{s:s,s:I,s:b,s:s,s:b,s:i,s:s*}", "root", root->path, "cgroup_id",
 						     (json_int_t)root->id, "attached", root->attached, "unknown",
-						     unknown_names[unknown], "kept", root->keeper_errno == 0,
+						     unknown_names[root_unknown(agent, root)], "kept", root->keeper_errno == 0,
 						     "foreign_programs", (int)count_foreign(agent, root), "problem",
 						     root->why[0] ? root->why : NULL));
 	}

@@ -39,7 +39,7 @@ static int tag_locked(struct eg_agent *agent, const char *path, uint64_t id, con
 		return r;
 	r = eg_tags_give(agent, path, id, *ret);
 	if (r < 0)
-		return eg_error_set(err, 507, "cgroups_full", "The cgroup can't be tagged: %s.", strerror(-r));
+		return eg_error_set(err, 507, "cgroups_full", "The cgroup can't be tagged: %s.", eg_cgroups_error(r));
 	return 0;
 }
 

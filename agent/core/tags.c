@@ -114,12 +114,14 @@ static void raise_epoch(struct eg_agent *agent)
 	__atomic_add_fetch(&eg_kern_host(agent->kern)->tag_epoch, 1, __ATOMIC_SEQ_CST);
 }
 
-static void kernel_forget(struct eg_agent *agent, uint64_t id)
+/* Not all that is some app's can be told from what is nobody's: that is denied, too, whatever the roots let it do else. */
+static void set_full(struct eg_agent *agent, bool full)
 {
-	bpf_map_delete_elem(eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS), &id);
+	agent->cgroups_full = full;
+	eg_roots_tell(agent);
 }
 
-static int kernel_tell(struct eg_agent *agent, const struct eg_tagged *tagged)
+static int kernel_tell(struct eg_agent *agent, struct eg_tagged *tagged)
 {
 	const struct eg_entry *entry = eg_registry_at(agent, tagged->slot, 0);
 	struct eg_cgroup value = {
@@ -127,20 +129,21 @@ static int kernel_tell(struct eg_agent *agent, const struct eg_tagged *tagged)
 		.gen = entry ? entry->gen : 0,
 		.flags = (tagged->ambiguous ? EG_CGROUP_AMBIGUOUS : 0) | (tagged->explicit_tag ? EG_CGROUP_EXPLICIT : 0),
 	};
+	int r;
 
 	if (!tagged->slot && !tagged->ambiguous) {
-		kernel_forget(agent, tagged->id);
+		eg_cgroups_forget(agent, tagged->id);
+		tagged->untold = false;
 		return 0;
 	}
-	if (bpf_map_update_elem(eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS), &tagged->id, &value, BPF_ANY)) {
-		int r = -errno;
-
-		if (!agent->cgroups_full)
-			eg_log_err("cgroup %s can't be tagged (%s), so it is denied everything", tagged->path, strerror(-r));
-		agent->cgroups_full = true;
-		return r;
+	r = eg_cgroups_put(agent, tagged->id, &value);
+	tagged->untold = r < 0;
+	if (r < 0 && !agent->cgroups_full) {
+		set_full(agent, true);
+		eg_log_err("cgroup %s can't be tagged (%s), so it is denied everything, as all unknown ones are", tagged->path,
+			   eg_cgroups_error(r));
 	}
-	return 0;
+	return r;
 }
 
 static void say_ambiguous(struct eg_agent *agent, const struct eg_tagged *tagged)
@@ -151,16 +154,22 @@ static void say_ambiguous(struct eg_agent *agent, const struct eg_tagged *tagged
 		  json_pack("{s:s,s:s,s:s}", "action", "ambiguous_cgroup", "cgroup", tagged->path, "verdict", "deny"));
 }
 
-/* Gives the cgroup to the app in that slot (0: nobody). Takes lock. Returns whether that is new. */
-static bool retag(struct eg_agent *agent, struct eg_tagged *tagged, uint32_t slot, bool ambiguous, bool by_hand)
+/* Takes lock. */
+static void tagged_set(struct eg_agent *agent, struct eg_tagged *tagged, uint32_t slot, bool ambiguous, bool by_hand)
 {
-	if (tagged->slot == slot && tagged->ambiguous == ambiguous && tagged->explicit_tag == by_hand)
-		return false;
 	pthread_mutex_lock(&agent->lock);
 	tagged->slot = slot;
 	tagged->ambiguous = ambiguous;
 	tagged->explicit_tag = by_hand;
 	pthread_mutex_unlock(&agent->lock);
+}
+
+/* Gives the cgroup to the app in that slot (0: nobody). Takes lock. Returns whether that is new. */
+static bool retag(struct eg_agent *agent, struct eg_tagged *tagged, uint32_t slot, bool ambiguous, bool by_hand)
+{
+	if (tagged->slot == slot && tagged->ambiguous == ambiguous && tagged->explicit_tag == by_hand)
+		return false;
+	tagged_set(agent, tagged, slot, ambiguous, by_hand);
 	kernel_tell(agent, tagged);
 	if (ambiguous)
 		say_ambiguous(agent, tagged);
@@ -269,22 +278,6 @@ static void born(void *ctx, const char *path, uint64_t id)
 		eg_reaper_look_later(agent->reaper, id);
 }
 
-/* Keeps a cgroup's id and path, as its sockets and events may still come; the oldest makes room. */
-static void bury(struct eg_agent *agent, struct eg_tagged *tagged)
-{
-	struct eg_tagged *oldest = &agent->dead[agent->dead_next];
-	uint64_t forgotten = oldest->id;
-
-	pthread_mutex_lock(&agent->lock);
-	free(oldest->path);
-	*oldest = *tagged;
-	agent->dead_next = (agent->dead_next + 1) % EG_DEAD_CGROUPS;
-	pthread_mutex_unlock(&agent->lock);
-	free(tagged);
-	if (forgotten)
-		kernel_forget(agent, forgotten);
-}
-
 static void died(void *ctx, const char *path, uint64_t id)
 {
 	struct eg_agent *agent = ctx;
@@ -309,17 +302,7 @@ static void died(void *ctx, const char *path, uint64_t id)
 		tagged_free(tagged);
 		return;
 	}
-	bury(agent, tagged);
-}
-
-void eg_tags_disown(struct eg_agent *agent, uint32_t slot)
-{
-	pthread_mutex_lock(&agent->lock);
-	for (size_t i = 0; i < EG_DEAD_CGROUPS; i++) {
-		if (agent->dead[i].slot == slot)
-			agent->dead[i].slot = 0;
-	}
-	pthread_mutex_unlock(&agent->lock);
+	eg_cgroups_bury(agent, tagged);
 }
 
 const struct eg_cgwatch_ops eg_tags_watch_ops = {.born = born, .died = died};
@@ -386,20 +369,44 @@ void eg_tags_patterns_changed(struct eg_agent *agent, const struct eg_applied *b
 int eg_tags_give(struct eg_agent *agent, const char *path, uint64_t id, struct eg_entry *entry)
 {
 	struct eg_tagged *tagged = eg_tags_find(agent, id);
+	struct eg_tagged before;
 	int r;
 
 	if (!tagged)
 		tagged = tagged_new(agent, path, id);
 	if (!tagged)
 		return -ENOMEM;
-	pthread_mutex_lock(&agent->lock);
-	tagged->slot = entry->slot;
-	tagged->ambiguous = false;
-	tagged->explicit_tag = true;
-	pthread_mutex_unlock(&agent->lock);
+	before = *tagged;
+	tagged_set(agent, tagged, entry->slot, false, true);
 	r = kernel_tell(agent, tagged);
+	if (r < 0) {
+		tagged_set(agent, tagged, before.slot, before.ambiguous, before.explicit_tag);
+		tagged->untold = before.untold;
+	}
 	raise_epoch(agent);
 	return r;
+}
+
+void eg_tags_tell_again(struct eg_agent *agent)
+{
+	bool any = false, full = false;
+
+	if (!agent->cgroups_full)
+		return;
+	for (size_t i = 0; i < agent->tag_count && !full; i++) {
+		struct eg_tagged *tagged = agent->tags[i];
+
+		if (!tagged->untold)
+			continue;
+		full = kernel_tell(agent, tagged) < 0;
+		any = any || !full;
+	}
+	if (any)
+		raise_epoch(agent);
+	if (full)
+		return;
+	set_full(agent, false);
+	eg_log_notice("every cgroup has its tag again");
 }
 
 /* ---- After a restart ------------------------------------------------------------------------------ */
@@ -417,7 +424,7 @@ int eg_tags_sweep_adopted(struct eg_agent *agent)
 		count++;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!eg_tags_find(agent, ids[i]) && !eg_roots_has_id(agent, ids[i]))
-			kernel_forget(agent, ids[i]);
+			eg_cgroups_forget(agent, ids[i]);
 	}
 	return 0;
 }

@@ -84,7 +84,7 @@ json_t *eg_alarms_json(struct eg_agent *agent)
 	if (agent->store_damaged)
 		alarm_add(list, "a stored policy could not be read at start: the log names it");
 	if (agent->cgroups_full)
-		alarm_add(list, "a cgroup could not be tagged, so it is denied everything");
+		alarm_add(list, "a cgroup could not be tagged, so it is denied everything, as all unknown ones are");
 	if (agent->cgroups_unwatched)
 		alarm_add(list, "%zu cgroups can't be watched, new ones are denied for some seconds: raise "
 				"fs.inotify.max_user_instances or max_user_watches", agent->cgroups_unwatched);

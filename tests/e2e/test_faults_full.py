@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every table full, each for its own reason, and beside them an app that notices nothing."""
+import os
+
 import pytest
 
 from harness import ALLOWED, DENIED, Host, cgroup, eventually, policy, rule
@@ -7,6 +9,8 @@ from harness.names import API, MANY, begin, named, opens
 from harness.net import ROUTER
 
 APPS, GRANTS, SOCKETS, PEERS = 8, 16, 20, 10
+CGROUPS = (APPS + 1) * 16 + 1024  # what the table has room for: agent/core/kern.c
+CHURN = int(os.environ.get("FAULT_CHURN", "1500"))  # a release does 10,000
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +137,88 @@ def test_grants(host, agent):
     assert agent.event(type="deny", app="grants", dst=MANY[0])["reason"] == "no_grant"
     assert agent.count("grants", "no_grant") == 1
     assert agent.get("/v1/apps/calm?grants=1")["grants"]["evicted"] == 0
+
+
+# ---- Cgroups -------------------------------------------------------------------------------------------------
+
+
+def room_alarm(agent):
+    return [alarm for alarm in agent.status()["alarms"] if "could not be tagged" in alarm]
+
+
+def test_cgroups(host, agent):
+    """As many as the table holds: one more is denied, as is what would pass as unknown, until there is room."""
+    path, lax = f"{host.root}/job{{}}.scope", f"{host.lax}/job.scope"
+    agent.put(policy("jobs", [rule(ALLOWED, 443)], cgroups=[path.format("*"), lax]))
+    stranger = host.process(f"{host.lax}/stranger.scope")
+    stranger.connect("a", DENIED, 443, "udp")
+    for number in range(CGROUPS):
+        cgroup.make(path.format(number))
+    eventually(lambda: room_alarm(agent), what="the alarm")
+    assert "can't be tagged" in agent.stderr()
+    last = host.process(lax)
+    eventually(lambda: len(agent.app("jobs")["cgroups"]) == CGROUPS + 1, 60, "all cgroups")
+    assert last.fails("connect", "c", ALLOWED, 443) == "EPERM"
+    agent.event(type="deny", reason="unknown_cgroup", hook="connect", cgroup=lax)
+    assert stranger.fails("connect", "b", DENIED, 443) == stranger.fails("send", "a") == "EPERM"
+    tag = f"{host.root}/by-hand.scope"
+    cgroup.make(tag)
+    error = agent.refused("POST", "/v1/tags", {"cgroup": tag, "app": "jobs"})
+    assert (error.status, error.code) == (507, "cgroups_full") and "max_apps" in str(error)
+    agent.restart()
+    assert room_alarm(agent)
+    assert stranger.fails("connect", "c", DENIED, 443) == "EPERM"
+    for number in range(10):
+        os.rmdir(cgroup.full(path.format(number)))
+    eventually(lambda: not room_alarm(agent), what="the end of the alarm")
+    assert "every cgroup has its tag again" in agent.stderr()
+    assert tag not in agent.app("jobs")["cgroups"]
+    agent.tag(tag, "jobs")
+    for app in (last, host.process(tag)):
+        app.connect("d", ALLOWED, 443)
+        assert app.ask("d") == "ping"
+        assert app.fails("connect", "e", DENIED, 443) == "EPERM"
+        app.stop()
+    stranger.connect("d", DENIED, 443)
+    stranger.stop()
+    for number in range(10, CGROUPS):
+        os.rmdir(cgroup.full(path.format(number)))
+    for left in (tag, lax, f"{host.lax}/stranger.scope"):
+        cgroup.remove(left)
+
+
+def open_files(agent):
+    return len(os.listdir(f"/proc/{agent.process.pid}/fd"))
+
+
+def memory(agent):
+    with open(f"/proc/{agent.process.pid}/status", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) << 10
+
+
+def test_churn(host, agent):
+    """Jobs by names used again, more than the table holds: each has its tag, whatever died before it."""
+    path, ids = f"{host.root}/turn{{}}.scope", set()
+    agent.put(policy("turns", [rule(ALLOWED, 443)], cgroups=[path.format("*")]))
+    before = None
+    for first in range(0, CHURN, 100):
+        for number in range(100):
+            cgroup.make(path.format(number))
+            ids.add(cgroup.cgroup_id(path.format(number)))
+        eventually(lambda: len(agent.app("turns")["cgroups"]) == 100, what="the tags")
+        if first % 500 == 0:
+            app = host.process(path.format(99))
+            app.connect("c", ALLOWED, 443)
+            assert app.ask("c") == "ping"
+            assert app.fails("connect", "d", DENIED, 443) == "EPERM"
+            app.stop()
+            cgroup.remove(path.format(99))
+        for number in range(100):
+            cgroup.remove(path.format(number))
+        eventually(lambda: agent.app("turns")["cgroups"] == [], what="their end")
+        before = before or (open_files(agent), memory(agent))
+    assert len(ids) == CHURN
+    assert not room_alarm(agent)
+    assert agent.count("turns", "no_rule") == len(range(0, CHURN, 500))
+    eventually(lambda: open_files(agent) <= before[0] + 2, what="as many descriptors")
+    assert memory(agent) <= before[1] + (4 << 20)

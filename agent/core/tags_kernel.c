@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * tags_kernel.c - map `cgroups`, and those in it that died
+ *
+ * A cgroup that died keeps its tag, since its sockets and events may still come: the last EG_DEAD_CGROUPS do, in a ring
+ * where the oldest makes room, and fewer when the map is full and a live one needs the place.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent_impl.h"
+
+void eg_cgroups_forget(struct eg_agent *agent, uint64_t id)
+{
+	bpf_map_delete_elem(eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS), &id);
+}
+
+/* Takes lock. False: nobody was there. */
+static bool forget_dead(struct eg_agent *agent, struct eg_tagged *place)
+{
+	uint64_t id = place->id;
+
+	pthread_mutex_lock(&agent->lock);
+	free(place->path);
+	*place = (struct eg_tagged){0};
+	pthread_mutex_unlock(&agent->lock);
+	if (id)
+		eg_cgroups_forget(agent, id);
+	return id;
+}
+
+static bool forget_oldest_dead(struct eg_agent *agent)
+{
+	for (size_t i = 0; i < EG_DEAD_CGROUPS; i++) {
+		if (forget_dead(agent, &agent->dead[(agent->dead_next + i) % EG_DEAD_CGROUPS]))
+			return true;
+	}
+	return false;
+}
+
+int eg_cgroups_put(struct eg_agent *agent, uint64_t id, const struct eg_cgroup *value)
+{
+	int fd = eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS), r = 0;
+
+	do {
+		r = bpf_map_update_elem(fd, &id, value, BPF_ANY) ? -errno : 0;
+	} while (r == -E2BIG && forget_oldest_dead(agent));
+	return r;
+}
+
+const char *eg_cgroups_error(int r)
+{
+	return r == -E2BIG ? "there are as many as the table holds: raise max_apps" : strerror(-r);
+}
+
+void eg_cgroups_bury(struct eg_agent *agent, struct eg_tagged *tagged)
+{
+	struct eg_tagged *place = &agent->dead[agent->dead_next];
+
+	forget_dead(agent, place);
+	pthread_mutex_lock(&agent->lock);
+	*place = *tagged;
+	agent->dead_next = (agent->dead_next + 1) % EG_DEAD_CGROUPS;
+	pthread_mutex_unlock(&agent->lock);
+	free(tagged);
+}
+
+void eg_tags_disown(struct eg_agent *agent, uint32_t slot)
+{
+	pthread_mutex_lock(&agent->lock);
+	for (size_t i = 0; i < EG_DEAD_CGROUPS; i++) {
+		if (agent->dead[i].slot == slot)
+			agent->dead[i].slot = 0;
+	}
+	pthread_mutex_unlock(&agent->lock);
+}
