@@ -19,6 +19,7 @@ machine.py  a machine of its own: systemd as its init, over a throw-away copy of
 etcd.py, control.py, fleet.py   a real etcd; a host that follows it, or a bundle's server; many that do
 net.py      network namespaces and addresses
 cgroup.py   cgroups made and removed
+memory.py   a cgroup that limits memory
 events.py   the NDJSON log
 policy.py   policies as dictionaries
 schemas.py  what ECS and OCSF demand of an event

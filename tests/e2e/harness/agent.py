@@ -57,6 +57,7 @@ class Agent:
         self.stderr_file = os.path.join(directory, "stderr")
         self.process = None
         self.program = EGRETD
+        self.cgroups = []  # `cgroup.procs` of those that it starts in, beside ours
         os.makedirs(self.policy_dir, exist_ok=True)
         self.config = {
             "cgroup_root": {"path": root, "create": True},
@@ -87,6 +88,9 @@ class Agent:
             namespace = os.open(self.netns, os.O_RDONLY | os.O_CLOEXEC)
             if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), f"setns {self.netns}")
+        for path in self.cgroups:
+            with open(path, "w", encoding="ascii") as procs:
+                procs.write("0")
 
     def spawn(self, *arguments, **popen):
         """egretd with its stderr appended to the log; not waited for."""

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 
-from . import cgroup
+from . import cgroup, memory
 from .agent import Agent
 from .net import Network, run
 from .process import Worker
@@ -47,6 +47,8 @@ def sweep_locked():
         shutil.rmtree(path, ignore_errors=True)
     for path in filter(dead, glob.glob(f"{cgroup.CGROUP2}/{NAME}-*")):
         cgroup.remove(os.path.basename(path))
+    for path in filter(dead, memory.leftovers(NAME)):
+        os.rmdir(path)
     for path in filter(dead, glob.glob(f"/run/netns/{NAME}-*")):
         run("ip", "netns", "del", os.path.basename(path))
     for path in filter(dead, glob.glob(f"{tempfile.gettempdir()}/{NAME}-*")):
@@ -129,6 +131,13 @@ class Host:
         disk = SmallDisk(directory)
         self.disks.append(disk)
         return disk
+
+    def memory_limit(self):
+        """For the agent, from its next start on; no limit at first."""
+        limit = memory.MemoryLimit(f"{self.name}.memory")
+        self.disks.append(limit)
+        self.agent.cgroups.append(limit.procs)
+        return limit
 
     # ---- Processes -------------------------------------------------------------------------------
 
