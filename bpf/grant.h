@@ -162,7 +162,7 @@ static __always_inline void eg_grants_search(struct eg_scratch *s)
 
 /* ---- Granting --------------------------------------------------------------------------------------- */
 
-/* Deletes what stands at the place, unless it is a good grant of another name and may stay. */
+/* Deletes what stands at the place, unless it is a good grant of another name and may stay, or the renewed one. */
 static __always_inline bool eg_grant_evict(const struct eg_scratch *s, const struct eg_grant_order *order)
 {
 	const struct eg_grant_place *p = &s->place;
@@ -174,6 +174,9 @@ static __always_inline bool eg_grant_evict(const struct eg_scratch *s, const str
 
 	if (!old || !app || old->order % max != p->place % max)
 		return true; /* gone, or it has moved on to another place */
+	if (order->gen == s->grant_key.gen && order->way == s->grant_key.way &&
+	    order->addr.d_be[0] == s->grant_key.addr.d_be[0] && order->addr.d_be[1] == s->grant_key.addr.d_be[1])
+		return true; /* the ring is full, and it is the last in it that comes to the front */
 	good = old->expires_boot_ns > p->now_ns;
 	if (good && p->spare && old->name_hash != s->name_hash)
 		return false;
