@@ -209,12 +209,15 @@ struct {
 	__type(value, struct eg_grant_order);
 } grant_order __weak SEC(".maps");
 
-/* A further peer of a socket that is not TCP; see flow.h for its life. */
+#define EG_PEER_DEAD	(1u << 0) /* set once, by who ends it, before the end is told */
+#define EG_PEER_UNTIMED (1u << 1) /* it has no timer */
+
+/* A further peer of a socket that is not TCP; see peer.h for its life. */
 struct eg_peer {
 	struct bpf_timer timer;
 	struct eg_who who;
 	__s32 users; /* packets being counted on it now */
-	__u32 dead; /* set once, by the timer, before the end is told */
+	__u32 dead; /* EG_PEER_* */
 	struct eg_flow flow;
 };
 
@@ -229,6 +232,13 @@ struct {
 	__type(key, struct eg_peer_key);
 	__type(value, struct eg_peer);
 } peers __weak SEC(".maps");
+
+/* Writer, reader: kernel. Keys of peers that have no timer; see peer.h. Full: one more such peer is denied. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 65536);
+	__type(value, struct eg_peer_key);
+} peers_untimed __weak SEC(".maps");
 
 /* Writer: kernel. Reader: agent. Full: the event is counted in `losses`, with its sums. */
 struct {

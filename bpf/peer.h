@@ -8,44 +8,92 @@
  * `dead` and at the identity of the entry; the timer sets `dead` first and waits for users
  * to leave before it tells the end and deletes. A packet that finds its entry dead is
  * counted in `others`, so no byte goes uncounted.
+ *
+ * The kernel may have no memory for a timer just then: Linux 6.18 takes it with trylocks only, and was
+ * seen to refuse one to most of a thousand peers in a row on an idle machine. Nobody is denied anything for
+ * that. Such a peer stands in line in `peers_untimed`; whoever looks at the head of the line ends it if it
+ * is idle, or sends it to the end. That are the timers of other peers, some places each, and every few
+ * seconds eg_reap, which the agent runs.
  */
 #ifndef EG_BPF_PEER_H
 #define EG_BPF_PEER_H
 
 #include "flow.h"
 
-#define EG_PEER_RETRY_NS (1000ull * 1000)
+#define EG_PEER_RETRY_NS   (1000ull * 1000)
+#define EG_UNTIMED_AT_ONCE 8
 
-static __always_inline void eg_peer_delete(struct eg_peer_key *key, __u32 slot)
+static __always_inline void eg_peer_delete(struct eg_peer_key *key, const struct eg_peer *peer)
 {
-	struct eg_app *app = eg_app_at(slot);
+	bool untimed = *(volatile const __u32 *)&peer->dead & EG_PEER_UNTIMED;
+	struct eg_app *app = eg_app_at(peer->who.app);
 
-	if (bpf_map_delete_elem(&peers, key) == 0 && app)
-		__sync_fetch_and_add(&app->state.peers, -1);
+	if (bpf_map_delete_elem(&peers, key) || !app)
+		return;
+	__sync_fetch_and_add(&app->state.peers, -1);
+	if (untimed)
+		__sync_fetch_and_add(&app->state.peers_untimed, -1);
+}
+
+/* When its silence has lasted long enough, in boot time. */
+static __always_inline __u64 eg_peer_due_ns(const struct eg_peer *peer, __u64 idle_ns)
+{
+	__u64 last = peer->flow.last_out_ns > peer->flow.last_in_ns ? peer->flow.last_out_ns :
+								       peer->flow.last_in_ns;
+
+	return (last < peer->flow.start_boot_ns ? peer->flow.start_boot_ns : last) + idle_ns;
+}
+
+/* It is due, and no packet is being counted on it nor will be: its end is the caller's to tell. */
+static __always_inline bool eg_peer_may_end(struct eg_peer *peer, __u64 now_ns, __u64 idle_ns)
+{
+	if (!(*(volatile __u32 *)&peer->dead & EG_PEER_DEAD) && now_ns < eg_peer_due_ns(peer, idle_ns))
+		return false;
+	__sync_fetch_and_or(&peer->dead, EG_PEER_DEAD);
+	return *(volatile __s32 *)&peer->users <= 0;
+}
+
+struct eg_untimed_on {
+	__u64 now_ns;
+	__u64 idle_ns;
+};
+
+/* The head of the line. Ends it also if there is no place any more at the end. */
+static long eg_untimed_look(__u32 i __attribute__((unused)), struct eg_untimed_on *on)
+{
+	struct eg_peer_key key;
+	struct eg_peer *peer;
+
+	if (bpf_map_pop_elem(&peers_untimed, &key))
+		return 1;
+	peer = bpf_map_lookup_elem(&peers, &key);
+	if (!peer || !(*(volatile __u32 *)&peer->dead & EG_PEER_UNTIMED))
+		return 0;
+	if (!eg_peer_may_end(peer, on->now_ns, on->idle_ns) &&
+	    (!bpf_map_push_elem(&peers_untimed, &key, 0) || !eg_peer_may_end(peer, on->now_ns, 0)))
+		return 0;
+	eg_flow_end(&peer->who, &peer->flow, NULL);
+	eg_peer_delete(&key, peer);
+	return 0;
 }
 
 static int eg_peer_timer(void *map __attribute__((unused)), struct eg_peer_key *key, struct eg_peer *peer)
 {
 	struct eg_host_ctl *host = eg_host();
 	struct eg_peer_key gone = *key;
-	__u64 now = bpf_ktime_get_boot_ns();
-	__u64 last = peer->flow.last_out_ns > peer->flow.last_in_ns ? peer->flow.last_out_ns :
-								       peer->flow.last_in_ns;
-	__u64 idle = host ? host->udp_idle_ns : 0;
+	struct eg_untimed_on on = {
+		.now_ns = bpf_ktime_get_boot_ns(),
+		.idle_ns = host ? host->udp_idle_ns : 0,
+	};
+	__u64 due = eg_peer_due_ns(peer, on.idle_ns);
 
-	if (last < peer->flow.start_boot_ns)
-		last = peer->flow.start_boot_ns;
-	if (!peer->dead && now < last + idle) {
-		bpf_timer_start(&peer->timer, last + idle - now, 0);
-		return 0;
-	}
-	__sync_lock_test_and_set(&peer->dead, 1);
-	if (*(volatile __s32 *)&peer->users > 0) {
-		bpf_timer_start(&peer->timer, EG_PEER_RETRY_NS, 0);
+	if (!eg_peer_may_end(peer, on.now_ns, on.idle_ns)) {
+		bpf_timer_start(&peer->timer, peer->dead & EG_PEER_DEAD ? EG_PEER_RETRY_NS : due - on.now_ns, 0);
 		return 0;
 	}
 	eg_flow_end(&peer->who, &peer->flow, NULL);
-	eg_peer_delete(&gone, peer->who.app);
+	eg_peer_delete(&gone, peer);
+	bpf_loop(EG_UNTIMED_AT_ONCE, eg_untimed_look, &on, 0);
 	return 0;
 }
 
@@ -53,7 +101,7 @@ static __always_inline bool eg_peer_enter(struct eg_peer *peer, const struct eg_
 					  const struct eg_who *who)
 {
 	__sync_fetch_and_add(&peer->users, 1);
-	if (!*(volatile __u32 *)&peer->dead && peer->flow.id && peer->who.app == who->app &&
+	if (!(*(volatile __u32 *)&peer->dead & EG_PEER_DEAD) && peer->flow.id && peer->who.app == who->app &&
 	    eg_flow_is_with(&peer->flow, view, dir))
 		return true;
 	__sync_fetch_and_add(&peer->users, -1);
@@ -122,8 +170,12 @@ EG_LOCAL struct eg_peer *eg_peer_create(const struct eg_who *who, struct eg_peer
 	if (bpf_timer_init(&peer->timer, &peers, 1 /* CLOCK_MONOTONIC */) ||
 	    bpf_timer_set_callback(&peer->timer, eg_peer_timer) ||
 	    bpf_timer_start(&peer->timer, host->udp_idle_ns, 0)) {
-		eg_peer_delete(key, who->app);
-		return NULL;
+		__sync_fetch_and_or(&peer->dead, EG_PEER_UNTIMED);
+		__sync_fetch_and_add(&app->state.peers_untimed, 1);
+		if (bpf_map_push_elem(&peers_untimed, key, 0)) {
+			eg_peer_delete(key, peer);
+			return NULL;
+		}
 	}
 	return peer;
 }

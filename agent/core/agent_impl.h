@@ -216,6 +216,7 @@ struct eg_agent {
 	struct eg_sweep sweeps[EG_SWEEP_TRIES];
 	struct eg_grant_sweep grant_sweep;
 	uint64_t history_next_ns; /* monotonic: no sweep before; under apply */
+	unsigned peer_sweeps; /* calls */
 	struct stat resolv_conf; /* when it was last looked at */
 
 	struct eg_policy_error *policy_errors; /* under lock */

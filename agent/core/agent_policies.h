@@ -47,6 +47,8 @@ void eg_tables_collect(struct eg_agent *agent);
 
 /* Goes on looking for what is due, some thousands of keys at each call. */
 void eg_sweep(struct eg_agent *agent);
+/* UDP peers for which the kernel had no timer. Takes lock. */
+uint64_t eg_peers_untimed(struct eg_agent *agent);
 /* Maps `rules` and `names` may hold keys of a ruleset that nobody remembers. */
 void eg_sweep_tables_due(struct eg_agent *agent);
 /* Map `grants` may hold those of an app that is gone. */

@@ -55,6 +55,7 @@ static const char *const map_names[EG_MAP_COUNT_] = {
 	[EG_MAP_GRANTS] = "grants",
 	[EG_MAP_GRANT_ORDER] = "grant_order",
 	[EG_MAP_PEERS] = "peers",
+	[EG_MAP_PEERS_UNTIMED] = "peers_untimed",
 	[EG_MAP_PEER_BLANK] = "peer_blank",
 	[EG_MAP_EVENTS] = "events",
 	[EG_MAP_FLOW_EVENTS] = "flow_events",

@@ -111,6 +111,7 @@ enum eg_kern_map {
 	EG_MAP_GRANTS,
 	EG_MAP_GRANT_ORDER,
 	EG_MAP_PEERS,
+	EG_MAP_PEERS_UNTIMED,
 	EG_MAP_PEER_BLANK,
 	EG_MAP_EVENTS,
 	EG_MAP_FLOW_EVENTS,
@@ -134,6 +135,8 @@ int eg_kern_explain(struct eg_kern *kern, struct eg_question *question);
  * -EIO: the slot is another app's by now, or the kernel side had no room to work in; -errno.
  */
 int eg_kern_learn(struct eg_kern *kern, struct eg_lesson *lesson);
+/* Looks at so many UDP peers for which the kernel had no timer, and ends those that are idle. 0 or -errno. */
+int eg_kern_reap(struct eg_kern *kern, uint32_t look);
 
 /* Returns when every program that ran at the call has ended (an RCU grace period). */
 void eg_kern_quiesce(void);

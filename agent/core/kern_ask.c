@@ -41,3 +41,10 @@ int eg_kern_learn(struct eg_kern *kern, struct eg_lesson *lesson)
 	_Static_assert(sizeof(*lesson) <= SUBJECT_MAX, "a lesson fits the frame");
 	return run(kern, "eg_learn", lesson, sizeof(*lesson));
 }
+
+int eg_kern_reap(struct eg_kern *kern, uint32_t look)
+{
+	struct eg_reaping reaping = {.look = look};
+
+	return run(kern, "eg_reap", &reaping, sizeof(reaping));
+}

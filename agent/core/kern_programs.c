@@ -47,6 +47,7 @@ static const struct program known[] = {
 	{.name = "eg_guard_in", .type = BPF_PROG_TYPE_SCHED_CLS},
 	{.name = "eg_explain", .type = BPF_PROG_TYPE_SCHED_CLS},
 	{.name = "eg_learn", .type = BPF_PROG_TYPE_SCHED_CLS},
+	{.name = "eg_reap", .type = BPF_PROG_TYPE_SCHED_CLS},
 };
 #define ATTACHED 14
 _Static_assert(sizeof(known) / sizeof(known[0]) == EG_PROGRAMS, "each program has its fd");

@@ -20,7 +20,7 @@
 
 struct bpf_object;
 
-#define EG_PROGRAMS  18
+#define EG_PROGRAMS  19
 #define EG_BUILD_LEN 65 /* of SHA-256 in hex, with NUL */
 
 struct eg_programs {

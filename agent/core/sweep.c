@@ -3,7 +3,8 @@
  * sweep.c - finds what nobody remembers in the kernel's tables, some thousands of keys a second
  *
  * Rules and names of a ruleset that an agent which was killed left behind; addresses that were
- * granted to an app whose slot was freed. Nothing looks them up any more, but they take room.
+ * granted to an app whose slot was freed. Nothing looks them up any more, but they take room. And
+ * UDP peers that are idle, for which the kernel had no timer.
  */
 #include <bpf/bpf.h>
 #include <endian.h>
@@ -16,6 +17,7 @@
 
 /* Keys looked at in one call: a few milliseconds. */
 #define SWEEP_KEYS 4096
+#define PEERS_EVERY 5 /* calls */
 
 /* ---- Rules and names --------------------------------------------------------------------- */
 
@@ -167,10 +169,42 @@ static void sweep_grants(struct eg_agent *agent)
 	sweep->running = !r;
 }
 
+/* ---- Peers ---------------------------------------------------------------------------------- */
+
+/* Each gets a look in five seconds, or in as many as it takes for all of them. */
+static void sweep_peers(struct eg_agent *agent)
+{
+	uint64_t untimed;
+	int r;
+
+	if (++agent->peer_sweeps % PEERS_EVERY)
+		return;
+	untimed = eg_peers_untimed(agent);
+	if (!untimed)
+		return;
+	r = eg_kern_reap(agent->kern, untimed < SWEEP_KEYS ? (uint32_t)untimed : SWEEP_KEYS);
+	if (r < 0)
+		eg_log_err("UDP peers without a timer can't be ended: %s", strerror(-r));
+}
+
+uint64_t eg_peers_untimed(struct eg_agent *agent)
+{
+	uint64_t count = 0;
+	uint32_t slots;
+
+	pthread_mutex_lock(&agent->lock);
+	slots = agent->slots_used;
+	pthread_mutex_unlock(&agent->lock);
+	for (uint32_t slot = 0; slot < slots; slot++)
+		count += eg_kern_app(agent->kern, slot)->state.peers_untimed;
+	return count;
+}
+
 void eg_sweep(struct eg_agent *agent)
 {
 	sweep_tries(agent);
 	sweep_grants(agent);
+	sweep_peers(agent);
 }
 
 void eg_sweep_tables_due(struct eg_agent *agent)

@@ -230,7 +230,9 @@ struct eg_app_state { /* writer: kernel */
 	__u32 grants; /* live entries in map `grants` */
 	__u64 grants_evicted; /* of grants that were still good */
 	__u64 dns_learned; /* answers that granted something */
-	__u64 pad[5];
+	__u32 peers_untimed; /* of peers: those that have no timer */
+	__u32 pad32;
+	__u64 pad[4];
 };
 
 struct eg_app {
@@ -649,6 +651,12 @@ struct eg_lesson {
 	__u32 granted; /* out: 1: the name did not have the address yet */
 };
 
+/* Context of program `eg_reap`: looks at so many UDP peers that have no timer, and ends those that are idle. */
+struct eg_reaping {
+	__u32 look;
+	__u32 pad[9]; /* the kernel takes no packet that is shorter than an IP header */
+};
+
 #define EG_ABI_ASSERT(c) _Static_assert(c, #c)
 EG_ABI_ASSERT(EG_REASON_COUNT_ <= EG_REASONS_MAX);
 EG_ABI_ASSERT(EG_DNS_BIT_COUNT_ <= 32);
@@ -680,5 +688,6 @@ EG_ABI_ASSERT(sizeof(struct eg_sock) == 416);
 EG_ABI_ASSERT(sizeof(struct eg_peer_key) == 32);
 EG_ABI_ASSERT(sizeof(struct eg_event) == 200);
 EG_ABI_ASSERT(sizeof(struct eg_question) == 312);
+EG_ABI_ASSERT(sizeof(struct eg_reaping) == 40);
 
 #endif

@@ -57,6 +57,26 @@ class TestQuotas:
         eventually(lambda: agent.app("greedy")["peers"] == 0, 90)
         assert greedy.fails("sendto", "u", OTHER, 1049) is None
 
+    def test_peers_beyond_the_kernels_timers(self, host, agent):
+        """The kernel may refuse a peer its timer, one after the other: no datagram is, and each flow ends."""
+        agent.stop()
+        agent.configure(limits={**agent.config["limits"], "udp_peers": 700})
+        agent.detach_all()
+        agent.start()
+        host.serve([ALLOWED], 443, ["udp"])
+        fan = host.app(policy("fan", [rule(ALLOWED, "any", "udp")], log="full"))
+        assert {fan.fails("sendto", "u", ALLOWED, port) for port in [443, *range(1000, 1600)]} == {None}
+        app = agent.app("fan")
+        assert app["reasons"] == {} and 0 < app["peers"] <= 600
+        fan.close("u")
+        eventually(lambda: agent.app("fan")["peers"] == 0, 90)
+
+        def ends():
+            return [event["dst_port"] for event in agent.log(type="flow", app="fan", phase="end")]
+
+        eventually(lambda: len(ends()) == 601, what="the end of each flow")
+        assert sorted(ends()) == [443, *range(1000, 1600)]
+
     def test_a_scan_from_outside_fills_no_table(self, host, agent):
         app = host.app(policy("quiet", [rule(ALLOWED, 443, "udp")]))
         app.bind("u", APP, 7000, "udp")

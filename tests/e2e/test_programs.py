@@ -67,7 +67,7 @@ def in_order(agent):
     programs, links = pinned(agent), attached(agent)
     assert links == {name: programs[name] for name in links}
     assert len(links) >= 12  # BPF LSM has one more, where it works
-    assert set(programs) - set(links) == {"eg_guard_out", "eg_guard_in", "eg_explain", "eg_learn"}
+    assert set(programs) - set(links) == {"eg_guard_out", "eg_guard_in", "eg_explain", "eg_learn", "eg_reap"}
     assert [agent.explain("web", f"{address}:443")["verdict"] for address in (ALLOWED, DENIED)] == ["allow", "deny"]
     assert agent.status()["enforcement_ok"] is True
     return programs
