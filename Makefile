@@ -22,8 +22,9 @@ LIBS    := -lbpf -lelf -lz -ljansson -lmicrohttpd -lcurl -lhogweed -lnettle -lnl
 CLI_LIBS := $(LIBS) -lncursesw -ltinfo -lm
 NLFLAGS := -isystem /usr/include/libnl3
 BPF_WARN := -Wall -Wextra -Werror -Wno-unused-function
-BPF_C   := -O2 -g -target bpf -mcpu=v3 $(BPF_WARN) -Iinclude \
-           -idirafter /usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
+# Asked for when it is needed: `make deps all` on a machine that has no compiler yet.
+MULTIARCH = $(eval MULTIARCH := $(shell $(CC) -print-multiarch))$(MULTIARCH)
+BPF_C    = -O2 -g -target bpf -mcpu=v3 $(BPF_WARN) -Iinclude -idirafter /usr/include/$(MULTIARCH) -MMD -MP
 
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
 BPF_OBJ  := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o)
@@ -51,6 +52,10 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
+# With -j, too, what is missing is installed before anything needs it.
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 .PHONY: all help deps demo run test unit bpf-test e2e vm vm-programs fuzz bench fleet escape mutants lint install deb clean
 
 all: $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret-sync $(BUILD)/egret ## build everything under build/

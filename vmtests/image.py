@@ -56,6 +56,10 @@ def put(root, source, target=None):
 def put_libraries(root, paths):
     for library in {library for path in paths for library in libraries_of(path)}:
         put(root, library)
+        # The C library loads it only when a thread ends, so nothing is linked with it.
+        beside = os.path.join(os.path.dirname(library), "libgcc_s.so.1")
+        if os.path.basename(library).startswith("libc.so") and os.path.exists(beside):
+            put(root, beside)
 
 
 def put_python(root):
