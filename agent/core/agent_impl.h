@@ -27,6 +27,7 @@
 #include "compile.h"
 #include "config.h"
 #include "events.h"
+#include "fills.h"
 #include "frames.h"
 #include "holds.h"
 #include "kern.h"
@@ -94,6 +95,14 @@ struct eg_applied {
 	struct eg_tables *tables; /* NULL once the policy was replaced */
 };
 
+/* What of its quotas was told: fills.c's, main thread. */
+struct eg_quotas {
+	struct eg_fill_told told[3];
+	bool looked;
+	uint64_t evicted; /* grants, at the last look */
+	uint64_t evicted_boot_ns; /* when one went last; 0: none since the agent's start */
+};
+
 struct eg_entry {
 	char name[EG_APP_NAME_LEN];
 	uint32_t slot;
@@ -108,6 +117,7 @@ struct eg_entry {
 	char netns_why[240]; /* why no guard covers the administrator; "" if one does, or there is none */
 	uint32_t cut_expired; /* reaper.c's, main thread: ruleset whose end was followed by a cut */
 	uint64_t cut_refused; /* the same: packets that caps had refused at its last look */
+	struct eg_quotas quotas;
 };
 
 /* A live cgroup below a managed root, or one that died lately. */
@@ -225,6 +235,9 @@ struct eg_agent {
 	bool store_damaged; /* a stored policy could not be read at start */
 	bool cgroups_full;
 	size_t cgroups_unwatched; /* by inotify: found by looking */
+	size_t loaded; /* policies put in force; under apply, as the next */
+	uint64_t loading_told_ns; /* monotonic */
+	struct eg_fill_told fills_told[EG_FILLS];
 };
 
 /* ---- registry.c ------------------------------------------------------------------ */

@@ -99,6 +99,7 @@ static void tick(struct loop *loop)
 	eg_sweep(agent);
 	eg_history_sweep(agent);
 	pthread_mutex_unlock(&agent->apply);
+	eg_fills_check(agent);
 	eg_control_check(agent);
 	ping_watchdog(loop);
 }

@@ -65,17 +65,6 @@ bool eg_proto_number(const char *name, uint8_t *ret); /* of IPv4; false: not one
 void eg_slot_denied(struct eg_agent *agent, uint32_t slot, uint64_t *ret_denied, uint64_t *ret_audited);
 json_t *eg_states_json(struct eg_agent *agent); /* apps by state; takes lock */
 
-/*
- * How full the kernel's tables are. Under lock. Without grants: an app's place for them fills up and
- * stays full as names come and go, so only evictions say that it is too small.
- */
-struct eg_fill {
-	const char *name;
-	uint64_t used;
-	uint64_t max;
-};
-#define EG_FILLS 8
-void eg_fills(struct eg_agent *agent, struct eg_fill ret[EG_FILLS]);
 /* What somebody should look at, each a sentence. Takes lock. */
 json_t *eg_alarms_json(struct eg_agent *agent);
 

@@ -10,31 +10,10 @@
 
 #include "agent_impl.h"
 #include "clock.h"
+#include "fills.h"
 #include "guards.h"
 #include "kern_lsm.h"
 #include "shipper.h"
-
-#define FILL_ALARM_PERCENT 80
-
-void eg_fills(struct eg_agent *agent, struct eg_fill ret[EG_FILLS])
-{
-	uint64_t peers = 0, grants = 0;
-
-	for (uint32_t slot = 0; slot < agent->slots_used; slot++) {
-		const struct eg_app_state *state = &eg_kern_app(agent->kern, slot)->state;
-
-		peers += state->peers;
-		grants += state->grants;
-	}
-	ret[0] = (struct eg_fill){"apps", agent->count, eg_kern_slots(agent->kern) - 1};
-	ret[1] = (struct eg_fill){"rules", agent->rules_used, eg_kern_rule_count(agent->kern)};
-	ret[2] = (struct eg_fill){"matches", agent->match_ranges.used, agent->match_ranges.total};
-	ret[3] = (struct eg_fill){"rulesets", agent->ruleset_ranges.used, agent->ruleset_ranges.total};
-	ret[4] = (struct eg_fill){"cgroups", agent->tag_count, eg_kern_map_max(agent->kern, EG_MAP_CGROUPS)};
-	ret[5] = (struct eg_fill){"peers", peers, eg_kern_map_max(agent->kern, EG_MAP_PEERS)};
-	ret[6] = (struct eg_fill){"names", agent->names_used, eg_kern_map_max(agent->kern, EG_MAP_NAMES)};
-	ret[7] = (struct eg_fill){"grants", grants, eg_kern_map_max(agent->kern, EG_MAP_GRANTS)};
-}
 
 /* ---- Alarms --------------------------------------------------------------------------------- */
 
@@ -62,7 +41,6 @@ static void alarm_relaxed(struct eg_agent *agent, json_t *list)
 
 json_t *eg_alarms_json(struct eg_agent *agent)
 {
-	struct eg_fill fills[EG_FILLS];
 	struct eg_holds_stats holds;
 	struct eg_events_stats events = {0};
 	json_t *list = json_array();
@@ -73,12 +51,6 @@ json_t *eg_alarms_json(struct eg_agent *agent)
 	pthread_mutex_lock(&agent->lock);
 	if (!eg_roots_enforcing(agent))
 		alarm_add(list, "enforcement is lost below at least one managed root");
-	eg_fills(agent, fills);
-	for (size_t i = 0; i < EG_FILLS; i++) {
-		if (fills[i].used * 100 >= fills[i].max * FILL_ALARM_PERCENT)
-			alarm_add(list, "table %s is %llu %% full", fills[i].name,
-				  (unsigned long long)(fills[i].used * 100 / fills[i].max));
-	}
 	if (agent->paused_why[0])
 		alarm_add(list, "%s", agent->paused_why);
 	if (agent->store_damaged)
@@ -98,6 +70,7 @@ json_t *eg_alarms_json(struct eg_agent *agent)
 			  (unsigned long long)holds.corrupt_lines);
 	if (agent->usage && eg_usage_last_error(agent->usage))
 		alarm_add(list, "the use of caps can't be written to disk (%s)", strerror(-eg_usage_last_error(agent->usage)));
+	eg_fills_alarms(agent, list);
 	eg_control_alarms(agent, list);
 	if (events.failing)
 		alarm_add(list, "events can't be written: %s", events.last_error);
@@ -181,18 +154,6 @@ static json_t *kernel_json(const struct eg_agent *agent)
 			 "socket_families", families_text(agent));
 }
 
-static json_t *fills_json(struct eg_agent *agent)
-{
-	struct eg_fill fills[EG_FILLS];
-	json_t *list = json_array();
-
-	eg_fills(agent, fills);
-	for (size_t i = 0; i < EG_FILLS; i++)
-		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "name", fills[i].name, "used",
-						      (json_int_t)fills[i].used, "max", (json_int_t)fills[i].max));
-	return list;
-}
-
 static json_t *all_holds_json(struct eg_agent *agent)
 {
 	struct eg_hold_info *infos = NULL;
@@ -265,7 +226,8 @@ static json_t *agent_json(const struct eg_agent *agent)
 
 int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 {
-	json_t *apps = eg_states_json(agent), *alarms = eg_alarms_json(agent), *status, *more;
+	json_t *apps = eg_states_json(agent), *alarms = eg_alarms_json(agent);
+	json_t *fills = eg_fills_json(agent), *status, *more;
 
 	pthread_mutex_lock(&agent->lock);
 	status = json_pack("{s:o,s:s,s:s,s:O,s:b,s:o,s:o,s:s,s:o,s:s,s:s}", "agent", agent_json(agent), "bpffs",
@@ -275,8 +237,8 @@ int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 			   json_pack("{s:[i],s:[i]}", "policy_version", EG_POLICY_VERSION, "event_schema", 1),
 			   "cgroup2_mount", eg_cgroupfs_mount(agent->cgroupfs), "state_dir", agent->config->state_dir);
 	more = json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:I}", "apps", apps, "kill_all",
-			 eg_kern_host(agent->kern)->kill_all != 0, "holds", all_holds_json(agent), "maps",
-			 fills_json(agent), "policy_errors", policy_errors_json(agent), "events", events_json(agent),
+			 eg_kern_host(agent->kern)->kill_all != 0, "holds", all_holds_json(agent), "maps", fills,
+			 "policy_errors", policy_errors_json(agent), "events", events_json(agent),
 			 "unknown", unknown_json(agent), "alarms", alarms, "guards",
 			 (json_int_t)eg_guards_count(agent->guards));
 	pthread_mutex_unlock(&agent->lock);
