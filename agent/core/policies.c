@@ -10,7 +10,10 @@
 #include "agent_impl.h"
 #include "clock.h"
 #include "resolvconf.h"
+#include "sdnotify.h"
 #include "sockdiag.h"
+
+#define LOADING_TELL_NS (2 * EG_NS_PER_S)
 
 /* ---- Reading --------------------------------------------------------------------------- */
 
@@ -242,6 +245,26 @@ static int apply(struct eg_agent *agent, const struct eg_policy_write *write, co
 	return 0;
 }
 
+/* A start with very many policies is no silent one, on a terminal and in `systemctl status`. */
+static void tell_loading(struct eg_agent *agent)
+{
+	uint64_t now = eg_clock_mono_ns();
+	char text[128];
+
+	if (agent->started)
+		return;
+	if (!agent->loaded++) {
+		agent->loading_told_ns = now;
+		eg_sdnotify_status("loading policies");
+	}
+	if (now - agent->loading_told_ns < LOADING_TELL_NS)
+		return;
+	agent->loading_told_ns = now;
+	snprintf(text, sizeof(text), "loading: %zu policies with %zu addresses so far", agent->loaded, agent->rules_used);
+	eg_log_notice("%s", text);
+	eg_sdnotify_status(text);
+}
+
 int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *write, struct eg_policy_written *ret,
 		      struct eg_error *err)
 {
@@ -266,6 +289,7 @@ int eg_policies_write(struct eg_agent *agent, const struct eg_policy_write *writ
 	if (!r)
 		r = apply(agent, write, &draft, &written, err);
 	if (!r) {
+		tell_loading(agent);
 		written.warnings = eg_diags_warnings_json(&draft.diags);
 		*ret = written;
 	}

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with the host or the call is said in one line, and leaves nothing half-started."""
 import os
+import re
+import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -260,3 +263,26 @@ def test_systemd_is_told(host, agent):
             message = notify.recv(4096).decode()
         assert agent.process.wait(20) == 0
         agent.process = None
+
+
+def test_a_long_start_says_how_far_it_is(bare_host):
+    """To systemd and in the log; the agent is held up here, so that it takes long."""
+    agent, path, many = bare_host.agent, os.path.join(bare_host.directory, "notify"), 2000
+    agent.configure(max_apps=many)
+    for number in range(many):
+        agent.write_policy(policy(f"app-{number}", [rule(ALLOWED, 443)]))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(path)
+        notify.settimeout(60)
+        agent.process = agent.spawn(env={**os.environ, "NOTIFY_SOCKET": path})
+        messages = [notify.recv(4096).decode()]
+        while "STATUS=loading policies" not in messages[-1]:
+            messages.append(notify.recv(4096).decode())
+        agent.process.send_signal(signal.SIGSTOP)
+        time.sleep(2.2)
+        agent.process.send_signal(signal.SIGCONT)
+        while "READY=1" not in messages[-1]:
+            messages.append(notify.recv(4096).decode())
+    found = re.search(r"STATUS=(loading: (\d+) policies with (\d+) addresses so far)", "\n".join(messages))
+    assert 0 < int(found[2]) <= int(found[3]) + 1 <= many + 1 and found[1] in agent.stderr()
+    assert agent.status()["apps"]["enforce"] == many
