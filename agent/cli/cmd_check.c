@@ -9,6 +9,7 @@
 #include "check.h"
 #include "commands.h"
 #include "policy_put.h"
+#include "progress.h"
 #include "show.h"
 
 #define LIFETIME_NS (90ull * 24 * 3600 * 1000000000ull)
@@ -80,7 +81,7 @@ static void count(struct check *check, const json_t *diagnostics)
 	}
 }
 
-static int check_file(struct check *check, const char *path)
+static int check_file(struct check *check, const char *path, struct eg_progress *progress)
 {
 	EG_CLEANUP(eg_file_clear) struct eg_file file = {0};
 	struct eg_cli *cli = check->cli;
@@ -100,8 +101,10 @@ static int check_file(struct check *check, const char *path)
 	json_object_set_new(result, "file", json_string(file.name));
 	check_app(check, &file, result);
 	count(check, json_object_get(result, "diagnostics"));
-	if (cli->format == EG_FORMAT_TABLE)
+	if (cli->format == EG_FORMAT_TABLE && json_array_size(json_object_get(result, "diagnostics"))) {
+		eg_progress_wipe(progress);
 		eg_cli_diagnostics(cli->out, json_object_get(result, "diagnostics"), file.name);
+	}
 	json_array_append_new(check->files, result);
 	return EG_EXIT_OK;
 }
@@ -134,6 +137,7 @@ int eg_cmd_policy_check(struct eg_cli *cli)
 	struct check check = {.cli = cli, .max_lifetime_ns = LIFETIME_NS, .now_ns = eg_show_now_ns(), .files = files,
 			      .seen = seen};
 	const char *lifetime = eg_cli_option(cli, "max-lifetime");
+	struct eg_progress progress;
 	int r = eg_cli_check_span(cli, "max-lifetime"), unread = 0;
 
 	if (r)
@@ -144,13 +148,17 @@ int eg_cmd_policy_check(struct eg_cli *cli)
 	if (lifetime)
 		eg_units_span(lifetime, &check.max_lifetime_ns);
 	r = eg_files_list(cli, &list);
+	eg_progress_begin(&progress, cli->err, "policies checked", list.count);
 	for (size_t i = 0; !r && i < list.count; i++) {
-		int one = check_file(&check, list.paths[i]);
+		int one;
 
+		eg_progress_tell(&progress, i);
+		one = check_file(&check, list.paths[i], &progress);
 		if (one == EG_EXIT_UNREACHABLE || one == EG_EXIT_REFUSED)
 			r = one; /* the next file would say the same */
 		unread = unread ? unread : one;
 	}
+	eg_progress_wipe(&progress);
 	if (r)
 		return r;
 	r = finish(&check);

@@ -8,6 +8,7 @@
 #include "cmd_kill.h"
 #include "commands.h"
 #include "file.h"
+#include "progress.h"
 #include "show.h"
 
 #define WAIT_S 300 /* a hundred thousand events, and as many questions */
@@ -76,6 +77,7 @@ int eg_cmd_policy_plan(struct eg_cli *cli)
 	const char *limit = eg_cli_option(cli, "limit");
 	EG_JSON json_t *answer = NULL;
 	EG_FREE char *path = NULL;
+	struct eg_progress progress;
 	struct eg_error err = {0};
 	int64_t number;
 	int r = eg_cli_check_span(cli, "last");
@@ -92,7 +94,10 @@ int eg_cmd_policy_plan(struct eg_cli *cli)
 	request.path = path;
 	request.body = file.text;
 	request.len = file.len;
+	eg_progress_begin(&progress, cli->err, "what was recorded is judged again", 0);
+	eg_progress_wait(&progress);
 	r = eg_client_call(cli->client, &request, &answer, &err);
+	eg_progress_wipe(&progress);
 	if (r)
 		return eg_cli_fail(cli, r, &err, file.name);
 	if (!eg_cli_json(cli, answer))

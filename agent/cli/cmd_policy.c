@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "diff.h"
 #include "policy_put.h"
+#include "progress.h"
 #include "which.h"
 
 /* ---- In force ----------------------------------------------------------------------------- */
@@ -156,12 +157,14 @@ static int check(struct eg_cli *cli, const struct eg_file *file, bool warnings)
 	return eg_json_true(answer, "ok") ? EG_EXIT_OK : EG_EXIT_NO;
 }
 
-static int apply_one(struct eg_cli *cli, const struct eg_file *file, const char *app, json_t *results)
+static int apply_one(struct eg_cli *cli, const struct eg_file *file, const char *app, struct eg_progress *progress,
+		     json_t *results)
 {
 	EG_JSON json_t *answer = NULL;
 	int r;
 
 	if (eg_cli_option(cli, "dry-run")) {
+		eg_progress_wipe(progress);
 		r = check(cli, file, true);
 		if (!r)
 			r = compare(cli, file, app, &answer);
@@ -170,6 +173,7 @@ static int apply_one(struct eg_cli *cli, const struct eg_file *file, const char 
 	}
 	r = eg_policy_put(cli, file, app, eg_cli_option(cli, "take-over") != NULL, eg_cli_option(cli, "if-match"),
 			  &answer);
+	eg_progress_wipe(progress);
 	if (r)
 		return r;
 	if (cli->format == EG_FORMAT_TABLE)
@@ -222,20 +226,27 @@ int eg_cmd_policy_apply(struct eg_cli *cli)
 	EG_CLEANUP(eg_files_clear) struct eg_files list = {0};
 	EG_CLEANUP(batch_clear) struct batch batch = {0};
 	EG_JSON json_t *results = json_array();
+	struct eg_progress progress;
 	int r = eg_files_list(cli, &list), worst = 0;
 
 	if (!r && list.count > 1 && eg_cli_option(cli, "if-match"))
 		r = eg_cli_usage(cli, "--if-match goes with one file");
 	if (!r)
 		r = read_batch(cli, &list, &batch);
-	for (size_t i = 0; batch.count > 1 && !r && i < batch.count; i++)
-		worst = worst ? worst : check(cli, &batch.files[i], false);
+	eg_progress_begin(&progress, cli->err, "policies checked", batch.count);
+	for (size_t i = 0; batch.count > 1 && !r && !worst && i < batch.count; i++) {
+		eg_progress_tell(&progress, i);
+		worst = check(cli, &batch.files[i], false);
+	}
+	eg_progress_wipe(&progress);
 	if (worst)
 		eg_cli_warn(cli, "nothing was applied");
 	if (r || worst)
 		return r ? r : worst;
+	eg_progress_begin(&progress, cli->err, "policies put in force", batch.count);
 	for (size_t i = 0; i < batch.count; i++) {
-		r = apply_one(cli, &batch.files[i], batch.apps[i], results);
+		eg_progress_tell(&progress, i);
+		r = apply_one(cli, &batch.files[i], batch.apps[i], &progress, results);
 		worst = worst ? worst : r;
 	}
 	if (json_array_size(results))

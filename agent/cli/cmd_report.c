@@ -7,6 +7,7 @@
 
 #include "../lib/units.h"
 #include "commands.h"
+#include "progress.h"
 #include "report.h"
 #include "show.h"
 #include "which.h"
@@ -14,17 +15,29 @@
 #define SINCE	 "24h"
 #define APPS_NOW 64 /* of so many, what is known now is asked for */
 
+struct reading {
+	struct eg_report *report;
+	struct eg_progress progress;
+};
+
 static int on_line(void *ctx, const char *line, size_t len)
 {
-	return eg_report_event(ctx, line, len);
+	struct reading *reading = ctx;
+
+	eg_progress_tell(&reading->progress, reading->report->events);
+	return eg_report_event(reading->report, line, len);
 }
 
 static int read_events(struct eg_cli *cli, struct eg_report *report, const char *app, const char *since)
 {
 	EG_FREE char *path = eg_client_path("/v1/events", "app", app, "last", since, NULL);
+	struct reading reading = {.report = report};
 	struct eg_error err = {0};
-	int r = path ? eg_client_stream(cli->client, path, on_line, report, &err) : -ENOMEM;
+	int r;
 
+	eg_progress_begin(&reading.progress, cli->err, "events read", 0);
+	r = path ? eg_client_stream(cli->client, path, on_line, &reading, &err) : -ENOMEM;
+	eg_progress_wipe(&reading.progress);
 	if (r == -ENOMEM && !err.message[0])
 		return eg_cli_no_memory(cli);
 	return r ? eg_cli_fail(cli, r, &err, NULL) : EG_EXIT_OK;
