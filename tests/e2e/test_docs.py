@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The man pages know every key, reason, metric and command that the code knows, and are clean."""
+import glob
 import os
 import re
 import subprocess
@@ -7,7 +8,7 @@ import subprocess
 import pytest
 
 ROOT = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..")
-PAGES = ["agent/core/egretd.8", "agent/core/egret-policy.5", "agent/cli/egret.1"]
+PAGES = sorted(os.path.relpath(path, ROOT) for path in glob.glob(f"{ROOT}/agent/*/*.[1-8]"))
 
 
 def read(path):
@@ -51,10 +52,41 @@ def test_lints():
     assert [lint for lint in lints if f".B {lint}\n" not in text] == []
 
 
-def test_metrics():
-    text = page("agent/core/egretd.8")
-    metrics = names(r'(?:head|one)\(out, "(\w+)"', "agent/core/metrics.c", 20)
-    assert [metric for metric in metrics if metric not in text] == []
+# Metrics: test_metrics.py.
+
+
+def test_every_program_and_format_has_a_page():
+    assert [os.path.basename(path) for path in PAGES] == [
+        "egret.1", "egret-policy.5", "egretd.8", "egret-event.5", "egret-http-sinks.7", "egret-ship.8", "egret-sync.8"]
+
+
+def sources(*folders):
+    return "".join(read(os.path.relpath(path, ROOT)) for folder in folders for path in glob.glob(f"{ROOT}/{folder}/*.c"))
+
+
+def test_event_types_and_actions():
+    """What the agent tells of itself: each type has an entry, each action a place."""
+    text, told = page("agent/ship/egret-event.5"), re.findall(r"eg_notice\(.*?\);", sources("agent/core"), re.S)
+    assert len(told) > 20
+    types = set(re.findall(r'\[EG_EVENT_\w+\] = TEXT\("(\w+)"\)', read("agent/core/event_json.c"))) - {"unknown"}
+    types |= {found for one in told for found in re.findall(r'^eg_notice\([^,]+, "(\w+)"', one)}
+    assert len(types) > 10
+    assert sorted(name for name in types if not re.search(rf"^\.BR? .*\b{name}\b", text, re.M)) == []
+    actions = {found for one in told for found in re.findall(r'"action",\s+(?:[^",]*\? )?"(\w+)"(?: : "(\w+)")?', one)}
+    actions = {action for pair in actions for action in pair if action}
+    assert len(actions) > 15
+    assert sorted(action for action in actions if not re.search(rf"\b{action}\b", text)) == []
+
+
+def test_members_of_events():
+    text = page("agent/ship/egret-event.5")
+    kernel = set(names(r'(?:NUMBER|put_string)\(p, "(\w+)"|,\\"(\w+)\\":', "agent/core/event_json.c", 20))
+    kernel = {key for pair in kernel for key in pair if key}
+    told = re.findall(r"eg_notice\(.*?\);", sources("agent/core"), re.S)
+    own = {key for one in told for pack in re.findall(r'json_pack\(\s*"[^"]*",(.*)\)\)', one, re.S)
+           for key in re.findall(r'(?:^|,)\s*"(\w+)",', pack)}
+    assert len(own) > 20
+    assert sorted(key for key in kernel | own if not re.search(rf"\b{key}\b", text)) == []
 
 
 def test_flags():
