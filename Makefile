@@ -240,7 +240,7 @@ install: all ## into DESTDIR and PREFIX
 	cp -r policies/examples $(DESTDIR)$(PREFIX)/share/doc/egret/policies/
 	install -d $(DESTDIR)$(PREFIX)/share/egret/templates
 	install -m 0644 policies/templates/*.json $(DESTDIR)$(PREFIX)/share/egret/templates/
-	install -m 0644 policies/policy.schema.json $(DESTDIR)$(PREFIX)/share/egret/
+	install -m 0644 policies/policy.schema.json agent/monitoring/* $(DESTDIR)$(PREFIX)/share/egret/
 	install -D -m 0644 agent/sync/egret-sync.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/egret-sync.conf
 	install -D -m 0644 agent/cli/egret-oci-hook.json $(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d/egret.json
 	for page in $(MAN); do \

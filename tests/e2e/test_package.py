@@ -115,6 +115,8 @@ def test_the_package_from_install_to_purge(bare_host, machine, package):
         status = eventually(lambda: process(machine, child), what=child)[1]  # pylint: disable=cell-var-from-loop
         assert status["Uid"].split("\t")[0] == user.split(":")[2] and int(status["CapBnd"], 16) == 0
     assert machine.run("dpkg", "--verify", "egret").split() == ["??5??????", "c", "/etc/egret/egret.json"]
+    assert "egret_enforcement_ok" in machine.run("cat", "/usr/share/egret/egret-alerts.yml")
+    assert json.loads(machine.run("cat", "/usr/share/egret/egret-dashboard.json"))["title"] == "Egret"
     machine.run("man", "-w", "egretd", "egret", "egret-policy", "egret-event", "egret-ship")
     assert "kill" in machine.run("bash", "-c", ". /usr/share/bash-completion/completions/egret && complete -p egret && "
                                  "egret __complete -- k")
