@@ -84,6 +84,7 @@ int eg_cmd_doctor(struct eg_cli *cli)
 		eg_doctor_probe(&doctor, status);
 		eg_doctor_unix(&doctor, status, apps);
 		eg_doctor_others(&doctor, status, apps);
+		eg_doctor_outside(&doctor, status);
 	}
 	eg_doctor_lookups(&doctor, eg_cli_option(cli, "root"), apps);
 	eg_doctor_clock(&doctor);

@@ -46,6 +46,8 @@ void eg_doctor_probe(struct eg_doctor *doctor, const json_t *status);
 void eg_doctor_unix(struct eg_doctor *doctor, const json_t *status, const json_t *apps);
 /* Who outside of the roots would send for an app, or let it out of its cgroup. apps may be NULL. */
 void eg_doctor_others(struct eg_doctor *doctor, const json_t *status, const json_t *apps);
+/* Which processes outside of the roots use the network: a list. */
+void eg_doctor_outside(struct eg_doctor *doctor, const json_t *status);
 /* Whether the clock is synchronised. */
 void eg_doctor_clock(struct eg_doctor *doctor);
 /* Whether something may translate what apps connect to. */

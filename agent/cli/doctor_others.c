@@ -2,11 +2,7 @@
 /*
  * doctor_others.c - who outside of the managed roots would send for an app, or let it out of its cgroup
  */
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +10,7 @@
 #include "../lib/cleanup.h"
 #include "cli.h"
 #include "doctor.h"
+#include "doctor_processes.h"
 
 #define NAMED 5
 
@@ -114,106 +111,21 @@ static void check_bridge(struct eg_doctor *doctor, const json_t *app)
 
 /* ---- Processes of the same user -------------------------------------------------------------------- */
 
-struct process {
-	int pid;
-	unsigned uid;
-	char comm[32];
-	char cgroup[512]; /* from the cgroup2 mount, without a slash before it */
-};
-
-static bool read_process(int pid, struct process *ret)
-{
-	EG_FCLOSE FILE *status = NULL, *cgroup = NULL;
-	char path[64], line[600];
-	int seen = 0;
-
-	*ret = (struct process){.pid = pid};
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	status = fopen(path, "re");
-	while (status && seen < 2 && fgets(line, sizeof(line), status))
-		seen += sscanf(line, "Name: %31s", ret->comm) == 1 || sscanf(line, "Uid: %u", &ret->uid) == 1;
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
-	cgroup = fopen(path, "re");
-	while (cgroup && fgets(line, sizeof(line), cgroup)) {
-		if (strncmp(line, "0::/", 4))
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		snprintf(ret->cgroup, sizeof(ret->cgroup), "%.500s", line + 4);
-		return seen == 2;
-	}
-	return false;
-}
-
-static bool is_below(const char *path, const char *cgroup)
-{
-	size_t len;
-
-	cgroup += cgroup[0] == '/';
-	len = strlen(cgroup);
-	return strncmp(path, cgroup, len) == 0 && (path[len] == '\0' || path[len] == '/');
-}
-
-/* Of the list of cgroups (strings, or objects with one as `member`), one that holds the process. */
-static bool is_below_any(const struct process *process, const json_t *list, const char *member)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(list, i, item) {
-		const char *cgroup = member ? eg_json_text(item, member) : json_string_value(item);
-
-		if (cgroup && is_below(process->cgroup, cgroup))
-			return true;
-	}
-	return false;
-}
-
-struct processes {
-	struct process *items;
-	size_t count;
-};
-
-static void processes_clear(struct processes *all)
-{
-	free(all->items);
-}
-
-static void list_processes(struct processes *ret)
-{
-	EG_CLOSEDIR DIR *dir = opendir("/proc");
-	struct dirent *entry;
-	size_t room = 0;
-
-	while (dir && (entry = readdir(dir))) {
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		if (ret->count == room) {
-			struct process *more = reallocarray(ret->items, room + 256, sizeof(*more));
-
-			if (!more)
-				return;
-			ret->items = more;
-			room += 256;
-		}
-		ret->count += read_process(atoi(entry->d_name), &ret->items[ret->count]);
-	}
-}
-
 /* What an app may do to others of its user: trace them, write what they run. Root's is another question. */
-static void check_uids(struct eg_doctor *doctor, const json_t *status, const struct processes *all, const json_t *app)
+static void check_uids(struct eg_doctor *doctor, const json_t *status, const struct eg_processes *all, const json_t *app)
 {
 	const json_t *roots = json_object_get(status, "enforcement"), *cgroups = json_object_get(app, "cgroups");
 	const char *name = eg_json_text(app, "app");
 
 	for (size_t i = 0; i < all->count; i++) {
-		const struct process *mine = &all->items[i];
+		const struct eg_process *mine = &all->items[i];
 
-		if (!mine->uid || !is_below_any(mine, cgroups, NULL))
+		if (!mine->uid || !eg_process_is_below(mine, cgroups, NULL))
 			continue;
 		for (size_t j = 0; j < all->count; j++) {
-			const struct process *other = &all->items[j];
+			const struct eg_process *other = &all->items[j];
 
-			if (other->uid != mine->uid || is_below_any(other, roots, "root"))
+			if (other->uid != mine->uid || eg_process_is_below(other, roots, "root"))
 				continue;
 			eg_doctor_warn(doctor, "uids", "Give each app a user of its own (systemd: DynamicUser=)",
 				       "app %s runs as uid %u, and so does %s (%d) outside of every root, which it may trace or "
@@ -226,13 +138,13 @@ static void check_uids(struct eg_doctor *doctor, const json_t *status, const str
 void eg_doctor_others(struct eg_doctor *doctor, const json_t *status, const json_t *apps)
 {
 	const char *mount = eg_json_text(status, "cgroup2_mount");
-	EG_CLEANUP(processes_clear) struct processes all = {0};
+	EG_CLEANUP(eg_processes_clear) struct eg_processes all = {0};
 	json_t *app;
 	size_t i;
 
 	check_upcalls(doctor);
 	check_senders(doctor);
-	list_processes(&all);
+	eg_processes_list(&all);
 	json_array_foreach(json_object_get(apps, "apps"), i, app) {
 		if (mount)
 			check_cgroups(doctor, mount, app);

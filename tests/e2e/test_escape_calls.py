@@ -244,6 +244,22 @@ def test_doctor_names_helpers(shared, app):
     beside.stop()
 
 
+def test_doctor_lists_who_is_outside(shared, app):
+    """Whoever has a socket of some network namespace and no root above, by cgroup; nobody else."""
+    path = shared.other_cgroup()
+    daemon, idle = shared.process(path, comm="daemon", netns=shared.network.server), shared.process(path, comm="idle")
+    daemon.bind("u", ROUTER, 7070, "udp")
+    app.connect("u", ALLOWED, 443, "udp")
+    findings, status = shared.agent.doctor("outside")
+    (listed,) = [message for _, message in findings if message.startswith(f"/{path} is outside of every root and uses the network: ")]
+    assert f"daemon ({daemon.pid})" in listed
+    assert not any(f"({app.pid})" in message or f"({idle.pid})" in message for _, message in findings)
+    assert status in (0, 1) and {level for level, _ in findings} == {"ok"}
+    daemon.stop()
+    assert not any(f"({daemon.pid})" in message for _, message in shared.agent.doctor("outside")[0])
+    idle.stop()
+
+
 def test_doctor_tries_the_hooks(shared):
     """A child below the root is refused, as the log says, and leaves nothing behind."""
     agent = shared.agent
