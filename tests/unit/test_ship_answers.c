@@ -91,7 +91,7 @@ static void says_what_came_back(void **state)
 
 static void repeats_no_secret(void **state)
 {
-	char body[600];
+	char body[600] = "";
 	struct eg_answer given = answer(401, body);
 
 	(void)state;
