@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "../lib/dns_message.h"
+#include "../lib/jail.h"
 
 #define EG_LOOKUP_AT_ONCE   32 /* look-ups that the helper has open */
 #define EG_LOOKUP_RESOLVERS 16
@@ -50,6 +51,7 @@ void eg_lookup_main(int argc, char **argv);
 
 /* Gives up all that the helper does not need. 0 or -errno: then it must not go on. */
 int eg_lookup_jail(uint32_t uid, uint32_t gid);
+struct eg_jail_filter eg_lookup_filter(void);
 
 /* ---- lookup.c: the agent's side ------------------------------------------------------------------------ */
 

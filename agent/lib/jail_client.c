@@ -9,29 +9,15 @@
  * name-service libraries of a host try calls that nobody foresaw, and have ways around them. What is granted
  * is the same in both cases.
  */
-#include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
-#include "jail.h"
+#include "jail_filter.h"
 
-#define FILTER_MAX 512
-#define X32_BIT	   0x40000000
-
-#define DATA(member)	    ((uint32_t)offsetof(struct seccomp_data, member))
-#define LOAD(member)	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, DATA(member))
-#define RETURN(what)	    BPF_STMT(BPF_RET | BPF_K, (what))
-#define IS(value, yes, no)  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
-#define HAS(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (value), (yes), (no))
-#define ALLOW		    RETURN(SECCOMP_RET_ALLOW)
-#define REFUSE		    RETURN(SECCOMP_RET_ERRNO | EPERM)
-#define COUNT(array)	    (sizeof(array) / sizeof((array)[0]))
+#define FILTER_MAX   512
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const int client_calls[] = {
 	/* files */
@@ -51,31 +37,25 @@ static const int client_calls[] = {
 	SYS_getgid, SYS_getegid, SYS_uname, SYS_sysinfo,
 };
 
-static const struct sock_filter head[] = {
-	LOAD(arch),
-	IS(AUDIT_ARCH_X86_64, 1, 0),
-	RETURN(SECCOMP_RET_KILL_PROCESS),
-	LOAD(nr),
-	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
-	RETURN(SECCOMP_RET_KILL_PROCESS),
-};
+static const struct sock_filter head[] = {ONLY_X86_64};
 
-/* Those whose arguments decide. */
+/* Those whose arguments decide, and to have less. */
 static const struct sock_filter tail[] = {
+	ALLOW(seccomp),
 	/* clone3 is told as unknown, since its flags can't be seen here. */
 	IS(SYS_clone3, 0, 1),
-	RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+	UNKNOWN,
 	/* A thread of this process, not a process. */
 	IS(SYS_clone, 0, 4),
 	LOAD(args[0]),
 	HAS(CLONE_THREAD, 0, 1),
-	ALLOW,
+	PASS,
 	REFUSE,
 	/* The name of a thread. */
 	IS(SYS_prctl, 0, 4),
 	LOAD(args[0]),
 	IS(PR_SET_NAME, 0, 1),
-	ALLOW,
+	PASS,
 	REFUSE,
 	/* Peers, name services, and what routes there are (name look-ups ask that). */
 	IS(SYS_socket, 1, 0),
@@ -85,7 +65,7 @@ static const struct sock_filter tail[] = {
 	IS(AF_INET, 2, 0),
 	IS(AF_INET6, 1, 0),
 	IS(AF_NETLINK, 0, 1),
-	ALLOW,
+	PASS,
 	REFUSE,
 };
 
@@ -93,23 +73,21 @@ static size_t add_calls(struct sock_filter *filter, size_t at, const int *calls,
 {
 	for (size_t i = 0; i < count; i++) {
 		filter[at++] = (struct sock_filter)IS((uint32_t)calls[i], 0, 1);
-		filter[at++] = (struct sock_filter)ALLOW;
+		filter[at++] = (struct sock_filter)PASS;
 	}
 	return at;
 }
 
-int eg_jail_client(const int *more, size_t count)
+struct eg_jail_filter eg_jail_client_filter(const int *more, size_t count)
 {
-	struct sock_filter filter[FILTER_MAX];
-	struct sock_fprog program = {.filter = filter};
+	static struct sock_filter filter[FILTER_MAX];
 	size_t len = COUNT(head);
 
 	if (COUNT(head) + 2 * (COUNT(client_calls) + count) + COUNT(tail) > FILTER_MAX)
-		return -E2BIG;
+		return (struct eg_jail_filter){0}; /* which the kernel refuses */
 	memcpy(filter, head, sizeof(head));
 	len = add_calls(filter, len, client_calls, COUNT(client_calls));
 	len = add_calls(filter, len, more, count);
 	memcpy(filter + len, tail, sizeof(tail));
-	program.len = (unsigned short)(len + COUNT(tail));
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) ? -errno : 0;
+	return (struct eg_jail_filter){filter, (unsigned short)(len + COUNT(tail))};
 }

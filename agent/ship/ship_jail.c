@@ -10,14 +10,10 @@
 
 #include <sys/syscall.h>
 
-#include "../lib/jail.h"
-
 #define FDS_MAX 1024
 
-int eg_ship_jail(uint32_t uid, uint32_t gid)
+struct eg_jail_filter eg_ship_filter(void)
 {
-	static const struct eg_jail_limit limits[] = {
-		{RLIMIT_CORE, 0}, {RLIMIT_NOFILE, FDS_MAX}, {RLIMIT_MEMLOCK, 0}, {RLIMIT_MSGQUEUE, 0}};
 	static const int calls[] = {
 		/* files, by old names too: those of libraries of this host */
 		SYS_preadv, SYS_pwritev, SYS_pwrite64, SYS_open, SYS_close_range, SYS_stat, SYS_lstat, SYS_faccessat,
@@ -30,9 +26,19 @@ int eg_ship_jail(uint32_t uid, uint32_t gid)
 		/* the rest */
 		SYS_membarrier, SYS_sigaltstack, SYS_set_tid_address, SYS_clock_getres, SYS_time, SYS_getrusage,
 	};
+
+	return eg_jail_client_filter(calls, sizeof(calls) / sizeof(calls[0]));
+}
+
+int eg_ship_jail(uint32_t uid, uint32_t gid)
+{
+	static const struct eg_jail_limit limits[] = {
+		{RLIMIT_CORE, 0}, {RLIMIT_NOFILE, FDS_MAX}, {RLIMIT_MEMLOCK, 0}, {RLIMIT_MSGQUEUE, 0}};
 	int r = eg_jail_become(uid, gid);
 
 	if (!r)
 		r = eg_jail_limit(limits, sizeof(limits) / sizeof(limits[0]));
-	return r ? r : eg_jail_client(calls, sizeof(calls) / sizeof(calls[0]));
+	if (!r)
+		r = eg_jail_filter(eg_ship_filter());
+	return r ? r : eg_jail_hush_clone3();
 }

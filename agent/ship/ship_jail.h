@@ -7,7 +7,10 @@
 
 #include <stdint.h>
 
+#include "../lib/jail.h"
+
 /* To be called before the first thread. 0 or -errno: then it must not go on. */
 int eg_ship_jail(uint32_t uid, uint32_t gid);
+struct eg_jail_filter eg_ship_filter(void);
 
 #endif

@@ -6,11 +6,14 @@
  */
 #include "sync_jail.h"
 
-#include "../lib/jail.h"
-
 #define FDS_MAX	   256
 #define FILE_MAX   (256ul << 20) /* bytes of last-good.json, and some */
 #define MEMORY_MAX (4ul << 30) /* of address space */
+
+struct eg_jail_filter eg_sync_filter(void)
+{
+	return eg_jail_client_filter(NULL, 0);
+}
 
 int eg_sync_jail(uint32_t uid, uint32_t gid)
 {
@@ -22,5 +25,7 @@ int eg_sync_jail(uint32_t uid, uint32_t gid)
 
 	if (!r)
 		r = eg_jail_limit(limits, sizeof(limits) / sizeof(limits[0]));
-	return r ? r : eg_jail_client(NULL, 0);
+	if (!r)
+		r = eg_jail_filter(eg_sync_filter());
+	return r ? r : eg_jail_hush_clone3();
 }

@@ -3,19 +3,39 @@
 import json
 import os
 import sys
+import time
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import Agent, Host  # noqa: E402  pylint: disable=wrong-import-position
-from harness.agent import seen  # noqa: E402  pylint: disable=wrong-import-position
+from harness.agent import BUILD, seen  # noqa: E402  pylint: disable=wrong-import-position
 from harness.host import sweep  # noqa: E402  pylint: disable=wrong-import-position
+from harness.refusals import Refusals  # noqa: E402  pylint: disable=wrong-import-position
+
+OURS = (f"{BUILD}/egret", "/usr/sbin/egret")  # programs, and those of the package
 
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_slate():
     sweep()
+
+
+@pytest.fixture(scope="session")
+def refusals():
+    log = Refusals()
+    yield log
+    time.sleep(0.2)  # a thread of the kernel tells them
+    log.expect_none(*OURS)
+    log.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_refused(refusals):
+    """Programs make no system call that their own lists refuse: one that is missing there is not overlooked."""
+    yield
+    refusals.expect_none(*OURS)
 
 
 @pytest.fixture
