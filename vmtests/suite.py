@@ -17,8 +17,10 @@ from harness import (  # noqa: E402  pylint: disable=wrong-import-position
 )
 from harness.names import API, MANY, PUBLIC, ZONE, asked, named  # noqa: E402  pylint: disable=wrong-import-position
 from harness.net import ROUTER  # noqa: E402  pylint: disable=wrong-import-position
+from harness.refusals import Refusals  # noqa: E402  pylint: disable=wrong-import-position
 import attacks  # noqa: E402  pylint: disable=wrong-import-position
 
+refusals = Refusals()
 EVIL = "198.51.100.66"
 RESET = {"ECONNABORTED", "ECONNRESET", "EPIPE"}
 
@@ -372,6 +374,11 @@ def test_detach_all(host):
     expect(status, 0)
     app.connect("d", DENIED, 443)
     expect(app.ask("d"), "ping")
+
+
+def test_no_call_was_refused(_):
+    """Of any that egretd made until here: its list of system calls is complete on this kernel as well."""
+    refusals.expect_none("/egret/build/egret")
 
 
 def tests():

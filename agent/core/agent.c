@@ -359,8 +359,6 @@ int eg_agent_start(const struct eg_config *config, enum eg_start how, struct eg_
 	struct eg_agent *agent;
 	int r;
 
-	if (geteuid() != 0)
-		return eg_error_set(err, 500, "no_root", "egretd needs root: it loads BPF programs and attaches them to cgroups");
 	agent = calloc(1, sizeof(*agent));
 	if (!agent)
 		return eg_error_set(err, 500, "no_memory", "out of memory");

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -16,12 +15,12 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../lib/child_setup.h"
 #include "../lib/cleanup.h"
+#include "offspring.h"
 
 #define KILL_WAIT_MS 2000
 #define HIGH_FD	     32 /* above those that the child finds its descriptors at */
@@ -59,7 +58,8 @@ int eg_child_dir(const char *parent_dir, const char *name, const struct eg_child
 	if (parent < 0 || (mkdirat(parent, name, 0700) && errno != EEXIST))
 		return -errno;
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fchown(fd, user->uid, user->gid) || fchmod(fd, 0700))
+	/* Root's while its mode is set, as only an owner may do that without CAP_FOWNER. */
+	if (fd < 0 || fchown(fd, 0, 0) || fchmod(fd, 0700) || fchown(fd, user->uid, user->gid))
 		return -errno;
 	*ret_fd = EG_TAKE_FD(fd);
 	return 0;
@@ -123,7 +123,7 @@ static int make_image(const struct eg_child_start *start, struct image *image)
 
 /* ---- Starting ------------------------------------------------------------------------------------- */
 
-/* After clone3: async-signal-safe calls only. A new image holds nothing of the agent's memory. */
+/* After clone: async-signal-safe calls only. A new image holds nothing of the agent's memory. */
 static void become_child(struct image *image)
 {
 	char flag[] = EG_CHILD_FLAG;
@@ -146,18 +146,13 @@ static void become_child(struct image *image)
 static int spawn(struct image *image, struct eg_child *ret)
 {
 	int pidfd = -1;
-	struct clone_args args = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	pid_t pid = eg_offspring_clone(&pidfd);
 
 	if (pid < 0)
-		return -errno;
+		return pid;
 	if (pid == 0)
 		become_child(image);
-	*ret = (struct eg_child){.pid = (pid_t)pid, .pidfd = pidfd};
+	*ret = (struct eg_child){.pid = pid, .pidfd = pidfd};
 	return 0;
 }
 

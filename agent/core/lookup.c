@@ -3,18 +3,17 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "../lib/cleanup.h"
 #include "lookup_impl.h"
+#include "offspring.h"
 
 #define STOP_WAIT_MS 2000
 
@@ -41,7 +40,7 @@ static int find_user(const char *user, struct as_user *ret)
 	return 0;
 }
 
-/* After clone3: async-signal-safe calls only. A new image holds nothing of the agent's memory. */
+/* After clone: async-signal-safe calls only. A new image holds nothing of the agent's memory. */
 static void become_helper(int fd, struct as_user *user)
 {
 	char name[] = EG_LOOKUP_NAME;
@@ -57,14 +56,9 @@ static void become_helper(int fd, struct as_user *user)
 int eg_lookup_start(struct eg_lookup *lookup, const char *user)
 {
 	EG_CLOSE int mine = -1, theirs = -1, pidfd = -1;
-	struct clone_args args = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
 	struct as_user numbers;
 	int ends[2], r;
-	long pid;
+	pid_t pid;
 
 	r = find_user(user, &numbers);
 	if (r)
@@ -73,14 +67,14 @@ int eg_lookup_start(struct eg_lookup *lookup, const char *user)
 		return -errno;
 	mine = ends[0];
 	theirs = ends[1];
-	pid = syscall(SYS_clone3, &args, sizeof(args));
+	pid = eg_offspring_clone(&pidfd);
 	if (pid < 0)
-		return -errno;
+		return pid;
 	if (pid == 0)
 		become_helper(theirs, &numbers);
 	lookup->fd = EG_TAKE_FD(mine);
 	lookup->pidfd = EG_TAKE_FD(pidfd);
-	lookup->pid = (int)pid;
+	lookup->pid = pid;
 	return 0;
 }
 

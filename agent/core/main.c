@@ -13,6 +13,7 @@
 #include "kern.h"
 #include "lookup.h"
 #include "options.h"
+#include "privileges.h"
 #include "rootkeeper.h"
 
 #define EXIT_FAILED 1
@@ -64,7 +65,7 @@ static int run(const struct eg_options *options, struct reloads *reloads)
 	signal(SIGPIPE, SIG_IGN);
 	eg_agent_block_signals();
 	eg_log_set_level(options->config->log_level);
-	if (eg_agent_start(options->config, EG_START_RUN, &agent, &err) < 0)
+	if (eg_privileges_drop(&err) < 0 || eg_agent_start(options->config, EG_START_RUN, &agent, &err) < 0)
 		return fail(&err);
 	r = eg_agent_run(agent, reload, reloads);
 	eg_agent_stop(agent);
@@ -78,7 +79,7 @@ static int early(const struct eg_options *options)
 	struct eg_error err = {0};
 
 	eg_log_set_level(options->config->log_level);
-	if (eg_agent_start(options->config, EG_START_EARLY, &agent, &err) < 0)
+	if (eg_privileges_drop(&err) < 0 || eg_agent_start(options->config, EG_START_EARLY, &agent, &err) < 0)
 		return fail(&err);
 	eg_agent_stop(agent);
 	eg_log_notice("everything below the managed roots is denied until egretd is up");
@@ -107,11 +108,7 @@ static int detach_all(const struct eg_options *options)
 	struct eg_error err = {0};
 	EG_CLOSE int lock = -1;
 
-	if (geteuid() != 0) {
-		eg_error_set(&err, 500, "no_root", "egretd needs root");
-		return fail(&err);
-	}
-	if (eg_agent_lock(options->config->state_dir, &lock, &err) < 0 ||
+	if (eg_privileges_drop(&err) < 0 || eg_agent_lock(options->config->state_dir, &lock, &err) < 0 ||
 	    eg_kern_detach_all(options->config->bpffs, &err) < 0)
 		return fail(&err);
 	stop_keepers(options->config);

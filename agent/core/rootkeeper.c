@@ -2,17 +2,18 @@
 #include "rootkeeper.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/close_range.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/pidfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#include "../lib/jail.h"
+#include "offspring.h"
+#include "privileges.h"
 
 #define KEEPER_NAME   "egret-keeper" /* argv[0] and comm */
 #define START_WAIT_MS 1000
@@ -28,16 +29,13 @@ struct eg_rootkeeper {
 
 /* ---- The keeper process -------------------------------------------------------------- */
 
-static void drop_everything(void)
+static int drop_everything(void)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
+	int r = eg_jail_limit_children(0);
 
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-	syscall(SYS_capset, &head, none);
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (!r)
+		r = eg_jail_keep(0);
+	return r ? r : eg_jail_filter(eg_syscalls_idle_filter());
 }
 
 void eg_rootkeeper_main(int argc, char **argv)
@@ -50,28 +48,27 @@ void eg_rootkeeper_main(int argc, char **argv)
 	setsid();
 	if (chdir("/"))
 		_exit(1);
-	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) /* best effort: a keeper that is killed is started again */
-		(void)!write(fd, "-1000", 5);
 	fd = open("/dev/null", O_RDWR);
 	for (int std = 0; std <= 2; std++) /* whoever reads the agent's output must see its end */
 		if (dup2(fd, std) < 0)
 			_exit(1);
 	close_range(3, ~0u, 0);
-	drop_everything();
+	if (drop_everything())
+		_exit(1);
 	for (;;)
 		pause();
 }
 
-/* After clone3 without exec: async-signal-safe calls only. */
-static void become_keeper(const char *path, int errno_fd)
+/* After clone without exec: async-signal-safe calls only. */
+static void become_keeper(const char *path, int procs_fd, int errno_fd)
 {
 	char name[] = KEEPER_NAME;
 	char *argv[] = { name, (char *)path, NULL }, *envp[] = { NULL };
 	int error;
 
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	execve("/proc/self/exe", argv, envp);
+	if (write(procs_fd, "0", 1) == 1)
+		execve("/proc/self/exe", argv, envp);
 	error = errno;
 	(void)!write(errno_fd, &error, sizeof(error));
 	_exit(127);
@@ -104,30 +101,31 @@ static int wait_for_exec(int errno_fd)
 	return read(errno_fd, &error, sizeof(error)) == (ssize_t)sizeof(error) ? -error : 0;
 }
 
+static int open_procs(const struct eg_rootkeeper *k)
+{
+	EG_CLOSE int leaf = eg_cgroupfs_open_dir(k->fs, k->leaf, false);
+	int fd = leaf < 0 ? leaf : openat(leaf, "cgroup.procs", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 && leaf >= 0 ? -errno : fd;
+}
+
 static int spawn(struct eg_rootkeeper *k)
 {
-	EG_CLOSE int leaf = eg_cgroupfs_open_dir(k->fs, k->leaf, true);
-	EG_CLOSE int errno_read = -1, errno_write = -1, pidfd = -1;
-	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP | CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)leaf,
-	};
+	EG_CLOSE int procs = open_procs(k), errno_read = -1, errno_write = -1, pidfd = -1;
 	int ends[2], r;
-	long pid;
+	pid_t pid;
 
-	if (leaf < 0)
-		return leaf;
+	if (procs < 0)
+		return procs;
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
 	errno_read = ends[0];
 	errno_write = ends[1];
-	pid = syscall(SYS_clone3, &args, sizeof(args));
+	pid = eg_offspring_clone(&pidfd);
 	if (pid < 0)
-		return -errno;
+		return pid;
 	if (pid == 0)
-		become_keeper(k->path, errno_write);
+		become_keeper(k->path, procs, errno_write);
 	close(EG_TAKE_FD(errno_write));
 	r = wait_for_exec(errno_read);
 	if (r) {

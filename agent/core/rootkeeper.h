@@ -15,9 +15,10 @@
  *    in the service's cgroup. So the root can't be emptied while the agent restarts. A
  *    restarted agent finds it in the leaf and adopts it. Apps can't write
  *    the host's cgroupfs, so nothing else is in there.
- *  - It is started with clone3(CLONE_INTO_CGROUP), so it never is anywhere else, and
- *    executes the agent's binary again (eg_rootkeeper_main), so that it doesn't share
- *    the agent's memory, maps or fds. It has no capabilities and does nothing.
+ *  - It moves there before it executes the agent's binary again (eg_rootkeeper_main),
+ *    so that it doesn't share the agent's memory, maps or fds. Not by clone3
+ *    (CLONE_INTO_CGROUP), which the agent gives up, see offspring.h. It has no
+ *    capabilities, and no system calls but to wait and to end.
  *  - The agent holds a pidfd: poll() tells at once when the keeper was killed, and
  *    eg_rootkeeper_check(), called each second, starts it again and compares the
  *    root's id. cgroup.kill in the root, or a rmdir in the instant after a kill, still

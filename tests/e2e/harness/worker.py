@@ -36,6 +36,7 @@ from threads import Flood, Listener, Wire, echo_packet, family_of, make, reset_o
 MESSAGE_MAX = 1 << 20
 SO_ZEROCOPY, MSG_ZEROCOPY, IP_PKTINFO = 60, 0x4000000, 8
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET, CLONE_INTO_CGROUP = 0x20000, 0x10000000, 0x40000000, 0x200000000
+SYS_BPF, SYS_PIDFD_GETFD, SYS_PROCESS_VM_READV, BPF_OBJ_GET = 321, 438, 310, 7
 SYS_CLONE3, SOL_PACKET, PACKET_QDISC_BYPASS, TCP_REPAIR = 435, 263, 20, 19
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NAME, PR_CAPBSET_DROP = 1, 4, 8, 15, 24
@@ -516,6 +517,51 @@ class Operations:
             time.sleep(seconds)
             os._exit(0)
         return child
+
+    # -- what is another's
+
+    def syscall(self, number, *arguments):
+        """Texts are given as pointers to them."""
+        given = [argument.encode() if isinstance(argument, str) else ctypes.c_long(argument) for argument in arguments]
+        result = libc.syscall(ctypes.c_long(number), *given)
+        check(result, f"call {number}")
+        return result
+
+    def look_into(self, path, flags=os.O_RDONLY):
+        """Opens it and reads a byte, or lists it, or begins to write."""
+        fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if os.path.isdir(path):
+                os.listdir(fd)
+            elif flags == os.O_RDONLY:
+                os.read(fd, 1)
+        finally:
+            os.close(fd)
+
+    def connect_unix(self, path):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.connect(path)
+
+    def get_map(self, pin):
+        """BPF_OBJ_GET"""
+        path = ctypes.create_string_buffer(pin.encode())
+        attribute = struct.pack("=QII", ctypes.addressof(path), 0, 0)
+        check(libc.syscall(SYS_BPF, BPF_OBJ_GET, attribute, len(attribute)), "BPF_OBJ_GET")
+
+    def steal_fd(self, pid, fd):
+        """pidfd_getfd"""
+        pidfd = os.pidfd_open(pid)
+        try:
+            self.syscall(SYS_PIDFD_GETFD, pidfd, fd, 0)
+        finally:
+            os.close(pidfd)
+
+    def read_memory(self, pid):
+        """process_vm_readv"""
+        mine = ctypes.create_string_buffer(8)
+        local = struct.pack("=QQ", ctypes.addressof(mine), 8)
+        remote = struct.pack("=QQ", 0x400000, 8)
+        check(libc.syscall(SYS_PROCESS_VM_READV, pid, local, 1, remote, 1, 0), "process_vm_readv")
 
     def command(self, *argv):
         """Runs a program here, with what rights there are; what it prints."""
