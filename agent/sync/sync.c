@@ -15,7 +15,8 @@
 
 #define REFRESH_MS 30000
 #define DELETE_AFTER_MS 2000
-#define BETWEEN_MS 500
+#define BETWEEN_MS 100
+#define BETWEEN_TIMES 10 /* what a look took: a source under load is asked less */
 
 uint64_t eg_sync_now_ms(void)
 {
@@ -94,14 +95,16 @@ static int do_hold(struct eg_sync *sync, const char *app, const struct eg_steps 
 /* Policies may take a minute to be put, all of them: a kill must not wait for that. */
 static int look_between(struct eg_sync *sync)
 {
+	uint64_t began = eg_sync_now_ms(), took;
 	int r;
 
-	if (!sync->between || sync->in_between || eg_sync_now_ms() < sync->between_ms)
+	if (!sync->between || sync->in_between || began < sync->between_ms)
 		return 0;
 	sync->in_between = true;
 	r = sync->between(sync->between_ctx);
 	sync->in_between = false;
-	sync->between_ms = eg_sync_now_ms() + BETWEEN_MS;
+	took = eg_sync_now_ms() - began;
+	sync->between_ms = began + took + (BETWEEN_TIMES * took > BETWEEN_MS ? BETWEEN_TIMES * took : BETWEEN_MS);
 	return r;
 }
 
