@@ -55,15 +55,16 @@ def test_each_push_is_enforced_by_all(fleet):
 
 
 def test_each_kill_stops_all(fleet):
-    port, took = PORTS[ROUNDS % 2], []
+    port, took, upto = PORTS[ROUNDS % 2], [], []
     for turn in range(ROUNDS):
         fleet.sender.beat_phase(port)
         fleet.beaten("first", "packets of all")
         fleet.sender.beat_phase(port, until_refused=True)
         fleet.beaten("first", "packets of all")
         sent = fleet.gateway.put("/egret/kills/web", {"killed": True, "reason": f"round {turn}"})
-        last = fleet.beaten("last", "the kill on all")
+        last, ended = fleet.beaten("last", "the kill on all")
         took += [max(0, when - sent) for when in last.values()]
+        upto += [when - sent for when in ended.values()]
         fleet.state("web", "killed")
         fleet.sender.beat_phase(port)
         refused_by_all(fleet, "each refused again")
@@ -75,6 +76,7 @@ def test_each_kill_stops_all(fleet):
         assert [kill["cause"] for kill in kills] == [f"round {turn}" for turn in range(ROUNDS)]
         assert agent.count("web", "killed") >= ROUNDS
     tell("kill through etcd to last packet", took)
+    tell("kill through etcd to the first that is refused", upto)
 
 
 def freeze(agents, how):

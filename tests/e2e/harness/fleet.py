@@ -180,10 +180,11 @@ class Fleet:
         self.sender.beat([f"beat{number}" for number in range(self.count)], PORTS, ALLOWED)
 
     def beaten(self, which, what, timeout=60):
-        """{sender: ns}, of all of them: "first" or "last" that arrived; for "last" each was refused."""
+        """{sender: ns}, of all of them: the "first" beat that arrived; or the "last", and when the next was refused."""
         def all_there():
             seen = self.sender.beaten()
-            found = seen["first" if which == "first" else "refused"]
+            found = seen["first" if which == "first" else "ended"]
             return len(found) == self.count and seen
 
-        return eventually(all_there, timeout, what)[which]
+        seen = eventually(all_there, timeout, what)
+        return seen["first"] if which == "first" else (seen["last"], seen["ended"])
