@@ -9,11 +9,11 @@
  * to leave before it tells the end and deletes. A packet that finds its entry dead is
  * counted in `others`, so no byte goes uncounted.
  *
- * The kernel may have no memory for a timer just then: Linux 6.18 takes it with trylocks only, and was
- * seen to refuse one to most of a thousand peers in a row on an idle machine. Nobody is denied anything for
- * that. Such a peer stands in line in `peers_untimed`; whoever looks at the head of the line ends it if it
- * is idle, or sends it to the end. That are the timers of other peers, some places each, and every few
- * seconds eg_reap, which the agent runs.
+ * The kernel may have no memory for a timer just then: since Linux 6.18 it takes it without waiting for any
+ * lock (kmalloc_nolock), and no new page at all while some are not initialised yet. On a machine that leaves them
+ * so it refused most of a thousand peers in a row. Nobody is denied anything for that. Such a peer stands in line
+ * in `peers_untimed`; whoever looks at the head of the line ends it if it is idle, or sends it to the end. That
+ * are the timers of other peers, some places each, and every few seconds eg_reap, which the agent runs.
  */
 #ifndef EG_BPF_PEER_H
 #define EG_BPF_PEER_H
