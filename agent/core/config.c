@@ -45,7 +45,7 @@ static char *host_name(void)
 static void set_numbers(struct eg_config *config)
 {
 	config->unknown = EG_UNKNOWN_DENY;
-	config->max_apps = 1024;
+	config->max_apps = 1023; /* with slot 0 1,024: the largest tables are rounded up to a power of two */
 	config->max_rules = 65536;
 	config->max_names = 65536;
 	config->max_lifetime_ns = 90 * NS_PER_DAY;

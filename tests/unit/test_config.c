@@ -68,7 +68,7 @@ static void test_defaults(void **state)
 	assert_string_equal(config->state_dir, "/var/lib/egret");
 	assert_string_equal(config->resolv_conf, "/etc/resolv.conf");
 	assert_string_equal(config->log_dir, "/var/log/egret");
-	assert_int_equal(config->max_apps, 1024);
+	assert_int_equal(config->max_apps, 1023);
 	assert_int_equal(config->max_rules, 65536);
 	assert_int_equal(config->max_lifetime_ns, 90 * DAY);
 	assert_null(config->metrics_listen);
@@ -396,7 +396,7 @@ static void test_file(void **state)
 	assert_non_null(strstr(err.message, file));
 	eg_error_clear(&err);
 	assert_int_equal(eg_config_load(file, true, &none, &err), 0);
-	assert_int_equal(none->max_apps, 1024);
+	assert_int_equal(none->max_apps, 1023);
 	write_file("{\"max_apps\": 7}\n", 16);
 	assert_int_equal(eg_config_load(file, true, &config, &err), 0);
 	assert_int_equal(config->max_apps, 7);
