@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../lib/child_setup.h"
+#include "../lib/chmod.h"
 #include "../lib/cleanup.h"
 #include "offspring.h"
 
@@ -54,15 +55,17 @@ int eg_child_user(const char *name, struct eg_child_user *ret)
 int eg_child_dir(const char *parent_dir, const char *name, const struct eg_child_user *user, int *ret_fd)
 {
 	EG_CLOSE int parent = open(parent_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	int r;
 
 	if (parent < 0 || (mkdirat(parent, name, 0700) && errno != EEXIST))
 		return -errno;
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	/* Root's while its mode is set, as only an owner may do that without CAP_FOWNER. */
-	if (fd < 0 || fchown(fd, 0, 0) || fchmod(fd, 0700) || fchown(fd, user->uid, user->gid))
+	if (fd < 0 || fchown(fd, user->uid, user->gid))
 		return -errno;
-	*ret_fd = EG_TAKE_FD(fd);
-	return 0;
+	r = eg_chmod(fd, 0700);
+	if (!r)
+		*ret_fd = EG_TAKE_FD(fd);
+	return r;
 }
 
 /* As it is, and whom to become. */

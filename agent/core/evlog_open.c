@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../lib/chmod.h"
 #include "../lib/cleanup.h"
 #include "evlog_impl.h"
 
@@ -60,9 +61,10 @@ static int open_dir(const struct eg_evlog *log)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	if (shared && (fchown(fd, (uid_t)-1, log->gid) < 0 || fchmod(fd, 0750) < 0))
+	if (shared && fchown(fd, (uid_t)-1, log->gid) < 0)
 		return -errno;
-	return EG_TAKE_FD(fd);
+	r = shared ? eg_chmod(fd, 0750) : 0;
+	return r < 0 ? r : EG_TAKE_FD(fd);
 }
 
 /* A file that was there before the group was. */
@@ -74,7 +76,7 @@ static void share(const struct eg_evlog *log, int dirfd, const char *name)
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_gid == log->gid)
 		return;
 	if (fchown(fd, (uid_t)-1, log->gid) == 0)
-		fchmod(fd, 0640);
+		eg_chmod(fd, 0640);
 }
 
 /* ---- The epoch ----------------------------------------------------------------------- */

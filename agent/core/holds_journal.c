@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "../lib/chmod.h"
 #include "../lib/cleanup.h"
 #include "../lib/slurp.h"
 
@@ -262,8 +263,9 @@ static int load(struct eg_journal *j)
 		keep_bad_file(j);
 		j->rewrite = true;
 	}
-	if (fchmod(fd, 0600))
-		return -errno;
+	r = eg_chmod(fd, 0600);
+	if (r)
+		return r;
 	j->fd = EG_TAKE_FD(fd);
 	j->size = j->compacted_size = len;
 	return 0;

@@ -189,6 +189,28 @@ def test_no_file_of_it_is_open(site, who):
     unharmed(site)
 
 
+def test_files_of_others_are_no_hindrance(bare_host):
+    """As where a backup was put back, or the log given to somebody: egretd may not chmod(2) what is not root's."""
+    agent = bare_host.agent
+    agent.start()
+    bare_host.app(policy("web", [rule(ALLOWED, 443)]))
+    agent.kill("web")
+    agent.stop()
+    for top in (agent.state_dir, agent.log_dir):
+        os.chown(top, OUTSIDER, OUTSIDER)
+        for directory, below, files in os.walk(top):
+            for name in below + files:
+                os.chown(os.path.join(directory, name), OUTSIDER, OUTSIDER)
+    os.chmod(f"{agent.state_dir}/holds.journal", 0o644)
+    agent.configure(ship_user="nobody", sinks=[{"name": "far", "type": "webhook", "url": "http://127.0.0.1:9/"}])
+    agent.start()
+    assert agent.app("web")["state"] == "killed"
+    eventually(lambda: agent.get("/v1/sinks")["pid"], what="egret-ship")
+    modes = {path: (os.stat(path).st_uid, os.stat(path).st_mode & 0o7777)
+             for path in (f"{agent.state_dir}/holds.journal", agent.log_dir, f"{agent.state_dir}/ship")}
+    assert list(modes.values()) == [(OUTSIDER, 0o600), (OUTSIDER, 0o750), (65534, 0o700)]
+
+
 # ---- The units ----------------------------------------------------------------------------------------------------
 
 
