@@ -12,7 +12,8 @@ def build(name, directory):
     library = os.path.join(directory, f"{name}.so")
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, os.path.join(HERE, f"{name}.c")], check=True)
     os.chmod(library, 0o755)
-    return {**os.environ, "LD_PRELOAD": library}
+    # A program with the address sanitizer wants to come first.
+    return {**os.environ, "LD_PRELOAD": library, "ASAN_OPTIONS": "verify_asan_link_order=0"}
 
 
 class SlowDisk:
