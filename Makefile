@@ -56,7 +56,7 @@ endif
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
-.PHONY: all help deps demo run test unit bpf-test e2e vm vm-programs fuzz bench fleet escape mutants lint install deb clean
+.PHONY: all help deps demo run test unit bpf-test e2e vm vm-programs fuzz bench fleet escape soak mutants lint install deb clean
 
 all: $(BUILD)/egretd $(BUILD)/egret-ship $(BUILD)/egret-sync $(BUILD)/egret ## build everything under build/
 
@@ -214,6 +214,9 @@ bench: all $(BENCH) ## DESIGN's speed goals beside their peers
 fleet: all ## 50 hosts on one etcd, 10,000 policies, 10,000 alerts at once: p50 and p99, none missed
 	@EGRET_FLEET_AGENTS=50 EGRET_FLEET_ROUNDS=20 EGRET_FLEET_RESTARTS=20 EGRET_STORM_APPS=10000 BUILD=$(BUILD) \
 		$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/e2e/test_fleet.py tests/e2e/test_storm.py
+
+soak: all ## SOAK_MINUTES (5) of everything at once: what grows, extended to a day
+	@BUILD=$(BUILD) $(PYTHON) tests/soak
 
 escape: all ## tries every way out of a policy: closed by what, or open on this kernel and what to do
 	@BUILD=$(BUILD) $(PYTHON) tests/escape

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cgroup that limits memory, the kernel's own included, by whichever version of cgroups has the controller."""
+import errno
 import glob
 import os
 import time
@@ -37,7 +38,14 @@ class MemoryLimit:
             return int(usage.read())
 
     def used(self):
-        """Without cached files, which go when somebody else needs the room."""
+        """What is left when all that is only kept for later, files and names of them, had to go."""
+        name, word = ("memory.reclaim", str(self.usage())) if self.second else ("memory.force_empty", "0")
+        try:
+            with open(os.path.join(self.path, name), "w", encoding="ascii") as reclaim:
+                reclaim.write(word)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EBUSY):  # not all of it can go
+                raise
         with open(os.path.join(self.path, "memory.stat"), encoding="ascii") as stat:
             values = dict(line.split() for line in stat)
         return self.usage() - int(values["file" if self.second else "cache"])
