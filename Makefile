@@ -12,6 +12,9 @@ VERSION := 0.1.0
 ifeq ($(SANITIZE),1)
   BUILD := $(BUILD)/sanitize
   SAN   := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+else ifeq ($(SANITIZE),thread)
+  BUILD := $(BUILD)/thread
+  SAN   := -fsanitize=thread -fno-omit-frame-pointer
 endif
 
 WARN    := -Wall -Wextra -Wmissing-prototypes -Wshadow -Wvla -Wconversion -Wno-sign-conversion -Werror
@@ -155,6 +158,13 @@ $(BUILD)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 $(BUILD)/gen/parsers.skel.h: $(BUILD)/tests/bpf/parsers.bpf.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name parsers > $@
+
+ABI_BTF := $(BUILD)/bpf/egret.o $(BUILD)/tests/bpf/abi.bpf.o
+$(BUILD)/gen/abi_layout.h: tests/bpf/abi_layout include/egret/abi.h $(ABI_BTF)
+	@mkdir -p $(@D)
+	$(Q)BPFTOOL=$(BPFTOOL) $(PYTHON) tests/bpf/abi_layout include/egret/abi.h $(ABI_BTF) > $@
+
+$(BUILD)/tests/unit/test_abi.o: $(BUILD)/gen/abi_layout.h
 
 # As kern.o.
 $(BUILD)/tests/bpf/parsers.o: $(BUILD)/gen/parsers.skel.h

@@ -586,6 +586,7 @@ struct eg_event {
 	__u16 src_port; /* ICMP: type */
 	__u16 dst_port; /* ICMP: code */
 	__u16 percent; /* CAP: 80 or 100 */
+	__u32 pad;
 	struct eg_addr src; /* who began the flow, or sent the packet */
 	struct eg_addr dst;
 	__u64 cgroup_id;
