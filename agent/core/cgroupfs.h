@@ -24,6 +24,13 @@
 struct eg_cgroupfs;
 
 /*
+ * Levels that a walk goes down. An app that may make cgroups below its own could nest them without end,
+ * and each level costs the walker a file and a frame. The datapath looks no deeper than EG_CGROUP_DEPTH:
+ * what is below that belongs to an ancestor's app.
+ */
+#define EG_CGROUPFS_DEPTH 64
+
+/*
  * Opens the cgroup2 hierarchy. mount NULL: the one that /proc/self/mountinfo names
  * (beside v1 on a hybrid host); a bind mount of a part of the tree is passed over.
  * -ENODEV: there is none. -ENOTSUP: the inode number is not the cgroup id here.

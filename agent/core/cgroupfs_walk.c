@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define WALK_DEPTH 64 /* fds held at once; the datapath denies below EG_CGROUP_DEPTH anyway */
-
 struct walk {
 	eg_cgroupfs_walk_fn fn;
 	void *ctx;
@@ -66,7 +64,7 @@ int eg_cgroupfs_walk(int dir_fd, eg_cgroupfs_walk_fn fn, void *ctx)
 		return fd == -ENOENT ? 0 : fd;
 	walk->fn = fn;
 	walk->ctx = ctx;
-	return walk_dir(walk, fd, 0, WALK_DEPTH);
+	return walk_dir(walk, fd, 0, EG_CGROUPFS_DEPTH);
 }
 
 struct pid_list {

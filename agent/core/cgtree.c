@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroupfs.h"
+
 #define BUCKETS_MIN 256
 
 static size_t hash_name(const struct eg_cgnode *parent, const char *name)
@@ -74,12 +76,13 @@ struct eg_cgnode *eg_cgtree_add(struct eg_cgtree *tree, struct eg_cgnode *parent
 {
 	struct eg_cgnode *node;
 
-	if (tree->count >= tree->buckets && grow(tree))
+	if ((parent && parent->depth >= EG_CGROUPFS_DEPTH) || (tree->count >= tree->buckets && grow(tree)))
 		return NULL;
 	node = calloc(1, sizeof(*node) + strlen(name) + 1);
 	if (!node)
 		return NULL;
 	node->parent = parent;
+	node->depth = parent ? parent->depth + 1 : 0;
 	node->id = id;
 	node->wd = -1;
 	strcpy(node->name, name);

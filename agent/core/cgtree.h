@@ -20,6 +20,7 @@ struct eg_cgnode {
 	uint64_t id;
 	uint64_t seen; /* number of the scan that saw it last */
 	int wd; /* -1: not watched */
+	unsigned depth; /* levels below its root, at most EG_CGROUPFS_DEPTH */
 	char name[]; /* of a root: its whole path */
 };
 
@@ -31,7 +32,7 @@ struct eg_cgtree {
 	size_t count;
 };
 
-/* Adds a node without a watch. NULL: no memory. */
+/* Adds a node without a watch. NULL: no memory, or too deep. */
 struct eg_cgnode *eg_cgtree_add(struct eg_cgtree *tree, struct eg_cgnode *parent, const char *name, uint64_t id);
 /* Removes and frees a node that has no children (any more). */
 void eg_cgtree_remove(struct eg_cgtree *tree, struct eg_cgnode *node);

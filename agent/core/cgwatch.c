@@ -114,11 +114,15 @@ static void scan_children(struct eg_cgwatch *w, struct eg_cgnode *node, int fd);
 static struct eg_cgnode *sync_child(struct eg_cgwatch *w, struct eg_cgnode *parent, int parent_fd,
 				    const char *name, struct eg_cgnode *known, bool deep)
 {
-	EG_CLOSE int fd = eg_cgroupfs_open_at(parent_fd, name, true);
+	EG_CLOSE int fd = -1;
 	struct eg_cgnode *node = known;
 	uint64_t id = 0;
-	int r = fd < 0 ? fd : eg_cgroupfs_fd_id(fd, &id);
+	int r;
 
+	if (parent && parent->depth >= EG_CGROUPFS_DEPTH)
+		return NULL;
+	fd = eg_cgroupfs_open_at(parent_fd, name, true);
+	r = fd < 0 ? fd : eg_cgroupfs_fd_id(fd, &id);
 	if (r && r != -ENOENT) {
 		note(w, r);
 		return known;

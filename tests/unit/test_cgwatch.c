@@ -27,7 +27,7 @@ static char root[64];
 
 /* What was reported; every rule of the promise is checked as it comes in. */
 struct known {
-	char path[128];
+	char path[256];
 	uint64_t id;
 	bool alive;
 };
@@ -95,7 +95,7 @@ struct watching {
 
 static const char *path_of(const char *name)
 {
-	static char path[4][160];
+	static char path[4][256];
 	static unsigned int next;
 	char *p = path[next++ % 4];
 
@@ -219,7 +219,7 @@ static int teardown(void **state)
 	uint64_t id;
 
 	(void)state;
-	remove_below(root, 8);
+	remove_below(root, EG_CGROUPFS_DEPTH + 16);
 	return eg_cgroupfs_id(fs, root, &id) == -ENOENT ? 0 : -1;
 }
 
@@ -248,6 +248,30 @@ static void what_is_there_and_what_comes_and_goes(void **state)
 	assert_agrees(&w);
 	assert_int_equal(eg_cgwatch_add_root(w.watch, root), -EEXIST);
 	assert_int_equal(eg_cgwatch_add_root(w.watch, path_of("a")), -EINVAL);
+	end(&w);
+}
+
+/* What an app nests without end costs no file and no frame for each level. */
+static void no_deeper_than_the_limit(void **state)
+{
+	char deep[2 * EG_CGROUPFS_DEPTH + 16] = "d", above[sizeof(deep)];
+	struct watching w;
+
+	(void)state;
+	for (int level = 1; level < EG_CGROUPFS_DEPTH; level++)
+		strcat(deep, "/d");
+	make(deep);
+	snprintf(above, sizeof(above), "%s", deep);
+	strcat(deep, "/d/d");
+	make(deep);
+	begin(&w);
+	assert_int_equal(w.log.alive, EG_CGROUPFS_DEPTH + 1);
+	assert_int_not_equal(alive_id(&w, above), 0);
+	strcat(deep, "/d");
+	make(deep);
+	process(&w);
+	assert_int_equal(w.log.alive, EG_CGROUPFS_DEPTH + 1);
+	assert_agrees(&w);
 	end(&w);
 }
 
@@ -349,7 +373,7 @@ static void *churn(void *arg)
 
 	(void)arg;
 	for (int i = 0; i < 3000; i++) {
-		char path[128];
+		char path[256];
 
 		snprintf(path, sizeof(path), "%s/c%d/x%d", root, rand_r(&seed) % 8, rand_r(&seed) % 4);
 		if (rand_r(&seed) % 2) {
@@ -502,6 +526,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_there_and_what_comes_and_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_deeper_than_the_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_name_used_again_has_its_new_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_root_made_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_queue_is_made_up_for, setup, teardown),
