@@ -289,15 +289,19 @@ static int start_api(struct eg_agent *agent, struct eg_error *err)
 static void say_started(struct eg_agent *agent)
 {
 	int families = eg_kern_families(agent->kern);
+	size_t count;
 
+	pthread_mutex_lock(&agent->lock);
+	count = agent->count;
+	pthread_mutex_unlock(&agent->lock);
 	if (families && families != -ECANCELED && families != -EOPNOTSUPP)
 		eg_log_warning("BPF LSM is on, but its programs are refused (%s): sockets of AF_PACKET and the like are not",
 			       strerror(-families));
-	eg_log_notice("enforcement is on: %zu apps below %zu managed roots, %s maps", agent->count, agent->root_count,
+	eg_log_notice("enforcement is on: %zu apps below %zu managed roots, %s maps", count, agent->root_count,
 		      agent->adopted ? "adopted" : "fresh");
 	eg_notice(agent, "agent", NULL, NULL,
 		  json_pack("{s:s,s:s,s:b,s:i,s:i,s:O}", "action", "start", "version", EG_VERSION, "adopted",
-			    agent->adopted, "apps", (int)agent->count, "roots", (int)agent->root_count, "host_labels",
+			    agent->adopted, "apps", (int)count, "roots", (int)agent->root_count, "host_labels",
 			    agent->config->host_labels));
 }
 

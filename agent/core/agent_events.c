@@ -26,9 +26,7 @@ static const struct eg_networks *networks(void *ctx)
 
 static uint32_t slots_used(void *ctx)
 {
-	struct eg_agent *agent = ctx;
-
-	return __atomic_load_n(&agent->slots_used, __ATOMIC_ACQUIRE);
+	return eg_registry_slots(ctx);
 }
 
 static void copy(char *ret, size_t size, const char *text)

@@ -207,7 +207,7 @@ struct eg_agent {
 	struct eg_entry **by_slot; /* [slots] */
 	struct eg_entry **by_name; /* sorted */
 	size_t count;
-	uint32_t slots_used; /* highest slot ever used, and one */
+	uint32_t slots_used; /* highest slot ever used, and one; without the lock: eg_registry_slots */
 
 	struct eg_tagged **tags; /* sorted by id */
 	size_t tag_count;
@@ -248,6 +248,7 @@ struct eg_entry *eg_registry_at(struct eg_agent *agent, uint32_t slot, uint32_t 
 
 /* Under lock or apply. Place in by_name of the first app whose name comes after this one. */
 size_t eg_registry_after(struct eg_agent *agent, const char *name);
+uint32_t eg_registry_slots(const struct eg_agent *agent); /* slots_used, for who holds no lock */
 
 /* Under apply. Finds or makes the app, with its holds in force from its first packet. 0 or -ENOSPC, -errno. */
 int eg_registry_get(struct eg_agent *agent, const char *name, struct eg_entry **ret, struct eg_error *err);

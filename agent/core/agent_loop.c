@@ -37,11 +37,13 @@ static void publish_clock(struct eg_agent *agent)
 
 static void say_unwatched(struct eg_agent *agent, const struct eg_cgwatch_stats *stats)
 {
-	if (!stats->unwatched == !agent->cgroups_unwatched) {
-		agent->cgroups_unwatched = stats->unwatched;
-		return;
-	}
+	bool any = agent->cgroups_unwatched; /* this thread alone changes it */
+
+	pthread_mutex_lock(&agent->lock);
 	agent->cgroups_unwatched = stats->unwatched;
+	pthread_mutex_unlock(&agent->lock);
+	if (any == (stats->unwatched > 0))
+		return;
 	if (stats->unwatched)
 		eg_log_warning("%zu cgroups can't be watched (%s): new ones below are denied until they are looked for",
 			       stats->unwatched, strerror(-stats->last_error));

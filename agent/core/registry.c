@@ -65,6 +65,11 @@ size_t eg_registry_after(struct eg_agent *agent, const char *name)
 	return place + found;
 }
 
+uint32_t eg_registry_slots(const struct eg_agent *agent)
+{
+	return __atomic_load_n(&agent->slots_used, __ATOMIC_ACQUIRE);
+}
+
 struct eg_entry *eg_registry_at(struct eg_agent *agent, uint32_t slot, uint32_t gen)
 {
 	struct eg_entry *entry;

@@ -183,6 +183,7 @@ void eg_roots_reconfigure(struct eg_agent *agent)
 	}
 }
 
+/* Who asks for the status reads these meanwhile, under lock. */
 static void root_state(struct eg_agent *agent, struct eg_root *root, bool attached, const char *why)
 {
 	pthread_mutex_lock(&agent->lock);
@@ -199,7 +200,9 @@ static void root_mend(struct eg_agent *agent, struct eg_root *root, const char *
 	int r = eg_rootkeeper_renew(root->keeper, root->config->create, &id);
 
 	if (id && id != old) {
+		pthread_mutex_lock(&agent->lock);
 		root->id = id;
+		pthread_mutex_unlock(&agent->lock);
 		eg_kern_detach(agent->kern, old);
 		bpf_map_delete_elem(eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS), &old);
 	}
@@ -232,7 +235,9 @@ static void root_check(struct eg_agent *agent, struct eg_root *root)
 	if (r != root->keeper_errno && r < 0)
 		eg_log_warning("no process keeps root %s (%s): its cgroup can be removed while it is empty", root->path,
 			       strerror(-r));
+	pthread_mutex_lock(&agent->lock);
 	root->keeper_errno = r;
+	pthread_mutex_unlock(&agent->lock);
 	if (!eg_kern_attached(agent->kern, root->id))
 		root_mend(agent, root, "a program was detached");
 }

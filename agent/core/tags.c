@@ -117,7 +117,9 @@ static void raise_epoch(struct eg_agent *agent)
 /* Not all that is some app's can be told from what is nobody's: that is denied, too, whatever the roots let it do else. */
 static void set_full(struct eg_agent *agent, bool full)
 {
+	pthread_mutex_lock(&agent->lock);
 	agent->cgroups_full = full;
+	pthread_mutex_unlock(&agent->lock);
 	eg_roots_tell(agent);
 }
 

@@ -155,7 +155,7 @@ void eg_usage_seed(struct eg_usage *usage, const char *app, const struct eg_mete
 void eg_usage_keep(struct eg_usage *usage, const char *app, uint32_t slot, const struct eg_metered *metered)
 {
 	const struct eg_meter_conf *conf = &metered->conf;
-	uint64_t window, used;
+	uint64_t window = 0, used = 0;
 	char *key;
 
 	if (!usage || conf->kind != EG_METER_BYTES || !conf->per_ns ||
@@ -254,7 +254,7 @@ static void print_entry(struct eg_usage *usage, FILE *out, const struct eg_entry
 		const struct eg_metered *metered = &now->meters[i];
 		EG_FREE char *key = NULL;
 		struct remembered *item;
-		uint64_t window, used;
+		uint64_t window = 0, used = 0;
 
 		if (metered->conf.kind != EG_METER_BYTES || !(key = key_of(entry->name, metered)) ||
 		    eg_usage_of(usage->agent, entry->slot, &metered->conf, &window, &used) < 0)
@@ -309,7 +309,7 @@ static void print_all_absent(struct eg_usage *usage, FILE *out)
 
 static bool is_quiet(const struct eg_agent *agent)
 {
-	for (uint32_t slot = 0; slot < agent->slots_used; slot++) {
+	for (uint32_t slot = 0; slot < eg_registry_slots(agent); slot++) {
 		if (eg_kern_app(agent->kern, slot)->state.sockets)
 			return false;
 	}
@@ -328,7 +328,7 @@ static char *print(struct eg_usage *usage, bool stopping)
 		return NULL;
 	usage->checkpoints++;
 	fprintf(out, USAGE_HEADER "%s\n", agent->boot_id);
-	while (slot < agent->slots_used) {
+	while (slot < eg_registry_slots(agent)) {
 		pthread_mutex_lock(&agent->lock);
 		for (size_t n = 0; n < 64 && slot < agent->slots_used; n++, slot++) {
 			if (agent->by_slot[slot])

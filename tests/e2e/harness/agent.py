@@ -172,7 +172,7 @@ class Agent:
         self.start()
 
     def destroy(self):
-        """Total removal; never raises for what is gone already."""
+        """Total removal; never raises for what is gone already, but for what a sanitizer said of it or its children."""
         if self.process:
             self.process.kill()
             self.process.wait(STOP_S)
@@ -183,6 +183,8 @@ class Agent:
             except (OSError, subprocess.SubprocessError):
                 pass  # the pins go anyhow
         shutil.rmtree(self.bpffs, ignore_errors=True)
+        said = self.stderr()
+        assert "Sanitizer" not in said, said
 
     def stderr(self):
         try:
