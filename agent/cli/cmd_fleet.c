@@ -177,11 +177,12 @@ static int read_policy(struct eg_cli *cli, const char *path, json_t **ret, char 
 	return *ret ? EG_EXIT_OK : eg_cli_no_memory(cli);
 }
 
-static int push_one(struct eg_fleet *fleet, const char *path, struct outcome *outcome)
+static int push_one(struct eg_fleet *fleet, const char *path, json_t *list)
 {
 	json_t *policy = NULL, *document;
 	uint64_t revision = 0;
 	char app[64];
+	struct outcome outcome = {.app = app, .done = "pushed", .list = list};
 	int r = read_policy(fleet->cli, path, &policy, app);
 
 	if (r)
@@ -190,8 +191,7 @@ static int push_one(struct eg_fleet *fleet, const char *path, struct outcome *ou
 	if (document && eg_cli_option(fleet->cli, "take-over"))
 		json_object_set_new(document, "take_over", json_true());
 	r = eg_fleet_write(fleet, "policies", app, document, &revision);
-	outcome->app = app;
-	return r ? r : await(fleet, revision, judge_policy, outcome);
+	return r ? r : await(fleet, revision, judge_policy, &outcome);
 }
 
 int eg_cmd_fleet_push(struct eg_cli *cli)
@@ -199,7 +199,6 @@ int eg_cmd_fleet_push(struct eg_cli *cli)
 	EG_CLEANUP(eg_files_clear) struct eg_files files = {0};
 	EG_FLEET struct eg_fleet fleet = {0};
 	EG_JSON json_t *list = json_array();
-	struct outcome outcome = {.done = "pushed", .list = list};
 	int r = check_wait(cli), worst = EG_EXIT_OK;
 
 	if (!r)
@@ -207,7 +206,7 @@ int eg_cmd_fleet_push(struct eg_cli *cli)
 	if (!r)
 		r = eg_fleet_open(cli, false, &fleet);
 	for (size_t i = 0; !r && i < files.count; i++) {
-		int one = push_one(&fleet, files.paths[i], &outcome);
+		int one = push_one(&fleet, files.paths[i], list);
 
 		if (one == EG_EXIT_UNREACHABLE || one == EG_EXIT_REFUSED)
 			r = one; /* the next file would say the same */

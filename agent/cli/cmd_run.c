@@ -63,6 +63,7 @@ static int apply_policy(struct eg_cli *cli, const char *app)
 		return 0;
 	if (eg_file_read(cli, path, &file) || eg_policy_put_name(cli, &file, name))
 		return EG_EXIT_RUN;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): the command asks for one */
 	if (strcmp(name, app) != 0) {
 		eg_cli_warn(cli, "%s is the policy of %s, not of %s", path, name, app);
 		return EG_EXIT_RUN;

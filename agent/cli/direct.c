@@ -94,9 +94,10 @@ static int map_array(const char *bpffs, const char *name, uint32_t value_size, s
 /* Also the proof that these are maps of an Egret whose words mean what we think. */
 static int map_host(const char *bpffs, struct shared *ret, struct eg_error *err)
 {
-	uint32_t max;
+	uint32_t max = 0;
 	int r = map_array(bpffs, "host_ctl", sizeof(struct eg_host_ctl), ret, &max);
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): r is 0 only when it was mapped */
 	if (!r && ((const struct eg_host_ctl *)ret->at)->abi_major != EG_ABI_MAJOR)
 		r = -EPROTO;
 	return r ? fail(err, r, bpffs, "host_ctl") : 0;

@@ -223,7 +223,7 @@ static void add_evidence(json_t *evidence, const char *id, const struct eg_seen 
 								  id, "direction", one->ingress ? "ingress" : "egress",
 								  "proto", one->proto, "peer", one->peer_text, "port",
 								  (int)one->port, "name", one->name, "flows",
-								  (json_int_t)(one->allowed + one->audited), "bytes",
+								  (json_int_t)one->allowed + (json_int_t)one->audited, "bytes",
 								  (json_int_t)one->bytes, "first", one->first, "last",
 								  one->last));
 	}

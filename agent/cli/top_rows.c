@@ -29,7 +29,7 @@ static int by_name(const void *a, const void *b)
 
 static struct eg_top_row *find(struct eg_top_row *rows, size_t count, const char *app)
 {
-	struct eg_top_row key;
+	struct eg_top_row key = {0};
 
 	if (!app || !count)
 		return NULL;
@@ -146,7 +146,7 @@ static int compare(const void *a, const void *b, void *ctx)
 		r = larger(x->out_per_s + x->in_per_s, y->out_per_s + y->in_per_s);
 		break;
 	case EG_TOP_CAP:
-		r = larger((uint64_t)(x->cap_percent + 1), (uint64_t)(y->cap_percent + 1));
+		r = larger((uint64_t)x->cap_percent + 1, (uint64_t)y->cap_percent + 1);
 		break;
 	case EG_TOP_DENIED:
 		r = larger(x->denied_per_s, y->denied_per_s);

@@ -148,7 +148,7 @@ int eg_agent_denied(struct eg_agent *agent, const char *app, uint64_t since_ns, 
 int eg_agent_control_view(struct eg_agent *agent, bool with_policies, const struct eg_actor *actor, json_t **ret,
 			  struct eg_error *err);
 /* POST /v1/control/apps/APP/kill and restore, /v1/control/kill and restore: the layer control alone */
-int eg_agent_control_hold(struct eg_agent *agent, const struct eg_control_hold *hold, const struct eg_actor *actor,
+int eg_agent_control_hold(struct eg_agent *agent, const struct eg_control_hold *asked, const struct eg_actor *actor,
 			  json_t **ret, struct eg_error *err);
 /* POST /v1/control/report: how the control plane's side stands; status, alarms and events come from it */
 int eg_agent_control_report(struct eg_agent *agent, const json_t *report, const struct eg_actor *actor, json_t **ret,

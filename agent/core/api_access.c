@@ -47,6 +47,7 @@ static size_t distinct(const gid_t groups[EG_ROLE_ADMIN + 1], gid_t ret[EG_ROLE_
 	for (int role = EG_ROLE_NONE + 1; role <= EG_ROLE_ADMIN; role++)
 		if (groups[role] != (gid_t)-1)
 			ret[count++] = groups[role];
+	/* cppcheck-suppress uninitvar ; count of them were written */
 	qsort(ret, count, sizeof(*ret), by_id);
 	for (size_t i = 0; i < count; i++)
 		if (!kept || ret[kept - 1] != ret[i])

@@ -263,7 +263,7 @@ int eg_cgroupfs_path(const struct eg_cgroupfs *fs, uint64_t id, char ret_path[PA
 	EG_CLOSE int fd = eg_cgroupfs_open_id(fs, id);
 	char link[64], path[PATH_MAX];
 	size_t mount_len = strlen(fs->mount);
-	uint64_t now_id;
+	uint64_t now_id = 0;
 	ssize_t len;
 	int r;
 

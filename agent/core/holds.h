@@ -83,9 +83,9 @@ bool eg_holds_wait_durable(struct eg_holds *holds, uint64_t ticket, int timeout_
 bool eg_holds_settle(struct eg_holds *holds, int timeout_ms);
 
 /* EG_HOLD_* in force for exactly this name; pass EG_HOLD_ALL_APPS for those on all apps. */
-uint32_t eg_holds_layers(struct eg_holds *holds, const char *app);
+uint32_t eg_holds_layers(struct eg_holds *holds, const char *name);
 /* Number of holds of one app, up to EG_HOLD_LAYERS, written to infos. */
-size_t eg_holds_of(struct eg_holds *holds, const char *app, struct eg_hold_info infos[EG_HOLD_LAYERS]);
+size_t eg_holds_of(struct eg_holds *holds, const char *name, struct eg_hold_info infos[EG_HOLD_LAYERS]);
 /* All holds in force, sorted by app and layer; the caller frees *ret_infos. */
 int eg_holds_list(struct eg_holds *holds, struct eg_hold_info **ret_infos, size_t *ret_count);
 /* The last record of this layer for each app that ever had one, lifted ones included; the caller frees. */

@@ -62,9 +62,9 @@ static inline void eg_holds_unlock(pthread_mutex_t **lock)
 /* All below: with the lock. */
 
 /* NULL: there is none. */
-struct eg_holds_slot *eg_holds_find_slot(struct eg_holds *holds, const char *app, uint32_t layer);
+struct eg_holds_slot *eg_holds_find_slot(struct eg_holds *holds, const char *name, uint32_t layer);
 /* Made, as lifted and of generation 0, if it is new; layer is one. NULL: no memory. */
-struct eg_holds_slot *eg_holds_get_slot(struct eg_holds *holds, const char *app, uint32_t layer);
+struct eg_holds_slot *eg_holds_get_slot(struct eg_holds *holds, const char *name, uint32_t layer);
 void eg_holds_free_slots(struct eg_holds *holds);
 
 static inline bool eg_holds_in_force(const struct eg_holds_slot *slot)

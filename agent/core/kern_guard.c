@@ -106,6 +106,7 @@ static bool uses_map(uint32_t id, int map_fd)
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || bpf_obj_get_info_by_fd(map_fd, &map, &map_len))
 		return false;
 	for (__u32 i = 0; i < info.nr_map_ids && i < 64; i++) {
+		/* cppcheck-suppress uninitvar ; the kernel wrote them */
 		if (ids[i] == map.id)
 			return true;
 	}

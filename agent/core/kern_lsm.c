@@ -18,18 +18,16 @@
 
 #include "../lib/cleanup.h"
 
-#ifndef __NR_lsm_list_modules
-#define __NR_lsm_list_modules 461 /* the same on every architecture */
-#endif
-#define EG_LSM_ID_BPF  109 /* LSM_ID_BPF of <linux/lsm.h>, which came with 6.8 */
-#define EG_LSM_IDS_MAX 64
+#define LSM_LIST_MODULES 461 /* __NR_lsm_list_modules, the same on every architecture */
+#define EG_LSM_ID_BPF	 109 /* LSM_ID_BPF of <linux/lsm.h>, which came with 6.8 */
+#define EG_LSM_IDS_MAX	 64
 
 /* 1, 0, or -errno: the kernel can't be asked. */
 static int ask_kernel(void)
 {
 	uint64_t ids[EG_LSM_IDS_MAX];
 	uint32_t size = sizeof(ids);
-	long count = syscall(__NR_lsm_list_modules, ids, &size, 0);
+	long count = syscall(LSM_LIST_MODULES, ids, &size, 0);
 
 	if (count < 0)
 		return -errno;

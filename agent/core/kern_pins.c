@@ -121,7 +121,7 @@ int eg_kern_link_update(const char *path, uint64_t cgroup_id, int program_fd)
 {
 	struct bpf_prog_info info = {0};
 	__u32 len = sizeof(info);
-	uint32_t program_id;
+	uint32_t program_id = 0;
 	EG_CLOSE int fd = open_live(path, cgroup_id, &program_id);
 
 	if (fd < 0)

@@ -283,7 +283,7 @@ void eg_lookup_main(int argc, char **argv)
 
 	if (argc != 3 || strcmp(argv[0], EG_LOOKUP_NAME) != 0)
 		return;
-	prctl(PR_SET_NAME, EG_LOOKUP_NAME, 0, 0, 0);
+	(void)prctl(PR_SET_NAME, EG_LOOKUP_NAME, 0, 0, 0);
 	unblock_signals();
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int std = 0; std <= 2; std++) {

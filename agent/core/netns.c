@@ -89,7 +89,7 @@ static int open_of_socket(pid_t pid, pid_t tid, int fd)
 int eg_netns_open(const struct eg_netns *netns)
 {
 	EG_CLOSE int fd = -1;
-	uint64_t inode;
+	uint64_t inode = 0;
 	int r;
 
 	if (netns->fd >= 0)

@@ -111,7 +111,7 @@ static int rights_over(pid_t pid, pid_t tid, int owner_fd, uint64_t own, const s
 
 	for (int level = 0; ns >= 0 && level < USERNS_LEVELS; level++) {
 		EG_CLOSE int parent = -1;
-		uint64_t inode, parent_inode;
+		uint64_t inode = 0, parent_inode = 0;
 		unsigned int owner_uid;
 		int r = eg_netns_inode(ns, &inode);
 
@@ -146,7 +146,7 @@ static int add_task(void *ctx, pid_t tid)
 {
 	struct subject *subject = ctx;
 	EG_CLOSE int net = -1, user = -1, owner = -1;
-	uint64_t net_inode, user_inode;
+	uint64_t net_inode = 0, user_inode = 0;
 	struct creds creds = { 0 };
 	int r;
 

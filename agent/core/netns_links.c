@@ -113,7 +113,7 @@ static int list_links(void *ctx)
 	EG_CLEANUP(eg_cleanup_nl_cache) struct nl_cache *cache = NULL;
 	struct links *links = ctx;
 	struct nl_object *object;
-	int32_t host_nsid;
+	int32_t host_nsid = 0;
 	int r;
 
 	if (!sock)

@@ -13,7 +13,7 @@
 #include "../lib/cleanup.h"
 #include "../lib/labels.h"
 
-#define NONE -1
+#define NONE (-1)
 
 /* An address as two numbers, so that it can be compared and counted with. */
 struct point {

@@ -146,7 +146,7 @@ static void cover(struct eg_nsadmin *ns, const struct subject *subject, struct s
 		eg_netns_set_add_pid(&sight->spaces, sight->pids[i]); /* what fails is found uncovered */
 		cover_new(ns, subject, sight, from);
 	}
-	if (sight->spaces.count)
+	if (sight->seen && sight->spaces.count)
 		qsort(sight->seen, sight->spaces.count, sizeof(*sight->seen), by_inode);
 }
 

@@ -111,7 +111,7 @@ static int note_action(struct request *request, const char *flag, enum eg_action
 /* What is to be done, and by which file. --version and --help end it at once. */
 static int read_request(int argc, char *const argv[], struct request *ret, struct eg_error *err)
 {
-	const struct option *flag;
+	const struct option *flag = NULL;
 	int r;
 
 	for (optind = 0; !(r = next_flag(argc, argv, &flag, err)) && flag;) {
@@ -157,7 +157,7 @@ static int set_key(struct eg_config *config, const char *name, const char *value
 /* What the flags set, over the file. The first root by flag replaces those of the file. */
 static int apply_flags(int argc, char *const argv[], struct eg_config *config, struct eg_error *err)
 {
-	const struct option *flag;
+	const struct option *flag = NULL;
 	bool roots_given = false;
 	int r;
 

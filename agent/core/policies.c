@@ -205,6 +205,7 @@ static void after_apply(struct eg_agent *agent, struct eg_entry *entry, const st
 	}
 	if (agent->events)
 		eg_events_meta_changed(agent->events);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): after a change there is one */
 	if (written->changed && agent->started && entry->now->mode == EG_MODE_ENFORCE)
 		written->reset_sockets = eg_cut_denied(agent, entry->name);
 }
@@ -339,7 +340,7 @@ int eg_agent_policy_put(struct eg_agent *agent, const char *app, const struct eg
 		.from = {.source = source_of(actor), .number = put->number},
 		.actor = actor,
 	};
-	struct eg_policy_written written;
+	struct eg_policy_written written = {0};
 	int r;
 
 	pthread_mutex_lock(&agent->apply);
@@ -425,7 +426,7 @@ static void load_stored(void *ctx, const char *app, const struct eg_provenance *
 		.from = *from,
 		.actor = &restart,
 	};
-	struct eg_policy_written written;
+	struct eg_policy_written written = {0};
 	struct eg_error err = {0};
 
 	if (eg_policies_write(agent, &write, &written, &err) == 0) {
@@ -459,7 +460,7 @@ int eg_policies_write_again(struct eg_agent *agent, const struct eg_entry *entry
 		.from = {.source = now->source, .origin = origin, .number = now->number},
 		.actor = &agent_itself,
 	};
-	struct eg_policy_written written;
+	struct eg_policy_written written = {0};
 	struct eg_error err = {0};
 	int r;
 

@@ -44,7 +44,7 @@ void eg_rootkeeper_main(int argc, char **argv)
 
 	if (argc < 1 || strcmp(argv[0], KEEPER_NAME) != 0)
 		return;
-	prctl(PR_SET_NAME, KEEPER_NAME, 0, 0, 0);
+	(void)prctl(PR_SET_NAME, KEEPER_NAME, 0, 0, 0);
 	setsid();
 	if (chdir("/"))
 		_exit(1);

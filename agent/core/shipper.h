@@ -33,7 +33,7 @@ void eg_shipper_reload(struct eg_shipper *shipper);
 /* GET /v1/sinks: {"running": bool, "pid", "restarts", "problem", "sinks": [...], "routes": [...]} */
 json_t *eg_shipper_json(struct eg_shipper *shipper);
 /* POST /v1/sinks/NAME/test: waits for what came back. */
-int eg_shipper_test(struct eg_shipper *shipper, const char *sink, json_t **ret, struct eg_error *err);
+int eg_shipper_test(struct eg_shipper *shipper, const char *name, json_t **ret, struct eg_error *err);
 void eg_shipper_metrics(struct eg_shipper *shipper, FILE *out);
 /* Adds a sentence for each thing that somebody should look at. */
 void eg_shipper_alarms(struct eg_shipper *shipper, json_t *list);

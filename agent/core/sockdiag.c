@@ -190,7 +190,7 @@ static void cut_namespace(struct cut *cut, const struct eg_netns *netns)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	static const int protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_RAW };
-	struct eg_inetdiag *diag;
+	struct eg_inetdiag *diag = NULL;
 	EG_CLOSE int fd = eg_netns_open(netns);
 	int r = fd < 0 ? fd : setns(fd, CLONE_NEWNET) ? -errno : eg_inetdiag_open(&diag);
 

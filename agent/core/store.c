@@ -155,6 +155,7 @@ int eg_store_read_file(int dir_fd, const char *name, size_t max, char **ret, siz
 /* "egret-policy N" or "egret-policy N SOURCE"; the text begins at *ret_body. */
 static bool read_header(const char *text, struct eg_provenance *ret, const char **ret_body)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): there is a text when it was read */
 	const char *end = strchr(text, '\n');
 	char line[64], name[16] = "socket";
 
@@ -179,7 +180,7 @@ static void each_one(int dir_fd, const char *name, eg_store_fn fn, void *ctx)
 
 	if (stem >= sizeof(app))
 		return;
-	memcpy(app, name, stem);
+	snprintf(app, sizeof(app), "%.*s", (int)stem, name);
 	if (!eg_policy_app_name(app))
 		return;
 	r = eg_store_read_file(dir_fd, name, EG_POLICY_BYTES_MAX + 64, &text, &len);

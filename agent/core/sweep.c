@@ -112,7 +112,7 @@ static bool sweep_some(struct eg_agent *agent, const struct kind *kind, struct e
 static void sweep_tries(struct eg_agent *agent)
 {
 	EG_FREE uint32_t *uids = NULL;
-	EG_FREE char *orphans = NULL;
+	EG_FREE void *orphans = NULL;
 	struct uids live = {0};
 
 	if (!agent->sweeps[EG_SWEEP_RULES].due && !agent->sweeps[EG_SWEEP_NAMES].due)

@@ -12,13 +12,13 @@
 #include "guards.h"
 
 static const char *const reason_names[] = {
-#define EG_REASON(sym, text, why) [EG_REASON_##sym] = text,
+#define EG_REASON(sym, text, why) [EG_REASON_##sym] = (text),
 #include <egret/reasons.def>
 #undef EG_REASON
 };
 
 static const char *const reason_sentences[] = {
-#define EG_REASON(sym, text, why) [EG_REASON_##sym] = why,
+#define EG_REASON(sym, text, why) [EG_REASON_##sym] = (why),
 #include <egret/reasons.def>
 #undef EG_REASON
 };

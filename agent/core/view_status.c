@@ -189,7 +189,7 @@ static json_t *events_json(struct eg_agent *agent)
 	if (agent->events)
 		eg_events_stats(agent->events, &stats);
 	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:s,s:I,s:I,s:I,s:I,s:i,s:b}", "written", (json_int_t)stats.written, "lost",
-			 (json_int_t)(stats.lost + stats.posts_dropped), "suppressed", (json_int_t)stats.suppressed,
+			 (json_int_t)stats.lost + (json_int_t)stats.posts_dropped, "suppressed", (json_int_t)stats.suppressed,
 			 "dropped_by_quota", (json_int_t)stats.dropped_by_quota, "dropped_vital",
 			 (json_int_t)stats.dropped_vital, "log_dir", stats.log_dir, "log_bytes",
 			 (json_int_t)stats.log_bytes, "unsynced_bytes", (json_int_t)stats.unsynced_bytes, "sync_errors",

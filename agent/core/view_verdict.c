@@ -72,21 +72,23 @@ static bool parse_prefix(const char *dest, struct eg_cidr *ret, uint16_t *ret_po
 
 static int query_parse(const char *dest, const char *proto, const char *dir, struct query *ret, struct eg_error *err)
 {
+	if (!dest)
+		dest = "";
 	*ret = (struct query){.dest = dest, .proto_text = proto ? proto : "tcp"};
 	if (!eg_proto_number(ret->proto_text, &ret->proto))
 		return eg_error_set(err, 400, "bad_query", "proto is tcp, udp or icmp, not \"%s\".", proto);
 	if (dir && strcmp(dir, "egress") != 0 && strcmp(dir, "ingress") != 0)
 		return eg_error_set(err, 400, "bad_query", "direction is egress or ingress, not \"%s\".", dir);
 	ret->dir = dir && strcmp(dir, "ingress") == 0 ? EG_DIR_INGRESS : EG_DIR_EGRESS;
-	ret->by_prefix = dest && strchr(dest, '/');
+	ret->by_prefix = strchr(dest, '/');
 	if (ret->by_prefix
 		    ? !parse_prefix(dest, &ret->cidr, &ret->port)
-		    : !dest || (eg_addr_port_from_text(dest, &ret->addr, &ret->port) < 0 && !parse_name(dest, ret)))
+		    : eg_addr_port_from_text(dest, &ret->addr, &ret->port) < 0 && !parse_name(dest, ret))
 		return eg_error_set(
 			err, 400, "bad_query",
 			"dest is ADDRESS:PORT, [ADDRESS]:PORT, PREFIX:PORT, [PREFIX]:PORT, NAME:PORT or (for icmp) "
 			"ADDRESS, PREFIX or NAME, not \"%s\".",
-			dest ? dest : "");
+			dest);
 	if (ret->by_name && ret->dir == EG_DIR_INGRESS)
 		return eg_error_set(err, 400, "bad_query",
 				    "Who reaches the app is known by address, not by name: \"%s\".", dest);

@@ -16,6 +16,7 @@
 
 /* Defines eg_cleanup_<name>(type *p) that calls destroy(*p); destroy must accept NULL. */
 #define EG_DEFINE_CLEANUP(name, type, destroy)            \
+	/* NOLINTNEXTLINE(bugprone-macro-parentheses): a type takes none */ \
 	static inline void eg_cleanup_##name(type *p)     \
 	{                                                 \
 		destroy(*p);                              \

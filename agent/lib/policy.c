@@ -139,7 +139,7 @@ static int refuse_large(size_t len, struct eg_diags *diags)
 /* The scanner has found nothing, so that all that is left for jansson is keys given twice. */
 static int refuse_json(const char *text, size_t len, const json_error_t *error, struct eg_diags *diags)
 {
-	struct eg_diag diag;
+	struct eg_diag diag = {0};
 
 	if (json_error_code(error) == json_error_out_of_memory)
 		return -ENOMEM;

@@ -149,7 +149,7 @@ static void stamp(struct eg_seen_one *one, const json_t *event)
 
 static int add_flow(struct eg_seen *seen, const json_t *event)
 {
-	struct eg_seen_one like = {0}, *one;
+	struct eg_seen_one like = {0}, *one = NULL;
 	uint64_t bytes;
 	bool first;
 	int r;
@@ -170,7 +170,7 @@ static int add_flow(struct eg_seen *seen, const json_t *event)
 
 static int add_denial(struct eg_seen *seen, const json_t *event)
 {
-	struct eg_seen_one like = {0}, *one;
+	struct eg_seen_one like = {0}, *one = NULL;
 	int r;
 
 	if (!about_rules(event) || !describe(seen, event, &like))

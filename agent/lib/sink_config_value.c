@@ -146,8 +146,11 @@ int eg_sink_config_read_list(const struct eg_sink_reader *reader, const struct e
 	*(char ***)field_of(reader, key) = list; /* freed with the sink, also half-filled */
 	for (size_t i = 0; i < count; i++) {
 		const char *word = json_string_value(json_array_get(value, i));
-		int r = check_word(reader, key, word ? word : "");
+		int r;
 
+		if (!word)
+			word = ""; /* which is no word */
+		r = check_word(reader, key, word);
 		if (r)
 			return r;
 		list[i] = strdup(word);

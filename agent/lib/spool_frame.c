@@ -85,14 +85,15 @@ int eg_spool_frame_decode(const char *from, size_t len, uint64_t epoch, struct e
 
 size_t eg_spool_frame_find(const char *from, size_t len)
 {
-	for (size_t at = 0; at < len; at++) {
-		const char *first = memchr(from + at, magic[0], len - at);
+	const char *first;
+	size_t at = 0;
 
-		if (!first)
-			return len;
+	/* cppcheck-suppress invalidFunctionArg ; at is less than len */
+	while (at < len && (first = memchr(from + at, magic[0], len - at))) {
 		at = (size_t)(first - from);
 		if (memcmp(first, magic, len - at < MAGIC_LEN ? len - at : MAGIC_LEN) == 0)
 			return at;
+		at++;
 	}
 	return len;
 }

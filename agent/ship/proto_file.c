@@ -243,7 +243,7 @@ static uint64_t period_of(const struct sink *sink, uint64_t utc_ns)
 
 static int open_file(struct sink *sink, struct eg_result *result)
 {
-	struct stat st;
+	struct stat st = {0};
 	int r;
 
 	if (sink->spoiled) {

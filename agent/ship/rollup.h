@@ -34,6 +34,6 @@ int eg_rollup_add(struct eg_rollup *rollup, const json_t *event, const char *lin
 size_t eg_rollup_count(const struct eg_rollup *rollup); /* groups, in the order of their first record */
 uint64_t eg_rollup_records(const struct eg_rollup *rollup, size_t group);
 /* The group as a native event. A new reference; NULL without memory. */
-json_t *eg_rollup_event(const struct eg_rollup *rollup, size_t group);
+json_t *eg_rollup_event(const struct eg_rollup *rollup, size_t number);
 
 #endif

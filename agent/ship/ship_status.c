@@ -28,7 +28,7 @@ static json_t *words(const char *text)
 
 	if (json)
 		return json;
-	for (; text[len] && len < sizeof(clean) - 1; len++)
+	for (; len < sizeof(clean) - 1 && text[len]; len++)
 		clean[len] = (text[len] >= ' ' && text[len] < 0x7f) ? text[len] : '?';
 	clean[len] = '\0';
 	return json_string(clean);

@@ -134,6 +134,7 @@ static int exchange(int door, const char *method, const char *path, const char *
 		r = receive_all(fd, &bytes, &len);
 	if (r)
 		return r;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): r is 0 only with bytes */
 	end = strstr(bytes, "\r\n\r\n");
 	if (sscanf(bytes, "HTTP/1.1 %3ld", ret_status) != 1 || !end)
 		return -EPROTO;

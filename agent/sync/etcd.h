@@ -60,6 +60,6 @@ struct eg_etcd_stream {
 	int (*on_idle)(void *ctx);
 	void *ctx;
 };
-int eg_etcd_watch(struct eg_etcd *etcd, const struct eg_etcd_stream *stream, struct eg_error *err);
+int eg_etcd_watch(struct eg_etcd *etcd, const struct eg_etcd_stream *asked, struct eg_error *err);
 
 #endif

@@ -66,6 +66,7 @@ static int read_line(const char *file, char **ret, struct eg_error *err)
 
 	if (r)
 		return r;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): r is 0 only with a text */
 	(*ret)[strcspn(*ret, "\r\n")] = '\0';
 	return (*ret)[0] ? 0 : eg_error_set(err, 500, "no_credentials", "%s has an empty first line.", file);
 }
@@ -211,6 +212,7 @@ static void set_blob(CURL *easy, CURLoption option, const char *text)
 {
 	/* libcurl only reads it, and it outlives the handle. */
 	struct curl_blob blob = {
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr): so const is taken off without a warning */
 		.data = (void *)(uintptr_t)text, .len = text ? strlen(text) : 0, .flags = CURL_BLOB_NOCOPY};
 
 	if (text)

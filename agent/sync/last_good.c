@@ -48,7 +48,7 @@ int eg_last_good_read(int dir_fd, struct eg_last_good *ret)
 	else if (r == -EINVAL || r == -EFBIG)
 		r = -EBADMSG;
 	if (r == -EBADMSG)
-		renameat(dir_fd, FILE_NAME, dir_fd, BAD_NAME);
+		(void)renameat(dir_fd, FILE_NAME, dir_fd, BAD_NAME); /* for who looks into it; else the next one replaces it */
 	return r;
 }
 

@@ -35,8 +35,8 @@ static void set_signals(void)
 	sigset_t none;
 
 	sigemptyset(&none);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL); /* of signals that there are */
+	(void)sigaction(SIGINT, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 		fputs("egret-sync is started by egretd; see egret-sync(8)\n", stderr);
 		return EXIT_USAGE;
 	}
-	prctl(PR_SET_NAME, EG_SYNC_NAME, 0, 0, 0);
+	(void)prctl(PR_SET_NAME, EG_SYNC_NAME, 0, 0, 0);
 	set_signals();
 	setup = eg_child_setup_read(&uid, &gid);
 	if (!setup) {
