@@ -10,3 +10,4 @@ struct eg_event abi_event;
 struct eg_event_named abi_event_named;
 struct eg_question abi_question;
 struct eg_lesson abi_lesson;
+struct eg_reaping abi_reaping;
