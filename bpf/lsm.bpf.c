@@ -40,10 +40,7 @@ int eg_lsm_create(__u64 *args)
 	eg_tag_find(host, NULL, &tag);
 	if (!tag.gen && tag.unknown == EG_UNKNOWN_PASS)
 		return 1;
-	eg_who_current(&who);
-	who.app = tag.app;
-	who.gen = tag.gen;
-	who.cgroup_id = tag.cgroup_id;
+	eg_who_tagged(&tag, &who);
 	if (!tag.gen) {
 		denial.reason = (__u8)tag.reason;
 		denial.audited = tag.unknown == EG_UNKNOWN_AUDIT;

@@ -75,10 +75,7 @@ static __always_inline int eg_option_judge(struct bpf_sock *sk)
 	eg_option_tag(host, sk, &tag);
 	if (!tag.gen && tag.unknown == EG_UNKNOWN_PASS)
 		return 1;
-	eg_who_current(&who);
-	who.app = tag.app;
-	who.gen = tag.gen;
-	who.cgroup_id = tag.cgroup_id;
+	eg_who_tagged(&tag, &who);
 	if (!tag.gen)
 		return eg_option_tell(&who, sk, (__u8)tag.reason, 0, tag.unknown == EG_UNKNOWN_AUDIT);
 	app = eg_app_at(tag.app);

@@ -146,4 +146,13 @@ static __always_inline void eg_who_current(struct eg_who *ret)
 	bpf_get_current_comm(ret->comm, sizeof(ret->comm));
 }
 
+/* The task that asks, as the app of its tag. */
+static __always_inline void eg_who_tagged(const struct eg_tag *tag, struct eg_who *ret)
+{
+	eg_who_current(ret);
+	ret->app = tag->app;
+	ret->gen = tag->gen;
+	ret->cgroup_id = tag->cgroup_id;
+}
+
 #endif
