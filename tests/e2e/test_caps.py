@@ -363,6 +363,18 @@ def test_several_caps_at_once(host, agent, servers):
     assert host.wire("in", dst=ALLOWED, proto="udp")[0] == 7
 
 
+@pytest.mark.parametrize("sizes", [(5000, 1500), (1500, 5000)])
+def test_what_one_cap_refuses_is_charged_to_none(host, agent, servers, sizes):
+    """In whichever order they are asked."""
+    limits = {"egress": [{"bytes": size, "per": per, "action": "drop"} for size, per in zip(sizes, (LONG, "1d"))]}
+    app = host.app(policy("both", [rule(ALLOWED, 4443, "udp")], limits=limits))
+    assert app.burst("u", ALLOWED, 4443, 972, 4) == {"sent": 1, "EPERM": 3}
+    assert [cap["used"] for cap in agent.app("both")["caps"]] == [1000, 1000]
+    assert agent.count("both", "cap_egress") == 3
+    assert host.wire("in", dst=ALLOWED, proto="udp")[0] == 1
+    agent.event(type="cap", app="both", percent=100)
+
+
 def test_a_new_revision_keeps_what_was_used(host, agent, servers):
     app = host.app(policy("kept", [rule(ALLOWED, 4443, "udp")], limits=egress(10_000)))
     assert app.burst("u", ALLOWED, 4443, 972, 6) == {"sent": 6}

@@ -8,7 +8,7 @@ import pytest
 from harness import DENIED, OTHER, eventually
 from harness import dns
 from harness.names import API, API6, asked, begin, named
-from harness.net import APP, ROUTER, ROUTER6, run
+from harness.net import APP, APP6, ROUTER, ROUTER6, run
 
 EVIL = "192.0.2.66"
 
@@ -183,6 +183,10 @@ def test_two_queries_in_one_segment(names, agent):
     app.put("e", tcp(GOOD) + b"tail".hex())
     refused(agent, "dns_malformed", agent.count("web", "dns_malformed"))
     assert agent.count("web", "dns_name") >= 1 and agent.count("web", "dns_malformed") >= 1
+    app.connect("f", ROUTER, 53)
+    told = agent.count("web", "dns_malformed")
+    app.put("f", 4 * tcp(GOOD) + tcp(dns.query("leak.other.example", number=9)))  # one more than are read
+    eventually(lambda: agent.count("web", "dns_malformed") > told)
     assert asked(names) == before
 
 
@@ -241,6 +245,21 @@ def test_unasked_answers(names, agent):
     eventually(lambda: agent.count("web", "dns_unasked", "ingress") == 1)
     assert app.fails("dns_hear", "u", timeout=0.3) == "ETIMEDOUT"
     assert agent.event(type="dns", app="web", action="forged")["addresses"] == [EVIL]
+    shut(names, agent, app, EVIL)
+
+
+def test_an_answer_of_another_resolver(names, agent):
+    """Of the policy's as well, and asked before, but not this: whoever has one resolver has not the other."""
+    names.server.dns_zone({"api.example": {"AAAA": [API6]}, "slow.example": {"A": [API], "delay": 2}})
+    app = names.app(named("web", ["api.example", "slow.example"]))
+    app.dns_ask(ROUTER6, "api.example", "AAAA", name="u")
+    app.put("u", dns.query("slow.example", number=77).hex(), f"::ffff:{ROUTER}")
+    forged = dns.answer(77, dns.query("slow.example")[12:], [dns.record(b"\xc0\x0c", "A", 60, dns.packed(EVIL))])
+    names.server.dns_say(ROUTER6, forged.hex(), APP6, app.socket_name("u")[1])
+    eventually(lambda: agent.count("web", "dns_unasked", "ingress") == 1)
+    assert agent.event(type="dns", app="web", action="forged")["src"] == ROUTER6
+    assert app.dns_hear("u")["addresses"] == [API]
+    assert {address for _, address in grants(agent, "web")} == {API, API6}
     shut(names, agent, app, EVIL)
 
 
