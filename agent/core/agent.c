@@ -414,6 +414,7 @@ void eg_agent_stop(struct eg_agent *agent)
 	eg_control_stop(agent);
 	eg_shipper_end_tests(agent->shipper);
 	eg_api_stop(agent->api);
+	eg_snapshots_stop(agent->snapshots);
 	eg_control_free(agent);
 	eg_alerts_stop(EG_TAKE_PTR(agent->alerts));
 	eg_prefetch_stop(EG_TAKE_PTR(agent->prefetch));
@@ -421,7 +422,7 @@ void eg_agent_stop(struct eg_agent *agent)
 	eg_nsadmin_stop(agent->nsadmin);
 	eg_guards_free(agent->guards);
 	eg_reaper_stop(agent->reaper);
-	eg_snapshots_stop(EG_TAKE_PTR(agent->snapshots));
+	eg_snapshots_free(EG_TAKE_PTR(agent->snapshots));
 	if (agent->kern && agent->garbage)
 		eg_tables_collect(agent);
 	eg_events_stop(EG_TAKE_PTR(agent->events));

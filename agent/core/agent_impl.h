@@ -398,8 +398,10 @@ void eg_prefetch_stats(struct eg_prefetch *prefetch, struct eg_prefetch_stats *r
 /* ---- snapshots.c: behind kills, on a thread of its own ------------------------------------------------ */
 
 int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret);
-/* Takes those that are wanted yet. NULL is fine. */
+/* Takes those that are wanted yet, and no more. It looks at everything, so it is stopped before anything goes. NULL is fine. */
 void eg_snapshots_stop(struct eg_snapshots *snapshots);
+/* Once nobody kills any more. NULL is fine. */
+void eg_snapshots_free(struct eg_snapshots *snapshots);
 /* Never waits. Takes what notes holds. NULL is fine. */
 void eg_snapshots_want(struct eg_snapshots *snapshots, const char *app, const char *why, const char *actor,
 		       struct eg_socket_notes *notes);

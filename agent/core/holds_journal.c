@@ -31,6 +31,7 @@ struct eg_journal {
 	pthread_mutex_t lock;
 	pthread_cond_t wake; /* the writer: something to do */
 	pthread_cond_t written; /* waiters: done has grown */
+	bool ended; /* the writer is done for good */
 	char *queue;
 	size_t queue_len;
 	size_t queue_room;
@@ -197,6 +198,8 @@ static void *writer(void *arg)
 		else
 			retry_ms = retry_ms == 0 ? RETRY_MIN_MS : retry_ms < RETRY_MAX_MS / 2 ? retry_ms * 2 : RETRY_MAX_MS;
 	}
+	j->ended = true;
+	pthread_cond_broadcast(&j->written);
 	pthread_mutex_unlock(&j->lock);
 	return NULL;
 }
@@ -325,7 +328,8 @@ int eg_journal_start(struct eg_journal *j)
 
 int eg_journal_close(struct eg_journal *j, int timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = deadline_in(timeout_ms);
+	bool ended;
 
 	if (!j)
 		return 0;
@@ -333,12 +337,15 @@ int eg_journal_close(struct eg_journal *j, int timeout_ms)
 		pthread_mutex_lock(&j->lock);
 		j->stop = true;
 		pthread_cond_broadcast(&j->wake);
+		while (!j->ended && pthread_cond_timedwait(&j->written, &j->lock, &until) == 0)
+			;
+		ended = j->ended;
 		pthread_mutex_unlock(&j->lock);
-		until = deadline_in(timeout_ms);
-		if (pthread_clockjoin_np(j->thread, NULL, CLOCK_MONOTONIC, &until)) {
+		if (!ended) {
 			pthread_detach(j->thread);
 			return -ETIMEDOUT;
 		}
+		pthread_join(j->thread, NULL);
 	}
 	destroy(j);
 	return 0;

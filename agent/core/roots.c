@@ -177,10 +177,12 @@ int eg_roots_start(struct eg_agent *agent, struct eg_error *err)
 
 void eg_roots_reconfigure(struct eg_agent *agent)
 {
-	for (size_t i = 0; i < agent->root_count; i++) {
+	pthread_mutex_lock(&agent->lock);
+	for (size_t i = 0; i < agent->root_count; i++)
 		agent->roots[i].config = &agent->config->roots[i];
+	pthread_mutex_unlock(&agent->lock);
+	for (size_t i = 0; i < agent->root_count; i++)
 		root_tell(agent, &agent->roots[i]);
-	}
 }
 
 /* Who asks for the status reads these meanwhile, under lock. */

@@ -176,7 +176,7 @@ void eg_snapshots_want(struct eg_snapshots *s, const char *app, const char *why,
 		wish->notes = *notes;
 		*notes = (struct eg_socket_notes){0};
 		pthread_mutex_lock(&s->lock);
-		full = s->count >= EG_SNAPSHOT_WAITING;
+		full = s->stopping || s->count >= EG_SNAPSHOT_WAITING;
 		if (!full) {
 			*s->last = wish;
 			s->last = &wish->next;
@@ -190,7 +190,7 @@ void eg_snapshots_want(struct eg_snapshots *s, const char *app, const char *why,
 	if (wish)
 		wish_free(wish);
 	if (s)
-		eg_log_warning("kill %s: too many at once, no snapshot is taken of it", app);
+		eg_log_warning("kill %s: too many at once, or egretd ends: no snapshot is taken of it", app);
 }
 
 /* NULL: the end. */
@@ -263,6 +263,12 @@ void eg_snapshots_stop(struct eg_snapshots *s)
 	pthread_cond_signal(&s->more);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->thread, NULL);
+}
+
+void eg_snapshots_free(struct eg_snapshots *s)
+{
+	if (!s)
+		return;
 	pthread_cond_destroy(&s->more);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
