@@ -89,7 +89,7 @@ static uint32_t wanted_max(enum eg_kern_map map, const struct eg_kern_sizes *s)
 		return slots;
 	case EG_MAP_GUARDS:
 		return slots * 4;
-	case EG_MAP_METERS: /* NOLINT(bugprone-branch-clone): as many as cgroups by chance */
+	case EG_MAP_METERS:
 	case EG_MAP_GUARD_METERS:
 		return slots * EG_METERS_PER_APP;
 	case EG_MAP_CGROUPS:

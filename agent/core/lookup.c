@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -12,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "../lib/cleanup.h"
+#include "child.h"
 #include "lookup_impl.h"
 #include "offspring.h"
 
@@ -25,18 +25,15 @@ struct as_user {
 	char gid[16];
 };
 
-static int find_user(const char *user, struct as_user *ret)
+static int find_user(const char *name, struct as_user *ret)
 {
-	struct passwd entry, *found = NULL;
-	char buffer[4096];
-	int r = getpwnam_r(user, &entry, buffer, sizeof(buffer), &found);
+	struct eg_child_user user = {0};
+	int r = eg_child_user(name, &user);
 
-	if (!found)
-		return r ? -r : -ENOENT;
-	if (!entry.pw_uid || !entry.pw_gid)
-		return -EPERM;
-	snprintf(ret->uid, sizeof(ret->uid), "%u", entry.pw_uid);
-	snprintf(ret->gid, sizeof(ret->gid), "%u", entry.pw_gid);
+	if (r)
+		return r;
+	snprintf(ret->uid, sizeof(ret->uid), "%u", user.uid);
+	snprintf(ret->gid, sizeof(ret->gid), "%u", user.gid);
 	return 0;
 }
 

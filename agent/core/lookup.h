@@ -62,7 +62,7 @@ struct eg_lookup {
 };
 
 /*
- * Starts the helper as this user, who must not be root. 0; -EPERM: it is root; -ENOENT: there is no
+ * Starts the helper as this user, who must not be root. 0; -EPERM: it is root; -ESRCH: there is no
  * such user; -errno.
  */
 int eg_lookup_start(struct eg_lookup *lookup, const char *user);

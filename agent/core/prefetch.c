@@ -139,7 +139,7 @@ static void start_helper(struct eg_prefetch *p)
 	}
 	p->restart_ms = now_ms() + RESTART_MAX_MS / 10;
 	eg_prefetch_complain(p, "the look-up helper can't be started as user %s: %s", user,
-			     r == -ENOENT ? "there is no such user" : r == -EPERM ? "it is of root's" : strerror(-r));
+			     r == -ESRCH ? "there is no such user" : r == -EPERM ? "it is of root's" : strerror(-r));
 }
 
 static bool hangs(const struct eg_prefetch *p)

@@ -181,8 +181,7 @@ void eg_roots_reconfigure(struct eg_agent *agent)
 	for (size_t i = 0; i < agent->root_count; i++)
 		agent->roots[i].config = &agent->config->roots[i];
 	pthread_mutex_unlock(&agent->lock);
-	for (size_t i = 0; i < agent->root_count; i++)
-		root_tell(agent, &agent->roots[i]);
+	eg_roots_tell(agent);
 }
 
 /* Who asks for the status reads these meanwhile, under lock. */

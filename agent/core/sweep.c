@@ -189,12 +189,9 @@ static void sweep_peers(struct eg_agent *agent)
 
 uint64_t eg_peers_untimed(struct eg_agent *agent)
 {
+	uint32_t slots = eg_registry_slots(agent);
 	uint64_t count = 0;
-	uint32_t slots;
 
-	pthread_mutex_lock(&agent->lock);
-	slots = agent->slots_used;
-	pthread_mutex_unlock(&agent->lock);
 	for (uint32_t slot = 0; slot < slots; slot++)
 		count += eg_kern_app(agent->kern, slot)->state.peers_untimed;
 	return count;

@@ -124,6 +124,19 @@ static inline const char *text_of(const json_t *line, const char *key)
 	return s ? s : "";
 }
 
+/* How many lines of the log are of that type. */
+static inline unsigned count_type(const char *log, const char *type)
+{
+	json_t *lines = log_lines(log), *line;
+	unsigned n = 0;
+	size_t i;
+
+	json_array_foreach(lines, i, line)
+		n += strcmp(text_of(line, "type"), type) == 0;
+	json_decref(lines);
+	return n;
+}
+
 static inline json_int_t number_of(const json_t *line, const char *key)
 {
 	return json_integer_value(json_object_get(line, key));

@@ -210,22 +210,10 @@ static void happen(int count)
 		assert_int_equal(ring_submit(flow_program, &flow, sizeof(flow), 1), 0);
 }
 
-static int told(const char *type)
-{
-	json_t *lines = log_lines(dir.log), *line;
-	int n = 0;
-	size_t i;
-
-	json_array_foreach(lines, i, line)
-		n += strcmp(text_of(line, "type"), type) == 0;
-	json_decref(lines);
-	return n;
-}
-
 static void assert_told(int each)
 {
-	assert_int_equal(told("deny"), each);
-	assert_int_equal(told("flow"), each);
+	assert_int_equal(count_type(dir.log, "deny"), each);
+	assert_int_equal(count_type(dir.log, "flow"), each);
 }
 
 static void killed_before_the_write(void **state)
@@ -288,7 +276,7 @@ static void the_mark_of_other_rings(void **state)
 	program = ring_program(ring_fd, sizeof(struct eg_event));
 	assert_int_equal(submit(5), 5);
 	live();
-	assert_int_equal(told("deny"), 25);
+	assert_int_equal(count_type(dir.log, "deny"), 25);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -305,18 +305,6 @@ static void bad_bytes_are_put_aside(void **state)
 
 /* ---- The quota ---------------------------------------------------------------------- */
 
-static unsigned count_type(const char *type)
-{
-	json_t *lines = log_lines(dir.log), *line;
-	unsigned n = 0;
-	size_t i;
-
-	json_array_foreach(lines, i, line)
-		n += strcmp(text_of(line, "type"), type) == 0;
-	json_decref(lines);
-	return n;
-}
-
 static void vital_records_stay_longest(void **state)
 {
 	uint64_t gone[EG_SPOOL_CLASS_COUNT_] = {0};
@@ -334,7 +322,7 @@ static void vital_records_stay_longest(void **state)
 		settle();
 		assert_true(stats_of().bytes <= 512 * KIB);
 		if (!stats_of().evicted[EG_SPOOL_OTHER])
-			assert_int_equal(count_type("dns"), rounds);
+			assert_int_equal(count_type(dir.log, "dns"), rounds);
 	}
 	assert_true(stats_of().evicted[EG_SPOOL_FLOW] > rounds * 4);
 	assert_int_equal(stats_of().evicted[EG_SPOOL_VITAL], 0);
@@ -343,7 +331,7 @@ static void vital_records_stay_longest(void **state)
 		rounds += 50;
 		settle();
 		if (!stats_of().evicted[EG_SPOOL_VITAL])
-			assert_int_equal(count_type("deny"), rounds);
+			assert_int_equal(count_type(dir.log, "deny"), rounds);
 	}
 	assert_true(eg_evlog_take_gap(log_, &gap));
 	for (unsigned i = 0; i < EG_SPOOL_CLASS_COUNT_; i++)
