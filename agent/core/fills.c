@@ -58,14 +58,16 @@ void eg_fills(struct eg_agent *agent, struct eg_fill ret[EG_FILLS])
 {
 	const struct eg_kern *kern = agent->kern;
 	struct shares shares = {.agent = agent};
+	size_t rules = __atomic_load_n(&agent->rules_used, __ATOMIC_RELAXED); /* they change under apply, not lock */
+	size_t names = __atomic_load_n(&agent->names_used, __ATOMIC_RELAXED);
 
 	pthread_mutex_lock(&agent->lock);
 	ret[0] = (struct eg_fill){"apps", agent->count, eg_kern_slots(kern) - 1};
-	ret[1] = (struct eg_fill){"rules", agent->rules_used, eg_kern_rule_count(kern)};
-	ret[2] = (struct eg_fill){"matches", agent->match_ranges.used, agent->match_ranges.total};
-	ret[3] = (struct eg_fill){"rulesets", agent->ruleset_ranges.used, agent->ruleset_ranges.total};
+	ret[1] = (struct eg_fill){"rules", rules, eg_kern_rule_count(kern)};
+	ret[2] = (struct eg_fill){"matches", eg_ranges_used(&agent->match_ranges), agent->match_ranges.total};
+	ret[3] = (struct eg_fill){"rulesets", eg_ranges_used(&agent->ruleset_ranges), agent->ruleset_ranges.total};
 	ret[4] = (struct eg_fill){"cgroups", agent->tag_count, eg_kern_map_max(kern, EG_MAP_CGROUPS)};
-	ret[5] = (struct eg_fill){"names", agent->names_used, eg_kern_map_max(kern, EG_MAP_NAMES)};
+	ret[5] = (struct eg_fill){"names", names, eg_kern_map_max(kern, EG_MAP_NAMES)};
 	ret[6] = (struct eg_fill){"guards", eg_guards_count(agent->guards), eg_kern_map_max(kern, EG_MAP_GUARDS)};
 	pthread_mutex_unlock(&agent->lock);
 	eg_apps_each(agent, add_share, &shares);

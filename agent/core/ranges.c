@@ -59,7 +59,7 @@ int eg_ranges_take(struct eg_ranges *ranges, uint32_t count, uint32_t *ret_first
 		ranges->free[i].count -= count;
 		if (!ranges->free[i].count)
 			remove_at(ranges, i);
-		ranges->used += count;
+		__atomic_add_fetch(&ranges->used, count, __ATOMIC_RELAXED);
 		return 0;
 	}
 	return -ENOSPC;
@@ -87,7 +87,7 @@ int eg_ranges_take_at(struct eg_ranges *ranges, uint32_t first, uint32_t count)
 		range->count = first - range->first;
 		if (!range->count)
 			remove_at(ranges, i);
-		ranges->used += count;
+		__atomic_add_fetch(&ranges->used, count, __ATOMIC_RELAXED);
 		return 0;
 	}
 	return -EBUSY;
@@ -105,7 +105,7 @@ int eg_ranges_give(struct eg_ranges *ranges, uint32_t first, uint32_t count)
 	r = insert_at(ranges, i, (struct eg_range){first, count});
 	if (r)
 		return r;
-	ranges->used -= count;
+	__atomic_sub_fetch(&ranges->used, count, __ATOMIC_RELAXED);
 	if (i + 1 < ranges->length && first + count == ranges->free[i + 1].first) {
 		ranges->free[i].count += ranges->free[i + 1].count;
 		remove_at(ranges, i + 1);
@@ -115,4 +115,9 @@ int eg_ranges_give(struct eg_ranges *ranges, uint32_t first, uint32_t count)
 		remove_at(ranges, i);
 	}
 	return 0;
+}
+
+uint32_t eg_ranges_used(const struct eg_ranges *ranges)
+{
+	return __atomic_load_n(&ranges->used, __ATOMIC_RELAXED);
 }

@@ -2,7 +2,8 @@
 /*
  * ranges.h - which stretches of a fixed array of entries are free
  *
- * First fit over a sorted list of free stretches; neighbours merge when freed. Not thread-safe.
+ * First fit over a sorted list of free stretches; neighbours merge when freed. Not thread-safe, but for
+ * eg_ranges_used.
  */
 #ifndef EG_CORE_RANGES_H
 #define EG_CORE_RANGES_H
@@ -33,5 +34,8 @@ int eg_ranges_take(struct eg_ranges *ranges, uint32_t count, uint32_t *ret_first
 int eg_ranges_take_at(struct eg_ranges *ranges, uint32_t first, uint32_t count);
 /* What was taken before. -ENOMEM: it stays taken (lost until the next start). */
 int eg_ranges_give(struct eg_ranges *ranges, uint32_t first, uint32_t count);
+
+/* How many are taken, from any thread. */
+uint32_t eg_ranges_used(const struct eg_ranges *ranges);
 
 #endif

@@ -122,19 +122,24 @@ const char *eg_registry_state(struct eg_agent *agent, const struct eg_entry *ent
 	const struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
 	const struct eg_app_state *state = eg_entry_state(agent, entry);
 	uint64_t kill = __atomic_load_n(&ctl->kill, __ATOMIC_RELAXED);
+	uint64_t kill_all = __atomic_load_n(&eg_kern_host(agent->kern)->kill_all, __ATOMIC_RELAXED);
+	uint64_t cleared = __atomic_load_n(&ctl->auto_cleared, __ATOMIC_RELAXED);
+	uint64_t ruleset = __atomic_load_n(&ctl->ruleset, __ATOMIC_ACQUIRE);
+	__u32 mode;
 
 	if ((uint32_t)kill == EG_HOLD_CONTROL && eg_override_on(agent, entry))
 		kill = 0;
-	if (eg_kern_host(agent->kern)->kill_all || (uint32_t)kill || state->auto_kill > ctl->auto_cleared)
+	if (kill_all || (uint32_t)kill || state->auto_kill > cleared)
 		return "killed";
 	if (entry->now && (state->expired_uid == entry->now->uid || eg_clock_utc_ns() >= entry->now->expires_utc_ns))
 		return "expired";
 	if (entry->deleted)
 		return "deleted";
-	if (!ctl->ruleset)
+	if (!ruleset)
 		return "no_policy";
-	if (eg_kern_ruleset(agent->kern, (uint32_t)ctl->ruleset)->mode == EG_MODE_AUDIT ||
-	    ctl->relax_until_boot_ns > eg_clock_boot_ns())
+	/* the ruleset's own word only where no policy has come yet: a place of rulesets is written anew without lock */
+	mode = entry->now ? entry->now->mode : eg_kern_ruleset(agent->kern, (uint32_t)ruleset)->mode;
+	if (mode == EG_MODE_AUDIT || __atomic_load_n(&ctl->relax_until_boot_ns, __ATOMIC_RELAXED) > eg_clock_boot_ns())
 		return "audit";
 	return "enforce";
 }

@@ -85,7 +85,8 @@ static void lower_words(struct eg_agent *agent, const char *name, uint32_t lifte
 	if (!entry)
 		return;
 	if (lifted & EG_HOLD_AUTO)
-		eg_entry_ctl(agent, entry)->auto_cleared = eg_entry_state(agent, entry)->auto_kill;
+		__atomic_store_n(&eg_entry_ctl(agent, entry)->auto_cleared, eg_entry_state(agent, entry)->auto_kill,
+				 __ATOMIC_SEQ_CST);
 	eg_registry_lower(agent, entry, lifted);
 }
 

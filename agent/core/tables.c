@@ -86,8 +86,15 @@ static void room_give(struct eg_agent *agent, const struct eg_tables *tables)
 	eg_ranges_give(&agent->ruleset_ranges, tables->index, 1);
 	if (tables->match_count)
 		eg_ranges_give(&agent->match_ranges, tables->match_first, tables->match_count);
-	agent->rules_used -= tables->key_count;
-	agent->names_used -= tables->name_count;
+	__atomic_sub_fetch(&agent->rules_used, tables->key_count, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&agent->names_used, tables->name_count, __ATOMIC_RELAXED);
+}
+
+/* Views read these without apply. */
+static void room_count(struct eg_agent *agent, const struct eg_tables *tables)
+{
+	__atomic_add_fetch(&agent->rules_used, tables->key_count, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&agent->names_used, tables->name_count, __ATOMIC_RELAXED);
 }
 
 static int room_take_once(struct eg_agent *agent, const struct eg_compiled *compiled, struct eg_tables *tables)
@@ -107,8 +114,7 @@ static int room_take_once(struct eg_agent *agent, const struct eg_compiled *comp
 		return r;
 	}
 	tables->match_count = (uint32_t)compiled->match_count;
-	agent->rules_used += compiled->prefix_count;
-	agent->names_used += compiled->name_count;
+	room_count(agent, tables);
 	return 0;
 }
 
@@ -227,8 +233,7 @@ int eg_tables_adopt(struct eg_agent *agent, const struct eg_ruleset *ruleset, ui
 		eg_tables_free(tables);
 		return -ENOMEM;
 	}
-	agent->rules_used += tables->key_count;
-	agent->names_used += tables->name_count;
+	room_count(agent, tables);
 	*ret = tables;
 	return 0;
 }

@@ -52,16 +52,17 @@ int eg_jail_become(uint32_t uid, uint32_t gid)
 	return r ? r : eg_jail_keep(0);
 }
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 /*
- * A build with the address sanitizer needs more: terabytes of address space, and as it ends it looks for leaks, by a
- * process that stops its threads and reads their memory.
+ * A build with a sanitizer needs more: terabytes of address space, and as it ends that of addresses looks for leaks, by
+ * a process that stops its threads and reads their memory.
  */
 static struct eg_jail_filter as_built(struct eg_jail_filter filter)
 {
 	static const struct sock_filter more[] = {
 		LOAD(nr), ALLOW(ptrace), ALLOW(prctl), ALLOW(clone), ALLOW(wait4), ALLOW(getppid), ALLOW(getdents),
 		ALLOW(sigaltstack), ALLOW(sched_yield), ALLOW(openat), ALLOW(open), ALLOW(read), ALLOW(readlink),
+		ALLOW(mmap), ALLOW(munmap), ALLOW(madvise),
 	};
 	static struct sock_filter both[1024];
 	const size_t before = sizeof(more) / sizeof(more[0]);
