@@ -419,6 +419,11 @@ struct eg_host_ctl *eg_kern_host(struct eg_kern *kern)
 	return kern->host;
 }
 
+bool eg_kern_all_killed(const struct eg_kern *kern)
+{
+	return __atomic_load_n(&kern->host->kill_all, __ATOMIC_RELAXED);
+}
+
 struct eg_app *eg_kern_app(struct eg_kern *kern, uint32_t slot)
 {
 	return slot < kern->max[EG_MAP_APPS] ? &kern->apps[slot] : NULL;

@@ -83,6 +83,7 @@ uint32_t eg_kern_rule_count(const struct eg_kern *kern);
 
 /* Shared memory with the kernel; valid until close. */
 struct eg_host_ctl *eg_kern_host(struct eg_kern *kern);
+bool eg_kern_all_killed(const struct eg_kern *kern);
 struct eg_app *eg_kern_app(struct eg_kern *kern, uint32_t slot); /* NULL beyond the last */
 struct eg_ruleset *eg_kern_ruleset(struct eg_kern *kern, uint32_t index);
 struct eg_match *eg_kern_match(struct eg_kern *kern, uint32_t index);

@@ -132,7 +132,7 @@ static void print_host(struct eg_agent *agent, FILE *out)
 	eg_holds_stats(agent->holds, &holds);
 	pthread_mutex_lock(&agent->lock);
 	ok = eg_roots_enforcing(agent);
-	killed = eg_kern_host(agent->kern)->kill_all;
+	killed = eg_kern_all_killed(agent->kern);
 	errors = agent->policy_error_count;
 	eg_slot_denied(agent, EG_APP_UNKNOWN, &denied, &audited);
 	pthread_mutex_unlock(&agent->lock);

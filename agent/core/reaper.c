@@ -191,12 +191,10 @@ static bool cap_drops(struct eg_agent *agent, const struct eg_event *e)
 	return drops;
 }
 
-static bool stalls_long(const struct eg_event *e, const struct eg_agent *agent)
+static bool stalls_long(const struct eg_event *e)
 {
-	const struct eg_host_ctl *host = eg_kern_host(agent->kern);
-
 	return e->percent == 100 && (e->reason == EG_REASON_CAP_EGRESS || e->reason == EG_REASON_CAP_INGRESS) &&
-	       e->window_end_utc_ns > e->boot_ns + (uint64_t)host->utc_offset_ns + STALL_NS;
+	       e->window_end_utc_ns > e->boot_ns + (uint64_t)eg_clock_utc_offset_ns() + STALL_NS;
 }
 
 void eg_reaper_observe(struct eg_reaper *reaper, const struct eg_event *e)
@@ -211,7 +209,7 @@ void eg_reaper_observe(struct eg_reaper *reaper, const struct eg_event *e)
 		work.kind = WORK_EXPIRED;
 		break;
 	case EG_EVENT_CAP:
-		if (!stalls_long(e, reaper->agent) || !cap_drops(reaper->agent, e))
+		if (!stalls_long(e) || !cap_drops(reaper->agent, e))
 			return;
 		work.kind = WORK_CAP;
 		work.rule = e->rule;

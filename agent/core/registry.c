@@ -122,14 +122,13 @@ const char *eg_registry_state(struct eg_agent *agent, const struct eg_entry *ent
 	const struct eg_app_ctl *ctl = eg_entry_ctl(agent, entry);
 	const struct eg_app_state *state = eg_entry_state(agent, entry);
 	uint64_t kill = __atomic_load_n(&ctl->kill, __ATOMIC_RELAXED);
-	uint64_t kill_all = __atomic_load_n(&eg_kern_host(agent->kern)->kill_all, __ATOMIC_RELAXED);
 	uint64_t cleared = __atomic_load_n(&ctl->auto_cleared, __ATOMIC_RELAXED);
 	uint64_t ruleset = __atomic_load_n(&ctl->ruleset, __ATOMIC_ACQUIRE);
 	__u32 mode;
 
 	if ((uint32_t)kill == EG_HOLD_CONTROL && eg_override_on(agent, entry))
 		kill = 0;
-	if (kill_all || (uint32_t)kill || state->auto_kill > cleared)
+	if (eg_kern_all_killed(agent->kern) || (uint32_t)kill || state->auto_kill > cleared)
 		return "killed";
 	if (entry->now && (state->expired_uid == entry->now->uid || eg_clock_utc_ns() >= entry->now->expires_utc_ns))
 		return "expired";

@@ -307,7 +307,7 @@ void eg_kill_cut_held(struct eg_agent *agent)
 	struct eg_cut done;
 	size_t count = 0;
 
-	if (eg_kern_host(agent->kern)->kill_all)
+	if (eg_kern_all_killed(agent->kern))
 		eg_cut_all(agent, NULL, &done);
 	if (eg_holds_list(agent->holds, &infos, &count) < 0)
 		return;

@@ -253,7 +253,7 @@ static json_t *dns_json(const struct eg_applied *now)
 
 static void add_details(struct eg_agent *agent, const struct eg_entry *entry, json_t *app)
 {
-	uint64_t relax = eg_entry_ctl(agent, entry)->relax_until_boot_ns;
+	uint64_t relax = __atomic_load_n(&eg_entry_ctl(agent, entry)->relax_until_boot_ns, __ATOMIC_RELAXED);
 	json_t *more = json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i}", "holds",
 				 eg_holds_json(agent, entry->name), "relax_until",
 				 relax > eg_clock_boot_ns() ? eg_time_json(relax + (uint64_t)eg_clock_utc_offset_ns()) :

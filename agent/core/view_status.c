@@ -34,7 +34,7 @@ static void alarm_relaxed(struct eg_agent *agent, json_t *list)
 	uint64_t now = eg_clock_boot_ns();
 
 	for (size_t i = 0; i < agent->count; i++) {
-		if (eg_entry_ctl(agent, agent->by_name[i])->relax_until_boot_ns > now)
+		if (__atomic_load_n(&eg_entry_ctl(agent, agent->by_name[i])->relax_until_boot_ns, __ATOMIC_RELAXED) > now)
 			alarm_add(list, "%s is relaxed: nothing is denied to it", agent->by_name[i]->name);
 	}
 }
@@ -237,7 +237,7 @@ int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 			   json_pack("{s:[i],s:[i]}", "policy_version", EG_POLICY_VERSION, "event_schema", 1),
 			   "cgroup2_mount", eg_cgroupfs_mount(agent->cgroupfs), "state_dir", agent->config->state_dir);
 	more = json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:I}", "apps", apps, "kill_all",
-			 eg_kern_host(agent->kern)->kill_all != 0, "holds", all_holds_json(agent), "maps", fills,
+			 eg_kern_all_killed(agent->kern), "holds", all_holds_json(agent), "maps", fills,
 			 "policy_errors", policy_errors_json(agent), "events", events_json(agent),
 			 "unknown", unknown_json(agent), "alarms", alarms, "guards",
 			 (json_int_t)eg_guards_count(agent->guards));

@@ -79,8 +79,8 @@ static void *run(void *arg)
 		pthread_mutex_unlock(&state->lock);
 		if (value)
 			r = write_value(state, value, fresh);
-		json_decref(value);
 		pthread_mutex_lock(&state->lock);
+		json_decref(value);
 		if (r)
 			state->fresh = true;
 		wait_for(state, pause_after(state, r), !r);
@@ -119,7 +119,7 @@ int eg_state_start(const struct eg_state_ops *ops, void *ctx, unsigned every_s, 
 	return 0;
 }
 
-/* The reference counts of jansson are atomic, and the object is not changed after this. */
+/* The object is not changed after this; its references are counted under the lock. */
 void eg_state_set(struct eg_state *state, json_t *value)
 {
 	if (!state) {
