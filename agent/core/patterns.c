@@ -9,6 +9,8 @@
 
 int eg_patterns_add(struct eg_patterns *patterns, const char *text, uint32_t slot)
 {
+	char *copy;
+
 	if (patterns->count == patterns->room) {
 		size_t room = patterns->room ? patterns->room * 2 : 64;
 		struct eg_pattern *items = reallocarray(patterns->items, room, sizeof(*items));
@@ -18,8 +20,11 @@ int eg_patterns_add(struct eg_patterns *patterns, const char *text, uint32_t slo
 		patterns->items = items;
 		patterns->room = room;
 	}
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
 	patterns->items[patterns->count++] = (struct eg_pattern){
-		.text = text,
+		.text = copy,
 		.literal = strcspn(text, "*?"),
 		.slot = slot,
 	};
@@ -29,11 +34,13 @@ int eg_patterns_add(struct eg_patterns *patterns, const char *text, uint32_t slo
 
 void eg_patterns_empty(struct eg_patterns *patterns)
 {
-	patterns->count = 0;
+	while (patterns->count)
+		free(patterns->items[--patterns->count].text);
 }
 
 void eg_patterns_clear(struct eg_patterns *patterns)
 {
+	eg_patterns_empty(patterns);
 	free(patterns->items);
 	*patterns = (struct eg_patterns){0};
 }

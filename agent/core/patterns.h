@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 struct eg_pattern {
-	const char *text; /* borrowed */
+	char *text;
 	size_t literal; /* bytes before the first wildcard */
 	uint32_t slot;
 };
@@ -26,7 +26,7 @@ struct eg_patterns {
 	bool sorted;
 };
 
-/* text has to outlive it. 0 or -ENOMEM. */
+/* Keeps a copy of text: a policy with the same patterns takes the place of another unseen. 0 or -ENOMEM. */
 int eg_patterns_add(struct eg_patterns *patterns, const char *text, uint32_t slot);
 /* Forgets them all, keeps the memory. */
 void eg_patterns_empty(struct eg_patterns *patterns);

@@ -270,3 +270,20 @@ def agent_gone_for(agent, seconds, app):
     with open(os.path.join(agent.state_dir, "policies", f"{app}.json"), encoding="utf-8") as file:
         made = json.loads(file.read().split("\n", 1)[1])
     return made["expires"] <= in_seconds(seconds)
+
+
+def test_cgroups_are_found_after_many_revisions(bare_host):
+    """Which patterns there are is remembered, while the policies that have them come and go."""
+    host, agent = bare_host, bare_host.agent
+    host.serve([ALLOWED], 443)
+    agent.start(env={**os.environ, "MALLOC_PERTURB_": "165"})  # memory that was given back reads as nonsense
+    patterns = [f"{host.root}/many-*.scope"]
+    for revision in range(4):
+        agent.put(policy("many", [rule([ALLOWED], 443 + revision), rule([ALLOWED], 443)], cgroups=patterns))
+        path = f"{host.root}/many-{revision}.scope"
+        app = host.process(path)
+        host.tagged("many", path)
+        app.connect("c", ALLOWED, 443)
+        assert app.ask("c") == "ping"
+        assert agent.event(type="flow", app="many", phase="start", cgroup=path)["verdict"] == "allow"
+    assert not agent.log(type="deny")
