@@ -15,7 +15,7 @@ ifeq ($(SANITIZE),1)
 else ifeq ($(SANITIZE),thread)
   BUILD := $(BUILD)/thread
   # -Wno-tsan: it can't follow fences; the one fence orders reads of a ring that only the kernel writes.
-  SAN   := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
+  SAN   := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan -Wl,-u,eg_thread_sanitizer
 endif
 
 WARN    := -Wall -Wextra -Wmissing-prototypes -Wshadow -Wvla -Wconversion -Wno-sign-conversion -Werror

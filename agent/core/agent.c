@@ -96,20 +96,20 @@ static int check_btf(struct eg_error *err)
 /* One agent for each set of maps, whatever state directory it was given. */
 static int lock_bpffs(struct eg_agent *agent, struct eg_error *err)
 {
-	int r = eg_kern_prepare(agent->config->bpffs, err);
+	int r = eg_kern_prepare(eg_agent_config(agent)->bpffs, err);
 
 	if (r < 0)
 		return r;
-	agent->bpffs_fd = open(agent->config->bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	agent->bpffs_fd = open(eg_agent_config(agent)->bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (agent->bpffs_fd < 0 || flock(agent->bpffs_fd, LOCK_EX | LOCK_NB))
 		return eg_error_set(err, 500, "already_running", "another egretd uses the maps in %s: stop it first",
-				    agent->config->bpffs);
+				    eg_agent_config(agent)->bpffs);
 	return 0;
 }
 
 static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 {
-	const struct eg_config *config = agent->config;
+	const struct eg_config *config = eg_agent_config(agent);
 	const struct eg_kern_sizes sizes = {
 		.max_apps = config->max_apps,
 		.max_rules = config->max_rules,
@@ -131,12 +131,29 @@ static int open_kernel(struct eg_agent *agent, struct eg_error *err)
 	return 0;
 }
 
+static uint32_t share(const struct eg_agent *agent, enum eg_kern_map map, uint32_t wanted)
+{
+	uint32_t equal = eg_kern_map_max(agent->kern, map) / eg_kern_slots(agent->kern);
+
+	return wanted < equal ? wanted : equal;
+}
+
+struct eg_app_limits eg_agent_app_limits(const struct eg_agent *agent)
+{
+	const struct eg_config *config = eg_agent_config(agent);
+
+	return (struct eg_app_limits){
+		.sockets = config->sockets_max,
+		.peers = share(agent, EG_MAP_PEERS, config->peers_max),
+		.grants = share(agent, EG_MAP_GRANTS, config->grants_max),
+	};
+}
+
 void eg_agent_set_host(struct eg_agent *agent)
 {
-	const struct eg_config *config = agent->config;
+	const struct eg_config *config = eg_agent_config(agent);
+	const struct eg_app_limits limits = eg_agent_app_limits(agent);
 	struct eg_host_ctl *host = eg_kern_host(agent->kern);
-	uint32_t peers = eg_kern_map_max(agent->kern, EG_MAP_PEERS) / eg_kern_slots(agent->kern);
-	uint32_t grants = eg_kern_map_max(agent->kern, EG_MAP_GRANTS) / eg_kern_slots(agent->kern);
 	__u64 cookie;
 
 	host->utc_offset_ns = eg_clock_utc_offset_ns();
@@ -147,9 +164,9 @@ void eg_agent_set_host(struct eg_agent *agent)
 	else
 		__atomic_and_fetch(&host->flags, ~EG_HOST_LATE, __ATOMIC_SEQ_CST);
 	host->so_mark = config->so_mark;
-	host->sockets_max = config->sockets_max;
-	host->peers_max = config->peers_max < peers ? config->peers_max : peers;
-	host->grants_max = config->grants_max < grants ? config->grants_max : grants;
+	host->sockets_max = limits.sockets;
+	host->peers_max = limits.peers;
+	host->grants_max = limits.grants;
 	host->grant_floor_ns = config->grant_floor_ns;
 	host->grant_ceiling_ns = config->grant_ceiling_ns;
 	host->event_ns = config->event_ns;
@@ -184,19 +201,19 @@ void eg_agent_merge_direct(struct eg_agent *agent)
 
 static int load_holds(struct eg_agent *agent, struct eg_error *err)
 {
-	int r = eg_holds_open(agent->config->state_dir, &agent->holds);
+	int r = eg_holds_open(eg_agent_config(agent)->state_dir, &agent->holds);
 
 	if (r < 0)
 		return eg_error_set(err, 500, "no_holds",
 				    "the record of kills in %s can't be read (%s): it is not safe to start without it",
-				    agent->config->state_dir, strerror(-r));
+				    eg_agent_config(agent)->state_dir, strerror(-r));
 	return 0;
 }
 
 /* Everything that has to be true before a program is attached to a root. */
 static int prepare(struct eg_agent *agent, struct eg_error *err)
 {
-	int r = eg_agent_lock(agent->config->state_dir, &agent->lock_fd, err);
+	int r = eg_agent_lock(eg_agent_config(agent)->state_dir, &agent->lock_fd, err);
 
 	if (!r)
 		r = open_cgroupfs(agent, err);
@@ -227,7 +244,8 @@ static int prepare(struct eg_agent *agent, struct eg_error *err)
 	if (!r)
 		r = eg_usage_start(agent, &agent->usage);
 	if (r < 0)
-		return eg_error_set(err, 500, "no_state_dir", "%s can't be read: %s", agent->config->state_dir, strerror(-r));
+		return eg_error_set(err, 500, "no_state_dir", "%s can't be read: %s",
+				    eg_agent_config(agent)->state_dir, strerror(-r));
 	return 0;
 }
 
@@ -252,9 +270,10 @@ static int load_policies(struct eg_agent *agent, struct eg_error *err)
 	r = eg_policies_load_stored(agent);
 	if (r < 0) {
 		agent->store_damaged = true;
-		eg_log_err("the stored policies in %s can't be read: %s", agent->config->state_dir, strerror(-r));
+		eg_log_err("the stored policies in %s can't be read: %s", eg_agent_config(agent)->state_dir,
+			   strerror(-r));
 	}
-	r = eg_polidir_open(agent, agent->config->policy_dir, &agent->polidir);
+	r = eg_polidir_open(agent, eg_agent_config(agent)->policy_dir, &agent->polidir);
 	if (!r)
 		eg_polidir_scan(agent->polidir);
 	pthread_mutex_unlock(&agent->apply);
@@ -302,7 +321,7 @@ static void say_started(struct eg_agent *agent)
 	eg_notice(agent, "agent", NULL, NULL,
 		  json_pack("{s:s,s:s,s:b,s:i,s:i,s:O}", "action", "start", "version", EG_VERSION, "adopted",
 			    agent->adopted, "apps", (int)count, "roots", (int)agent->root_count, "host_labels",
-			    agent->config->host_labels));
+			    eg_agent_config(agent)->host_labels));
 }
 
 static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *err)
@@ -354,7 +373,7 @@ static void undo(struct eg_agent *agent)
 	if (!agent->kern || agent->adopted || agent->bpffs_fd < 0)
 		return;
 	eg_roots_abandon(agent);
-	eg_kern_detach_all(agent->config->bpffs, &ignored);
+	eg_kern_detach_all(eg_agent_config(agent)->bpffs, &ignored);
 	eg_error_clear(&ignored);
 }
 

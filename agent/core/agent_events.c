@@ -21,7 +21,7 @@ static const struct eg_networks *networks(void *ctx)
 {
 	struct eg_agent *agent = ctx;
 
-	return __atomic_load_n(&agent->config, __ATOMIC_ACQUIRE)->networks;
+	return eg_agent_config(agent)->networks;
 }
 
 static uint32_t slots_used(void *ctx)
@@ -105,14 +105,14 @@ static void told(void *ctx, uint64_t utc_ns, const char *type, const char *membe
 
 static int start_routes(struct eg_agent *agent)
 {
-	int r = eg_routes_new(agent->config->host, eg_clock_utc_ns(), &agent->routes);
+	int r = eg_routes_new(eg_agent_config(agent)->host, eg_clock_utc_ns(), &agent->routes);
 
-	return r ? r : eg_routes_configure(agent->routes, agent->config->routes);
+	return r ? r : eg_routes_configure(agent->routes, eg_agent_config(agent)->routes);
 }
 
 int eg_agent_start_events(struct eg_agent *agent)
 {
-	const struct eg_config *config = agent->config;
+	const struct eg_config *config = eg_agent_config(agent);
 	struct eg_child_user user = {0};
 	struct eg_error none = {0};
 	bool shared = eg_ship_user(config->ship_user, &user, &none) == 0; /* else the shipper says so, once there are sinks */

@@ -169,7 +169,7 @@ struct eg_grant_sweep {
 };
 
 struct eg_agent {
-	const struct eg_config *config;
+	const struct eg_config *config; /* by eg_agent_config: a reload puts another */
 	uint64_t started_utc_ns;
 	uint64_t started_boot_ns;
 	char boot_id[40];
@@ -239,6 +239,20 @@ struct eg_agent {
 	uint64_t loading_told_ns; /* monotonic */
 	struct eg_fill_told fills_told[EG_FILLS];
 };
+
+/* The configuration in force, for any thread; it stays valid when another takes its place. */
+static inline const struct eg_config *eg_agent_config(const struct eg_agent *agent)
+{
+	return __atomic_load_n(&agent->config, __ATOMIC_ACQUIRE);
+}
+
+/* agent.c: what one app may have: as configured, but at most its equal share of the maps. */
+struct eg_app_limits {
+	uint32_t sockets;
+	uint32_t peers;
+	uint32_t grants;
+};
+struct eg_app_limits eg_agent_app_limits(const struct eg_agent *agent);
 
 /* ---- registry.c ------------------------------------------------------------------ */
 

@@ -184,7 +184,7 @@ static void reload_config(struct loop *loop)
 			   key);
 		return;
 	}
-	others = !same_guardrails(agent->config->guardrails, config->guardrails);
+	others = !same_guardrails(eg_agent_config(agent)->guardrails, config->guardrails);
 	__atomic_store_n(&agent->config, config, __ATOMIC_RELEASE);
 	if (others)
 		put_guardrails(agent);
@@ -348,7 +348,7 @@ int eg_agent_run(struct eg_agent *agent, eg_agent_reload_fn reload, void *ctx)
 
 void eg_agent_api_config(struct eg_agent *agent, struct eg_api_config *ret)
 {
-	const struct eg_config *config = agent->config;
+	const struct eg_config *config = eg_agent_config(agent);
 
 	*ret = (struct eg_api_config){
 		.socket = config->socket,

@@ -337,7 +337,7 @@ static void open_flows(struct eg_alerts *alerts)
 /* The ring holds some 60,000 flows: often enough that none is missed. False: stop. */
 static bool wait_for_round(struct eg_alerts *alerts)
 {
-	const struct eg_config *config = __atomic_load_n(&alerts->agent->config, __ATOMIC_ACQUIRE);
+	const struct eg_config *config = eg_agent_config(alerts->agent);
 	struct pollfd wake = {.fd = alerts->wake_fd, .events = POLLIN};
 
 	for (int ms = 0; ms < LOOK_MS && !__atomic_load_n(&alerts->stopping, __ATOMIC_ACQUIRE); ms += FLOWS_MS) {
@@ -353,7 +353,7 @@ static bool wait_for_round(struct eg_alerts *alerts)
 static void go_round(struct eg_alerts *alerts)
 {
 	struct round round = {.alerts = alerts,
-			      .config = __atomic_load_n(&alerts->agent->config, __ATOMIC_ACQUIRE)};
+			      .config = eg_agent_config(alerts->agent)};
 
 	alerts->flows_wanted = false;
 	eg_apps_each(alerts->agent, look_at, &round);

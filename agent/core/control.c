@@ -29,7 +29,7 @@
 
 static const struct eg_control_config *configured(struct eg_agent *agent)
 {
-	return __atomic_load_n(&agent->config, __ATOMIC_ACQUIRE)->control;
+	return eg_agent_config(agent)->control;
 }
 
 static json_t *setup_of(const struct eg_config *config)
@@ -90,7 +90,7 @@ static void stop_child(struct eg_control *control)
 
 static void start_child(struct eg_agent *agent, struct eg_control *control)
 {
-	const struct eg_config *config = agent->config;
+	const struct eg_config *config = eg_agent_config(agent);
 	struct eg_actor actor = {.role = EG_ROLE_CONTROL};
 	json_t *setup = setup_of(config);
 	EG_CLOSE int door = -1;
@@ -141,7 +141,7 @@ static void look_at_end(struct eg_control *control)
 /* The configuration, or what it names, is another one now: the child is started with it. */
 static void follow_config(struct eg_agent *agent, struct eg_control *control)
 {
-	json_t *setup = configured(agent) ? setup_of(agent->config) : NULL;
+	json_t *setup = configured(agent) ? setup_of(eg_agent_config(agent)) : NULL;
 
 	if (control->child.pid && (!setup || control->anew || !json_equal(setup, control->setup))) {
 		stop_child(control);

@@ -256,7 +256,7 @@ int eg_agent_control_report(struct eg_agent *agent, const json_t *report, const 
 json_t *eg_control_json(struct eg_agent *agent)
 {
 	struct eg_control *control = __atomic_load_n(&agent->control, __ATOMIC_ACQUIRE);
-	const struct eg_control_config *config = __atomic_load_n(&agent->config, __ATOMIC_ACQUIRE)->control;
+	const struct eg_control_config *config = eg_agent_config(agent)->control;
 	json_t *json;
 
 	if (!control || !config)
@@ -300,7 +300,7 @@ void eg_control_alarms(struct eg_agent *agent, json_t *list)
 {
 	struct eg_control *control = __atomic_load_n(&agent->control, __ATOMIC_ACQUIRE);
 
-	if (!control || !__atomic_load_n(&agent->config, __ATOMIC_ACQUIRE)->control)
+	if (!control || !eg_agent_config(agent)->control)
 		return;
 	pthread_mutex_lock(&control->lock);
 	if (control->trouble[0])

@@ -146,7 +146,7 @@ uint32_t eg_cut_live(struct eg_agent *agent, const char *name)
 /* Where addresses are translated after connect, a socket's peer is not what its packets are judged by. */
 uint32_t eg_cut_denied(struct eg_agent *agent, const char *name)
 {
-	if (agent->config->late)
+	if (eg_agent_config(agent)->late)
 		return 0;
 	return eg_cut_rule(agent, name, EG_RULE_NONE);
 }

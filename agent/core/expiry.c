@@ -164,7 +164,7 @@ static int write_draft(int dir_fd, const char *text, size_t len)
 
 static int write_file(struct eg_expiry *expiry)
 {
-	EG_CLOSE int dir_fd = open(expiry->agent->config->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	EG_CLOSE int dir_fd = open(eg_agent_config(expiry->agent)->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	size_t len = 0;
 	EG_FREE char *text = NULL;
 	int r;
@@ -187,7 +187,7 @@ static void save(struct eg_expiry *expiry)
 	if (r < 0 && !expiry->failing)
 		eg_log_err(
 			"which ends of policies were told can't be written to %s (%s): they are told again after a restart",
-			expiry->agent->config->state_dir, strerror(-r));
+			eg_agent_config(expiry->agent)->state_dir, strerror(-r));
 	expiry->failing = r < 0;
 	expiry->dirty = r < 0;
 }
@@ -258,7 +258,7 @@ int eg_expiry_new(struct eg_agent *agent, struct eg_expiry **ret)
 	if (!expiry)
 		return -ENOMEM;
 	expiry->agent = agent;
-	dir_fd = open(agent->config->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir_fd = open(eg_agent_config(agent)->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd >= 0 && !eg_store_read_file(dir_fd, FILE_NAME, FILE_MAX, &text, &len))
 		read_file(expiry, text);
 	*ret = expiry;

@@ -117,15 +117,15 @@ static const char *const quota_names[QUOTAS] = {"sockets", "udp_peers", "grants"
 static struct eg_fill quota_of(struct eg_agent *agent, const struct eg_entry *entry, int quota)
 {
 	const struct eg_app_state *state = eg_entry_state(agent, entry);
-	const struct eg_host_ctl *host = eg_kern_host(agent->kern);
+	const struct eg_app_limits limits = eg_agent_app_limits(agent);
 
 	switch (quota) {
 	case SOCKETS:
-		return (struct eg_fill){quota_names[quota], state->sockets, host->sockets_max};
+		return (struct eg_fill){quota_names[quota], state->sockets, limits.sockets};
 	case PEERS:
-		return (struct eg_fill){quota_names[quota], state->peers, host->peers_max};
+		return (struct eg_fill){quota_names[quota], state->peers, limits.peers};
 	default:
-		return (struct eg_fill){quota_names[quota], state->grants, host->grants_max};
+		return (struct eg_fill){quota_names[quota], state->grants, limits.grants};
 	}
 }
 

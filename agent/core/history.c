@@ -33,7 +33,7 @@
 static int open_dir(const struct eg_agent *agent, const char *app, bool make)
 {
 	char path[PATH_MAX];
-	int fd, n = snprintf(path, sizeof(path), "%s/" EG_HISTORY_DIR, agent->config->state_dir);
+	int fd, n = snprintf(path, sizeof(path), "%s/" EG_HISTORY_DIR, eg_agent_config(agent)->state_dir);
 
 	if (n < 0 || (size_t)n + EG_APP_NAME_LEN + 2 > sizeof(path))
 		return -ENAMETOOLONG;

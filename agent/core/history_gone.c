@@ -172,7 +172,7 @@ void eg_history_sweep(struct eg_agent *agent)
 	if (now < agent->history_next_ns)
 		return;
 	agent->history_next_ns = now + EVERY_NS;
-	state_fd = open(agent->config->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	state_fd = open(eg_agent_config(agent)->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	history_fd = state_fd < 0 ? -1 : openat(state_fd, EG_HISTORY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (history_fd < 0 || find_gone(agent, history_fd, &list) || !list.count)
 		return;

@@ -32,10 +32,10 @@ void eg_host_resolvers_check(struct eg_agent *agent)
 	struct stat st = {0};
 	size_t done = 0, outdated = 0;
 
-	if (stat(agent->config->resolv_conf, &st) || !is_other(&st, &agent->resolv_conf))
+	if (stat(eg_agent_config(agent)->resolv_conf, &st) || !is_other(&st, &agent->resolv_conf))
 		return;
 	agent->resolv_conf = st;
-	if (eg_resolvconf_read(agent->config->resolv_conf, &host) || !host.count)
+	if (eg_resolvconf_read(eg_agent_config(agent)->resolv_conf, &host) || !host.count)
 		return;
 	for (size_t i = 0; i < agent->count; i++) {
 		if (!is_outdated(agent->by_name[i], &host))

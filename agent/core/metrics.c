@@ -88,13 +88,13 @@ static void print_fills(struct eg_agent *agent, FILE *out)
 /* Of one app; those that it uses are among the series of apps. */
 static void print_quotas(struct eg_agent *agent, FILE *out)
 {
-	const struct eg_host_ctl *host = eg_kern_host(agent->kern);
+	const struct eg_app_limits limits = eg_agent_app_limits(agent);
 
-	one(out, "egret_app_sockets_max", "gauge", "Sockets that one app may have.", host->sockets_max);
-	one(out, "egret_app_udp_peers_max", "gauge", "UDP peers that one app may have.", host->peers_max);
+	one(out, "egret_app_sockets_max", "gauge", "Sockets that one app may have.", limits.sockets);
+	one(out, "egret_app_udp_peers_max", "gauge", "UDP peers that one app may have.", limits.peers);
 	one(out, "egret_udp_peers_untimed", "gauge", "UDP peers for which the kernel had no timer: the agent ends them.",
 	    eg_peers_untimed(agent));
-	one(out, "egret_grants_max", "gauge", "Addresses learned from DNS that one app may have.", host->grants_max);
+	one(out, "egret_grants_max", "gauge", "Addresses learned from DNS that one app may have.", limits.grants);
 }
 
 static void print_events(struct eg_agent *agent, FILE *out)

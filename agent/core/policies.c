@@ -46,7 +46,7 @@ static int compile(struct eg_agent *agent, bool at_start, struct eg_draft *draft
 	struct eg_resolvers host = {0};
 
 	if (eg_compile_needs_resolvers(draft->policy))
-		eg_resolvconf_read(agent->config->resolv_conf, &host);
+		eg_resolvconf_read(eg_agent_config(agent)->resolv_conf, &host);
 	host.may_lack = at_start; /* the network may be coming up: see host_resolvers.c */
 	return eg_compile(draft->policy, &host, &draft->compiled, &draft->diags);
 }
@@ -55,7 +55,8 @@ static int compile(struct eg_agent *agent, bool at_start, struct eg_draft *draft
 static int within_ceilings(struct eg_agent *agent, bool at_start, uint64_t now, struct eg_draft *draft)
 {
 	EG_CLEANUP(eg_diags_clear) struct eg_diags beyond = {0};
-	int r = eg_guardrails_check(agent->config->guardrails, draft->policy, now, at_start ? &beyond : &draft->diags);
+	int r = eg_guardrails_check(eg_agent_config(agent)->guardrails, draft->policy, now,
+				    at_start ? &beyond : &draft->diags);
 
 	for (size_t i = 0; i < beyond.count; i++)
 		eg_log_warning("app %s is beyond the host's guardrails: %s", draft->policy->app, beyond.items[i].message);
@@ -71,7 +72,8 @@ int eg_draft_read(struct eg_agent *agent, const char *file, const char *text, si
 	if (r < 0)
 		return r;
 	if (!at_start || ret->policy->expires_utc_ns > now)
-		r = eg_policy_check_lifetime(ret->policy, text, len, now, agent->config->max_lifetime_ns, &ret->diags);
+		r = eg_policy_check_lifetime(ret->policy, text, len, now, eg_agent_config(agent)->max_lifetime_ns,
+					     &ret->diags);
 	if (!r)
 		r = within_ceilings(agent, at_start, now, ret);
 	if (r)
@@ -80,7 +82,7 @@ int eg_draft_read(struct eg_agent *agent, const char *file, const char *text, si
 	eg_policy_lint_lifetime(ret->policy, text, len, now, &ret->diags);
 	if (ret->diags.errors && !at_start)
 		return -EINVAL;
-	r = eg_guardrails_apply(agent->config->guardrails, ret->policy);
+	r = eg_guardrails_apply(eg_agent_config(agent)->guardrails, ret->policy);
 	return r ? r : compile(agent, at_start, ret);
 }
 
@@ -170,10 +172,10 @@ static int store(struct eg_agent *agent, const struct eg_policy_write *write, co
 	*ret = NULL;
 	if (write->from.source == EG_SOURCE_DIRECTORY || write->persisted)
 		return 0;
-	r = eg_store_prepare(agent->config->state_dir, app, from, write->text, write->len, ret);
+	r = eg_store_prepare(eg_agent_config(agent)->state_dir, app, from, write->text, write->len, ret);
 	if (r < 0)
 		eg_error_set(err, 507, "not_stored", "The policy can't be written to %s (%s), so it was not put in force.",
-			     agent->config->state_dir, strerror(-r));
+			     eg_agent_config(agent)->state_dir, strerror(-r));
 	return r;
 }
 
@@ -303,11 +305,11 @@ int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struc
 {
 	struct eg_cut done;
 	char text[64];
-	int r = eg_store_remove(agent->config->state_dir, entry->name);
+	int r = eg_store_remove(eg_agent_config(agent)->state_dir, entry->name);
 
 	if (r < 0)
 		return eg_error_set(err, 500, "not_stored", "The stored policy of %s can't be removed from %s: %s.",
-				    entry->name, agent->config->state_dir, strerror(-r));
+				    entry->name, eg_agent_config(agent)->state_dir, strerror(-r));
 	eg_apply_mark_deleted(agent, entry);
 	agent->patterns_stale = true;
 	eg_cut_app(agent, entry->name, false, &done);
@@ -440,7 +442,7 @@ static void load_stored(void *ctx, const char *app, const struct eg_provenance *
 
 int eg_policies_load_stored(struct eg_agent *agent)
 {
-	return eg_store_each(agent->config->state_dir, load_stored, agent);
+	return eg_store_each(eg_agent_config(agent)->state_dir, load_stored, agent);
 }
 
 int eg_policies_write_again(struct eg_agent *agent, const struct eg_entry *entry)

@@ -66,7 +66,7 @@ static void want_names(void *ctx, struct eg_entry *entry)
 	const struct eg_applied *now = entry->now;
 	const struct eg_prefetch_sub sub = {.slot = entry->slot, .gen = entry->gen, .uid = now ? now->uid : 0,
 					    .round = round->p->list.round};
-	size_t max = eg_kern_host(round->p->agent->kern)->grants_max;
+	size_t max = eg_agent_app_limits(round->p->agent).grants;
 
 	if (!now || entry->deleted || now->expires_utc_ns <= round->now_utc_ns || !now->resolver_count)
 		return;
@@ -126,7 +126,7 @@ static void helper_lost(struct eg_prefetch *p, const char *why)
 
 static void start_helper(struct eg_prefetch *p)
 {
-	const char *user = __atomic_load_n(&p->agent->config, __ATOMIC_ACQUIRE)->helper_user;
+	const char *user = eg_agent_config(p->agent)->helper_user;
 	int r;
 
 	if (p->lookup.fd >= 0 || !p->list.count || now_ms() < p->restart_ms)
@@ -238,13 +238,13 @@ static void receive(struct eg_prefetch *p)
 
 uint64_t eg_prefetch_schedule(const struct eg_prefetch *p, const struct eg_prefetch_job *job)
 {
-	const struct eg_host_ctl *host = eg_kern_host(p->agent->kern);
+	const struct eg_config *config = eg_agent_config(p->agent);
 	uint64_t life = (uint64_t)job->ttl_s * EG_NS_PER_S, renewal, backoff;
 
-	if (life < host->grant_floor_ns)
-		life = host->grant_floor_ns;
-	if (life > host->grant_ceiling_ns)
-		life = host->grant_ceiling_ns;
+	if (life < config->grant_floor_ns)
+		life = config->grant_floor_ns;
+	if (life > config->grant_ceiling_ns)
+		life = config->grant_ceiling_ns;
 	renewal = eg_prefetch_renewal_ms(life, draw());
 	if (!job->failures)
 		return renewal;

@@ -31,7 +31,7 @@ struct lifted {
 /* Where no control plane is configured any more, nobody else is left who could. */
 static bool may_lift_control(struct eg_agent *agent, const struct eg_actor *actor)
 {
-	return actor->role == EG_ROLE_ADMIN && !__atomic_load_n(&agent->config, __ATOMIC_ACQUIRE)->control;
+	return actor->role == EG_ROLE_ADMIN && !eg_agent_config(agent)->control;
 }
 
 /* Lifts what this actor may. */

@@ -33,7 +33,7 @@ bool eg_roots_has_id(struct eg_agent *agent, uint64_t id)
 
 static enum eg_unknown root_unknown(const struct eg_agent *agent, const struct eg_root *root)
 {
-	return root->config->unknown_given ? root->config->unknown : agent->config->unknown;
+	return root->config->unknown_given ? root->config->unknown : eg_agent_config(agent)->unknown;
 }
 
 /* An agent before us had no room for a tag, or was told to deny: so it stays until we have given all. */
@@ -160,12 +160,12 @@ static void detach_others(struct eg_agent *agent)
 
 int eg_roots_start(struct eg_agent *agent, struct eg_error *err)
 {
-	agent->roots = calloc(agent->config->root_count, sizeof(*agent->roots));
+	agent->roots = calloc(eg_agent_config(agent)->root_count, sizeof(*agent->roots));
 	if (!agent->roots)
 		return eg_error_set(err, 500, "no_memory", "out of memory");
-	for (size_t i = 0; i < agent->config->root_count; i++) {
+	for (size_t i = 0; i < eg_agent_config(agent)->root_count; i++) {
 		struct eg_root *root = &agent->roots[i];
-		int r = root_start(agent, &agent->config->roots[i], root, err);
+		int r = root_start(agent, &eg_agent_config(agent)->roots[i], root, err);
 
 		agent->root_count += root->path != NULL;
 		if (r < 0)
@@ -179,7 +179,7 @@ void eg_roots_reconfigure(struct eg_agent *agent)
 {
 	pthread_mutex_lock(&agent->lock);
 	for (size_t i = 0; i < agent->root_count; i++)
-		agent->roots[i].config = &agent->config->roots[i];
+		agent->roots[i].config = &eg_agent_config(agent)->roots[i];
 	pthread_mutex_unlock(&agent->lock);
 	eg_roots_tell(agent);
 }

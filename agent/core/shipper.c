@@ -26,7 +26,7 @@
 
 static bool wants_child(const struct eg_shipper *s)
 {
-	const struct eg_config *config = __atomic_load_n(&s->agent->config, __ATOMIC_ACQUIRE);
+	const struct eg_config *config = eg_agent_config(s->agent);
 
 	return json_array_size(config->sinks) + json_array_size(config->routes) > 0;
 }
@@ -115,7 +115,7 @@ static void start_child(struct eg_shipper *s)
 /* The sinks and routes of the configuration as it is now, with nothing told of them. */
 static void read_config(struct eg_shipper *s)
 {
-	const struct eg_config *config = __atomic_load_n(&s->agent->config, __ATOMIC_ACQUIRE);
+	const struct eg_config *config = eg_agent_config(s->agent);
 	int r = eg_routes_configure(s->agent->routes, config->routes);
 
 	pthread_mutex_lock(&s->lock);

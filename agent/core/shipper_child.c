@@ -69,7 +69,7 @@ static int start_with(struct eg_ship_child *child, const struct eg_config *confi
 
 int eg_ship_child_start(struct eg_ship_child *child, const struct eg_agent *agent, struct eg_error *err)
 {
-	const struct eg_config *config = __atomic_load_n(&agent->config, __ATOMIC_ACQUIRE);
+	const struct eg_config *config = eg_agent_config(agent);
 	struct eg_child_user user;
 	json_t *setup;
 	int r = eg_ship_user(config->ship_user, &user, err);

@@ -41,7 +41,8 @@ static int open_dir(struct eg_agent *agent)
 	char path[4096];
 	int fd;
 
-	if (snprintf(path, sizeof(path), "%s/%s", agent->config->state_dir, EG_SNAPSHOT_DIR) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", eg_agent_config(agent)->state_dir, EG_SNAPSHOT_DIR) >=
+	    (int)sizeof(path))
 		return -ENAMETOOLONG;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
@@ -114,7 +115,7 @@ static int keep(struct eg_agent *agent, const char *app, const json_t *snapshot,
 		unlinkat(dir_fd, draft, 0);
 	else
 		(void)fsync(dir_fd); /* its text is on disk; a name lost with the power is no harm to what runs */
-	snprintf(ret_path, size, "%s/%s/%s", agent->config->state_dir, EG_SNAPSHOT_DIR, name);
+	snprintf(ret_path, size, "%s/%s/%s", eg_agent_config(agent)->state_dir, EG_SNAPSHOT_DIR, name);
 	return r;
 }
 
@@ -147,8 +148,8 @@ int eg_agent_snapshot(struct eg_agent *agent, const char *app, const char *reaso
 	tell(agent, app, path, r);
 	if (r) {
 		json_decref(snapshot);
-		return eg_error_set(err, 500, "no_disk", "The snapshot can't be kept in %s/%s: %s.", agent->config->state_dir,
-				    EG_SNAPSHOT_DIR, strerror(-r));
+		return eg_error_set(err, 500, "no_disk", "The snapshot can't be kept in %s/%s: %s.",
+				    eg_agent_config(agent)->state_dir, EG_SNAPSHOT_DIR, strerror(-r));
 	}
 	json_object_set_new(snapshot, "file", json_string(path));
 	*ret = snapshot;

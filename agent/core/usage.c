@@ -225,7 +225,7 @@ int eg_usage_start(struct eg_agent *agent, struct eg_usage **ret)
 	usage->agent = agent;
 	pthread_mutex_init(&usage->lock, NULL);
 	pthread_cond_init(&usage->stop, NULL);
-	usage->dir_fd = open(agent->config->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	usage->dir_fd = open(eg_agent_config(agent)->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (usage->dir_fd < 0) {
 		r = -errno;
 		free(usage);
@@ -236,7 +236,7 @@ int eg_usage_start(struct eg_agent *agent, struct eg_usage **ret)
 		parse(usage, text);
 	else if (r != -ENOENT)
 		eg_log_err("%s/" USAGE_FILE " can't be read (%s): what was used of the caps before is not known",
-			   agent->config->state_dir, strerror(-r));
+			   eg_agent_config(agent)->state_dir, strerror(-r));
 	*ret = usage;
 	return 0;
 }
@@ -380,7 +380,7 @@ static void checkpoint(struct eg_usage *usage, bool stopping)
 	r = replace(usage, text);
 	if (r < 0 && r != usage->last_errno)
 		eg_log_err("what the apps have used of their caps can't be written to %s: %s",
-			   usage->agent->config->state_dir, strerror(-r));
+			   eg_agent_config(usage->agent)->state_dir, strerror(-r));
 	__atomic_store_n(&usage->last_errno, r, __ATOMIC_RELAXED);
 	free(usage->last_text);
 	usage->last_text = r < 0 ? NULL : text;

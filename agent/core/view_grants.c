@@ -24,7 +24,7 @@ void eg_grants_of(struct eg_agent *agent, const struct eg_entry *entry, struct e
 
 	*ret = (struct eg_grants){
 		.used = __atomic_load_n(&state->grants, __ATOMIC_RELAXED),
-		.max = eg_kern_host(agent->kern)->grants_max,
+		.max = eg_agent_app_limits(agent).grants,
 		.evicted = __atomic_load_n(&state->grants_evicted, __ATOMIC_RELAXED),
 		.learned = __atomic_load_n(&state->dns_learned, __ATOMIC_RELAXED),
 	};
@@ -152,7 +152,7 @@ int eg_grants_list(struct eg_agent *agent, uint32_t slot, uint32_t gen, const ch
 		.key = {.app = slot, .gen = gen},
 		.name = name,
 		.now = eg_clock_boot_ns(),
-		.max = eg_kern_host(agent->kern)->grants_max,
+		.max = eg_agent_app_limits(agent).grants,
 	};
 	json_t *list;
 	int r;

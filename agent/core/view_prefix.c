@@ -144,7 +144,7 @@ static int find_places(const struct eg_agent *agent, const struct eg_cidr *asked
 	for (size_t i = 0; !r && now && i < now->resolver_count; i++)
 		r = add_ends(ret, asked, &(struct eg_cidr){.addr = now->resolvers[i], .bits = 128});
 	if (!r)
-		r = add_guardrails(ret, asked, agent->config->guardrails);
+		r = add_guardrails(ret, asked, eg_agent_config(agent)->guardrails);
 	if (!r && now)
 		r = add_rules(ret, asked, now, dir);
 	if (r)

@@ -176,8 +176,8 @@ static json_t *policy_errors_json(struct eg_agent *agent)
 		const struct eg_policy_error *error = &agent->policy_errors[i];
 
 		json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "file", error->file, "message", error->message,
-						      "diagnostics",
-						      error->diagnostics ? json_incref(error->diagnostics) : json_array()));
+						      "diagnostics", error->diagnostics ?
+								json_deep_copy(error->diagnostics) : json_array()));
 	}
 	return list;
 }
@@ -228,14 +228,15 @@ int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 {
 	json_t *apps = eg_states_json(agent), *alarms = eg_alarms_json(agent);
 	json_t *fills = eg_fills_json(agent), *status, *more;
+	const struct eg_config *config = eg_agent_config(agent);
 
 	pthread_mutex_lock(&agent->lock);
-	status = json_pack("{s:o,s:s,s:s,s:O,s:b,s:o,s:o,s:s,s:o,s:s,s:s}", "agent", agent_json(agent), "bpffs",
-			   agent->config->bpffs, "host",
-			   agent->config->host, "host_labels", agent->config->host_labels, "enforcement_ok", eg_roots_enforcing(agent), "enforcement",
-			   eg_roots_json(agent), "kernel", kernel_json(agent), "abi", "1.0", "accepts",
+	status = json_pack("{s:o,s:s,s:s,s:o,s:b,s:o,s:o,s:s,s:o,s:s,s:s}", "agent", agent_json(agent), "bpffs",
+			   config->bpffs, "host", config->host, "host_labels", json_deep_copy(config->host_labels),
+			   "enforcement_ok", eg_roots_enforcing(agent), "enforcement", eg_roots_json(agent), "kernel",
+			   kernel_json(agent), "abi", "1.0", "accepts",
 			   json_pack("{s:[i],s:[i]}", "policy_version", EG_POLICY_VERSION, "event_schema", 1),
-			   "cgroup2_mount", eg_cgroupfs_mount(agent->cgroupfs), "state_dir", agent->config->state_dir);
+			   "cgroup2_mount", eg_cgroupfs_mount(agent->cgroupfs), "state_dir", config->state_dir);
 	more = json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:I}", "apps", apps, "kill_all",
 			 eg_kern_all_killed(agent->kern), "holds", all_holds_json(agent), "maps", fills,
 			 "policy_errors", policy_errors_json(agent), "events", events_json(agent),

@@ -309,7 +309,7 @@ static json_t *way_json(struct eg_agent *agent, const struct eg_entry *entry, co
 /* Of an address; null: it is in none that has a name. */
 static json_t *network_json(const struct eg_agent *agent, const struct query *query)
 {
-	const struct eg_config *config = __atomic_load_n(&agent->config, __ATOMIC_ACQUIRE);
+	const struct eg_config *config = eg_agent_config(agent);
 	const struct eg_network *network = query->by_name ? NULL : eg_networks_find(config->networks, &query->addr);
 
 	if (!network)
