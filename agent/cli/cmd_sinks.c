@@ -10,6 +10,7 @@
 #include "show.h"
 
 #define NS_PER_MS   1000000ull
+#define MS_PER_S    1000u
 #define TEST_WAIT_S 180
 
 static enum eg_style state_style(const char *state)
@@ -27,7 +28,22 @@ static void lag_cell(struct eg_table *table, const json_t *sink)
 	if (ms)
 		eg_table_cell(table, EG_STYLE_NONE, eg_units_span_text(ms * NS_PER_MS, text, sizeof(text)));
 	else
-		eg_table_cell(table, EG_STYLE_NONE, "0 s");
+		eg_table_cell(table, EG_STYLE_NONE, "0s");
+}
+
+/* Of a backlog, as it shrank in the last minute. */
+static void eta_cell(struct eg_table *table, const json_t *sink)
+{
+	const char *backlog = eg_json_text(sink, "backlog");
+	char text[64];
+
+	if (backlog && strcmp(backlog, "shrinking") == 0)
+		eg_table_cell(table, EG_STYLE_NONE,
+			      eg_units_span_text(eg_json_u64(sink, "eta_ms") / MS_PER_S * MS_PER_S * NS_PER_MS, text, sizeof(text)));
+	else if (backlog && strcmp(backlog, "not_shrinking") == 0)
+		eg_table_cell(table, EG_STYLE_WARN, "not shrinking");
+	else
+		eg_table_cell(table, EG_STYLE_NONE, backlog && strcmp(backlog, "measuring") == 0 ? backlog : NULL);
 }
 
 static void sink_row(struct eg_table *table, const json_t *sink)
@@ -40,6 +56,7 @@ static void sink_row(struct eg_table *table, const json_t *sink)
 	eg_table_cell(table, state_style(state), state);
 	eg_table_number(table, eg_json_u64(sink, "lag_events"));
 	lag_cell(table, sink);
+	eta_cell(table, sink);
 	eg_table_number(table, eg_json_u64(sink, "delivered"));
 	eg_table_cellf(table, lost ? EG_STYLE_BAD : EG_STYLE_NONE, "%" PRIu64, lost);
 	eg_show_ago(table, sink, "last_success");
@@ -79,7 +96,7 @@ static int show_routes(struct eg_cli *cli, const json_t *answer)
 
 static int show_sinks(struct eg_cli *cli)
 {
-	EG_TABLE struct eg_table *table = eg_table_new("SINK|TYPE|STATE|>LAG|>BEHIND|>DELIVERED|>LOST|LAST SUCCESS|LAST ERROR");
+	EG_TABLE struct eg_table *table = eg_table_new("SINK|TYPE|STATE|>WAITING|>BEHIND|>GONE IN|>DELIVERED|>LOST|LAST SUCCESS|LAST ERROR");
 	EG_JSON json_t *answer = NULL;
 	const char *problem;
 	json_t *sink;

@@ -52,6 +52,7 @@ enum eg_told_number {
 	EG_TOLD_LAG_EVENTS,
 	EG_TOLD_LAG_BYTES,
 	EG_TOLD_LAG_MS,
+	EG_TOLD_ETA_MS,
 	EG_TOLD_REQUESTS,
 	EG_TOLD_RETRIES,
 	EG_TOLD_DAMAGED_BYTES,
@@ -65,6 +66,7 @@ struct eg_told_sink {
 	char name[EG_SINK_NAME_LEN];
 	char type[16];
 	char state[16]; /* "starting", "ok", "retrying", "paused", "failing"; "": nothing was told yet */
+	char backlog[16]; /* "none", "measuring", "shrinking" (EG_TOLD_ETA_MS says until when), "not_shrinking"; "" */
 	uint64_t numbers[EG_TOLD_NUMBERS_];
 	char last_success[32]; /* RFC 3339; "": never */
 	char last_error_at[32];

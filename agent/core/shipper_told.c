@@ -16,11 +16,12 @@ const char *const eg_told_names[EG_TOLD_NUMBERS_] = {
 	[EG_TOLD_SPOOLED] = "spooled",		   [EG_TOLD_DEAD_LETTERED] = "dead_lettered",
 	[EG_TOLD_EVICTED] = "evicted",		   [EG_TOLD_LOST] = "lost",	      [EG_TOLD_HELD] = "held",
 	[EG_TOLD_LAG_EVENTS] = "lag_events",	   [EG_TOLD_LAG_BYTES] = "lag_bytes", [EG_TOLD_LAG_MS] = "lag_ms",
-	[EG_TOLD_REQUESTS] = "requests",	   [EG_TOLD_RETRIES] = "retries",
+	[EG_TOLD_ETA_MS] = "eta_ms",		   [EG_TOLD_REQUESTS] = "requests",   [EG_TOLD_RETRIES] = "retries",
 	[EG_TOLD_DAMAGED_BYTES] = "damaged_bytes",
 };
 
-static const char *const states[] = {"starting", "ok", "retrying", "paused", "failing"};
+static const char *const states[] = {"starting", "ok", "retrying", "paused", "failing", NULL};
+static const char *const backlogs[] = {"none", "measuring", "shrinking", "not_shrinking", NULL};
 
 const char *const eg_told_route_names[EG_TOLD_ROUTE_NUMBERS_] = {
 	[EG_TOLD_ROUTE_DONE] = "done",	       [EG_TOLD_ROUTE_DELIVERED] = "delivered",
@@ -93,13 +94,11 @@ static bool is_moment(const char *text)
 	return true;
 }
 
-static bool is_state(const char *text)
+static bool is_one_of(const char *const *words, const char *text)
 {
-	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-		if (strcmp(states[i], text) == 0)
-			return true;
-	}
-	return false;
+	while (*words && strcmp(*words, text) != 0)
+		words++;
+	return *words != NULL;
 }
 
 static bool has_name(const json_t *object, const char *wanted)
@@ -131,7 +130,8 @@ static bool take_sink(const json_t *object, struct eg_told_sink *sink)
 	if (n[EG_TOLD_PRODUCED] != n[EG_TOLD_DELIVERED] + n[EG_TOLD_FILTERED] + n[EG_TOLD_SPOOLED] + n[EG_TOLD_DEAD_LETTERED] +
 					   n[EG_TOLD_EVICTED])
 		return false;
-	return take_text(object, "state", sink->state, sizeof(sink->state)) && is_state(sink->state) &&
+	return take_text(object, "state", sink->state, sizeof(sink->state)) && is_one_of(states, sink->state) &&
+	       take_text(object, "backlog", sink->backlog, sizeof(sink->backlog)) && is_one_of(backlogs, sink->backlog) &&
 	       take_text(object, "last_success", sink->last_success, sizeof(sink->last_success)) &&
 	       is_moment(sink->last_success) &&
 	       take_text(object, "last_error_at", sink->last_error_at, sizeof(sink->last_error_at)) &&
@@ -159,7 +159,7 @@ static bool take_route(const json_t *object, struct eg_told_route *route)
 {
 	return has_name(object, route->name) &&
 	       take_numbers(object, eg_told_route_names, EG_TOLD_ROUTE_NUMBERS_, route->numbers) &&
-	       take_text(object, "state", route->state, sizeof(route->state)) && is_state(route->state) &&
+	       take_text(object, "state", route->state, sizeof(route->state)) && is_one_of(states, route->state) &&
 	       take_text(object, "last_success", route->last_success, sizeof(route->last_success)) &&
 	       is_moment(route->last_success) &&
 	       take_text(object, "last_error_at", route->last_error_at, sizeof(route->last_error_at)) &&

@@ -23,15 +23,19 @@ static void put_text(json_t *object, const char *key, const char *text)
 	json_object_set_new(object, key, json ? json : json_null());
 }
 
-static json_t *sink_json(const struct eg_told_sink *sink)
+/* What is told of a backlog is of the moment; counts stay true without a child. */
+static json_t *sink_json(const struct eg_told_sink *sink, bool running)
 {
 	json_t *object = json_object();
 
 	put_text(object, "name", sink->name);
 	put_text(object, "type", sink->type);
-	put_text(object, "state", sink->state[0] ? sink->state : "not running");
+	put_text(object, "state", running && sink->state[0] ? sink->state : "not running");
+	put_text(object, "backlog", running ? sink->backlog : "");
 	for (size_t i = 0; i < EG_TOLD_NUMBERS_; i++)
 		json_object_set_new(object, eg_told_names[i], json_integer((json_int_t)sink->numbers[i]));
+	if (!running || strcmp(sink->backlog, "shrinking") != 0)
+		json_object_set_new(object, "eta_ms", json_null());
 	put_text(object, "last_success", sink->last_success);
 	put_text(object, "last_error_at", sink->last_error_at);
 	put_text(object, "last_error", sink->last_error);
@@ -46,13 +50,8 @@ json_t *eg_shipper_json(struct eg_shipper *s)
 
 	pthread_mutex_lock(&s->lock);
 	running = s->child.control_fd >= 0;
-	for (size_t i = 0; i < s->told.count; i++) {
-		json_t *sink = sink_json(&s->told.sinks[i]);
-
-		if (!running)
-			json_object_set_new(sink, "state", json_string("not running"));
-		json_array_append_new(list, sink);
-	}
+	for (size_t i = 0; i < s->told.count; i++)
+		json_array_append_new(list, sink_json(&s->told.sinks[i], running));
 	answer = json_pack("{s:b, s:I, s:I, s:o, s:o}", "running", running, "pid", (json_int_t)s->child.process.pid, "restarts",
 			   (json_int_t)(s->starts ? s->starts - 1 : 0), "sinks", list, "routes",
 			   eg_shipper_routes_json(s));
@@ -156,6 +155,23 @@ static void print_states(FILE *out, const struct eg_shipper *s)
 	}
 }
 
+/* Nothing of one that is being measured, or told of by nobody. */
+static void print_etas(FILE *out, const struct eg_shipper *s)
+{
+	fprintf(out, "# HELP egret_sink_backlog_eta_seconds When a backlog is gone, as it shrank in the last minute; +Inf: "
+		     "it does not shrink.\n# TYPE egret_sink_backlog_eta_seconds gauge\n");
+	for (size_t i = 0; s->child.control_fd >= 0 && i < s->told.count; i++) {
+		const struct eg_told_sink *sink = &s->told.sinks[i];
+		uint64_t ms = sink->numbers[EG_TOLD_ETA_MS];
+
+		if (strcmp(sink->backlog, "none") == 0 || strcmp(sink->backlog, "shrinking") == 0)
+			fprintf(out, "egret_sink_backlog_eta_seconds{sink=\"%s\"} %" PRIu64 ".%03" PRIu64 "\n", sink->name,
+				ms / 1000, ms % 1000);
+		else if (strcmp(sink->backlog, "not_shrinking") == 0)
+			fprintf(out, "egret_sink_backlog_eta_seconds{sink=\"%s\"} +Inf\n", sink->name);
+	}
+}
+
 void eg_shipper_metrics(struct eg_shipper *s, FILE *out)
 {
 	if (!s)
@@ -182,6 +198,7 @@ void eg_shipper_metrics(struct eg_shipper *s, FILE *out)
 	       EG_TOLD_LAG_EVENTS, 1);
 	metric(out, s, "egret_sink_lag_bytes", "gauge", "Bytes in the spool that the sink has not read.", EG_TOLD_LAG_BYTES, 1);
 	metric(out, s, "egret_sink_lag_seconds", "gauge", "Age of the oldest event that waits.", EG_TOLD_LAG_MS, 1000);
+	print_etas(out, s);
 	metric(out, s, "egret_sink_requests_total", "counter", "Requests to the receiver since egret-ship began.",
 	       EG_TOLD_REQUESTS, 1);
 	metric(out, s, "egret_sink_retries_total", "counter", "Those that have to be made again.", EG_TOLD_RETRIES, 1);

@@ -34,6 +34,7 @@ struct ship {
 	int wake_fd;
 	struct eg_spool_reader *lag; /* how much is in the spool */
 	uint64_t reported_ns;
+	struct eg_pace paces[EG_SINKS_MAX];
 	enum eg_sink_state logged[EG_SINKS_MAX];
 	pthread_mutex_t sending;
 };
@@ -89,7 +90,7 @@ static void report(struct ship *ship)
 		if (ship->lag)
 			eg_spool_reader_lag(ship->lag, &now.read, &events, &bytes);
 		log_change(ship, i, &now);
-		json_array_append_new(list, eg_ship_status(&ship->config->sinks->sinks[i], &now, events, bytes));
+		json_array_append_new(list, eg_ship_status(&ship->config->sinks->sinks[i], &now, events, bytes, &ship->paces[i]));
 	}
 	tell(ship, json_pack("{s:o}", "sinks", list));
 	ship->reported_ns = eg_ship_mono_ns();

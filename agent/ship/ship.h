@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "../lib/sink_config.h"
+#include "pace.h"
 #include "route.h"
 #include "sink.h"
 
@@ -33,9 +34,12 @@ int eg_ship_run(const struct eg_ship_config *config);
 
 /* ---- ship_status.c ----------------------------------------------------------------------------- */
 
-/* lag: records and bytes in the spool that the sink has not read. A new reference; NULL without memory. */
+/*
+ * lag: records and bytes in the spool that the sink has not read; pace: the sink's, which is looked at. A new reference;
+ * NULL without memory.
+ */
 json_t *eg_ship_status(const struct eg_sink_config *config, const struct eg_sink_report *report, uint64_t lag_events,
-		       uint64_t lag_bytes);
+		       uint64_t lag_bytes, struct eg_pace *pace);
 json_t *eg_ship_route_status(const struct eg_sink_config *config, const struct eg_route_report *report);
 json_t *eg_ship_tested(const struct eg_sink_tested *tested);
 

@@ -35,10 +35,12 @@ static json_t *words(const char *text)
 }
 
 json_t *eg_ship_status(const struct eg_sink_config *config, const struct eg_sink_report *report, uint64_t lag_events,
-		       uint64_t lag_bytes)
+		       uint64_t lag_bytes, struct eg_pace *pace)
 {
 	const struct eg_tally *tally = &report->tally;
-	uint64_t spooled = report->held + report->waiting + lag_events, now = eg_ship_utc_ns();
+	uint64_t spooled = report->held + report->waiting + lag_events, now = eg_ship_utc_ns(), eta_ms;
+	uint64_t lag_ms = report->oldest_ns && now > report->oldest_ns ? (now - report->oldest_ns) / 1000000 : 0;
+	enum eg_backlog backlog = eg_pace_look(pace, eg_ship_mono_ns(), report->waiting + lag_events, lag_ms, &eta_ms);
 	const struct {
 		const char *name;
 		uint64_t value;
@@ -53,14 +55,15 @@ json_t *eg_ship_status(const struct eg_sink_config *config, const struct eg_sink
 		{"held", report->held},
 		{"lag_events", report->waiting + lag_events},
 		{"lag_bytes", lag_bytes},
-		{"lag_ms", report->oldest_ns && now > report->oldest_ns ? (now - report->oldest_ns) / 1000000 : 0},
+		{"lag_ms", lag_ms},
+		{"eta_ms", eta_ms},
 		{"requests", report->requests},
 		{"retries", report->retries},
 		{"damaged_bytes", report->damaged_bytes},
 	};
-	json_t *status = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", config->name, "type",
-				   eg_sink_type_name(config->type), "state", eg_sink_state_name(report->state), "last_success",
-				   moment(report->last_success_ns), "last_error_at", moment(report->last_error_ns),
+	json_t *status = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", config->name, "type",
+				   eg_sink_type_name(config->type), "state", eg_sink_state_name(report->state), "backlog",
+				   eg_backlog_name(backlog), "last_success", moment(report->last_success_ns), "last_error_at", moment(report->last_error_ns),
 				   "last_error", words(report->last_error), "note", words(report->note));
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)

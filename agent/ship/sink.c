@@ -45,13 +45,18 @@ uint64_t eg_ship_utc_ns(void)
 
 /* ---- What it reports ------------------------------------------------------------------------- */
 
-static uint64_t oldest_open_ns(const struct eg_ship_batch *batch)
+/* Between two batches of a backlog nothing is open, and yet what is in the spool waits. */
+static uint64_t oldest_ns(const struct eg_sink *sink)
 {
+	const struct eg_ship_batch *batch = &sink->batch;
+
+	if (sink->next_ts_ns)
+		return sink->next_ts_ns;
 	for (size_t i = 0; i < batch->count; i++) {
 		if (!batch->settled[i])
 			return batch->items[i].ts_ns;
 	}
-	return 0;
+	return batch->count && sink->more ? batch->items[batch->count - 1].ts_ns : 0;
 }
 
 void eg_sink_publish(struct eg_sink *sink, enum eg_sink_state state)
@@ -66,7 +71,7 @@ void eg_sink_publish(struct eg_sink *sink, enum eg_sink_state state)
 	report->held = sink->cursor.held;
 	report->lost = report->tally.dead_lettered + report->tally.evicted - sink->lost_before;
 	report->waiting = sink->rolling ? 0 : sink->batch.open;
-	report->oldest_ns = sink->next_ts_ns ? sink->next_ts_ns : oldest_open_ns(&sink->batch);
+	report->oldest_ns = oldest_ns(sink);
 	if (sink->reader) {
 		eg_spool_reader_tell(sink->reader, &report->read);
 		report->damaged_bytes = eg_spool_reader_damaged(sink->reader);

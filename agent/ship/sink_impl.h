@@ -30,6 +30,7 @@ struct eg_sink {
 	uint64_t stored_ns; /* monotonic, of the last store */
 	struct eg_ship_batch batch;
 	uint64_t window_gone; /* records of a window that were gone when it was read again */
+	bool more; /* the spool had more when the batch was made: what comes next is about as old as its last */
 	bool rolling; /* the batch is of a roll-up: its records are among those held */
 	struct eg_hash_key key;
 	struct eg_rollup *rollup;

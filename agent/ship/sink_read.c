@@ -95,6 +95,7 @@ static enum eg_fill at_end(struct eg_sink *sink)
 {
 	uint64_t now = eg_ship_mono_ns();
 
+	sink->more = false;
 	if (sink->batch.count && now - sink->batch.begun_ns >= sink->config->batch_ns)
 		return EG_FILL_SEND;
 	if (sink->cursor.held && now >= sink->window_due_ns)
@@ -107,6 +108,7 @@ enum eg_fill eg_sink_fill(struct eg_sink *sink)
 	struct eg_spool_record record;
 	int r;
 
+	sink->more = true;
 	while (!is_full(sink)) {
 		if (atomic_load(&sink->stopping))
 			return EG_FILL_WAIT;

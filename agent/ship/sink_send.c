@@ -226,6 +226,7 @@ bool eg_sink_deliver(struct eg_sink *sink)
 	struct eg_bisect bisect;
 	struct eg_range range;
 
+	eg_sink_publish(sink, sink->report.state); /* what waits now, as the receiver may take its time */
 	if (!bury_broken(sink))
 		return false;
 	eg_bisect_begin(&bisect, sink->batch.count);

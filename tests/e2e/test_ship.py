@@ -8,7 +8,10 @@ import time
 import pytest
 
 from harness import ALLOWED, DENIED, Host, eventually, holds, policy, rule
+from harness import http_faults as faults
 from harness.http_receivers import Webhook
+from harness.ship import Ship
+from harness.ship import event as make_event
 
 USER = "nobody"
 STOP_S = 5
@@ -191,6 +194,38 @@ def test_an_outage_holds_up_nothing_and_nobody(bare_host, receiver):
         denied(app)
         _, ids = settled(agent)
         assert set(back.stored) == ids
+
+
+def backlog(agent, what):
+    """Waits until that is told of the sink's backlog; the sink, its metric, and its line of `egret sinks`."""
+    one = eventually(lambda: sink(agent)["backlog"] == what and sink(agent), 30, f"{what}: {sink(agent)}")
+    metric = [line.split()[-1] for line in agent.api("GET", "/metrics").splitlines()
+              if line.startswith('egret_sink_backlog_eta_seconds{sink="hook"}')]
+    return one, metric, agent.cli("sinks")[1].splitlines()[1]
+
+
+def test_when_a_backlog_is_gone(bare_host, receiver):
+    """By measured progress: not while nothing is taken, in a while if the receiver is slow, and then it is."""
+    agent, total = bare_host.agent, 600
+    before = Ship(bare_host.directory, [])
+    before.log_dir = agent.log_dir
+    os.makedirs(agent.log_dir, exist_ok=True)
+    before.add(map(make_event, range(1, total + 1)))
+    receiver.stop()
+    begin(bare_host, webhook(receiver, flows="full", batch={"events": 10, "wait": "100ms"}))
+    one, metric, line = backlog(agent, "not_shrinking")
+    assert one["eta_ms"] is None and one["lag_events"] >= total and one["lag_ms"] > 86400000, one
+    assert metric == ["+Inf"] and "not shrinking" in line
+    with Hook([faults.after(0.3)] * 10000, port=receiver.port) as back:
+        one, metric, line = backlog(agent, "shrinking")
+        assert one["state"] == "ok" and one["lag_ms"] > 86400000, one  # also between two batches
+        assert one["eta_ms"] >= one["lag_events"] * 1000 // 34, one  # it takes 33 a second, and no more
+        assert 0 < float(metric[0]) < 86400
+        back.faults.clear()
+        one, metric, _ = backlog(agent, "none")
+        assert one["eta_ms"] is None and metric == ["0.000"], one
+        settled(agent)
+        adds_up(sink(agent))
 
 
 def test_a_refused_token_pauses_until_there_is_another(bare_host):

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ship_fixture.h"
 
+#define NEW_YEAR_NS (1767225600 * SHIP_SECOND + 1) /* "ts" of what add_denials makes */
+
 /* ---- The way of an event --------------------------------------------------------------------------- */
 
 static void test_everything_once_and_in_order(void **state)
@@ -50,6 +52,48 @@ static void test_filtered_is_counted(void **state)
 	assert_adds_up(&report, 50);
 	assert_int_equal(receiver.requests, 0);
 	stop_sink(sink);
+}
+
+/* ---- What waits ---------------------------------------------------------------------------------------- */
+
+static struct eg_sink *looked_at;
+static struct eg_sink_report between, during;
+
+/* As the first batch is settled, and the second one is not made yet. */
+static void look_between(void *ctx)
+{
+	(void)ctx;
+	if (receiver.requests == 1)
+		eg_sink_report(looked_at, &between);
+}
+
+static void look_during(struct receiver *r, const struct eg_item *items, size_t count, struct eg_result *result)
+{
+	(void)items;
+	(void)count;
+	if (r->requests == 2)
+		eg_sink_report(looked_at, &during);
+	result->outcome = EG_OUTCOME_DELIVERED;
+}
+
+/* While one batch after the other goes out, the age of what waits is told, and not none. */
+static void test_a_backlog_that_shrinks_is_late(void **state)
+{
+	struct eg_sink_report report;
+
+	(void)state;
+	receiver.judge = look_during;
+	sink_place = (struct eg_sink_place){.spool_dir = spool_dir, .cursor_fd = cursor_fd, .host = "h",
+					    .changed = look_between, .tested = on_tested};
+	assert_int_equal(eg_sink_start(&sink_place, &sink_config, &double_protocol, &looked_at), 0);
+	add_denials(1, 250);
+	WAIT_FOR(looked_at, report, report.tally.delivered == 250 && !report.oldest_ns);
+	assert_int_equal(between.tally.delivered, 100);
+	assert_int_equal(between.waiting, 0);
+	assert_true(between.oldest_ns == NEW_YEAR_NS);
+	assert_int_equal(during.waiting, 100);
+	assert_true(during.oldest_ns == NEW_YEAR_NS);
+	stop_sink(looked_at);
 }
 
 /* ---- Trouble ------------------------------------------------------------------------------------------ */
@@ -450,6 +494,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SINK_TEST(test_everything_once_and_in_order), SINK_TEST(test_filtered_is_counted),
+		SINK_TEST(test_a_backlog_that_shrinks_is_late),
 		SINK_TEST(test_retried_until_it_arrives),     SINK_TEST(test_ends_at_once_in_an_outage),
 		SINK_TEST(test_one_poison_is_buried),	      SINK_TEST(test_items_are_settled_one_by_one),
 		SINK_TEST(test_413_makes_batches_smaller),    SINK_TEST(test_refusing_everything_pauses),

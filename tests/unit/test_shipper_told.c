@@ -35,14 +35,15 @@ static struct eg_told_sink *begin(size_t *ret_count)
 
 static json_t *good_sink(const char *name)
 {
-	json_t *sink = json_pack("{s:s, s:s, s:s, s:s, s:n, s:s, s:n}", "name", name, "type", "file", "state", "ok", "last_success",
-				 "2026-01-01T00:00:00Z", "last_error_at", "last_error", "HTTP 503", "note");
+	json_t *sink = json_pack("{s:s, s:s, s:s, s:s, s:s, s:n, s:s, s:n}", "name", name, "type", "file", "state", "ok",
+				 "backlog", "shrinking", "last_success", "2026-01-01T00:00:00Z", "last_error_at", "last_error", "HTTP 503", "note");
 
 	for (size_t i = 0; i < EG_TOLD_NUMBERS_; i++)
 		json_object_set_new(sink, eg_told_names[i], json_integer(0));
 	json_object_set_new(sink, "produced", json_integer(15));
 	json_object_set_new(sink, "delivered", json_integer(10));
 	json_object_set_new(sink, "spooled", json_integer(5));
+	json_object_set_new(sink, "eta_ms", json_integer(61000));
 	return sink;
 }
 
@@ -72,6 +73,8 @@ static void test_good(void **state)
 	sinks = begin(&count);
 	assert_int_equal(tell(good_message(), &test), 0);
 	assert_string_equal(sinks[0].state, "ok");
+	assert_string_equal(sinks[1].backlog, "shrinking");
+	assert_int_equal(sinks[1].numbers[EG_TOLD_ETA_MS], 61000);
 	assert_int_equal(sinks[1].numbers[EG_TOLD_DELIVERED], 10);
 	assert_string_equal(sinks[1].last_error, "HTTP 503");
 	assert_string_equal(sinks[1].last_success, "2026-01-01T00:00:00Z");
@@ -88,6 +91,7 @@ static void test_one_wrong_member(void **state)
 	} cases[] = {
 		{"name", "\"c\""}, {"name", "null"}, {"state", "\"fine\""}, {"state", "null"}, {"state", "7"},
 		{"produced", "16"}, {"delivered", "-1"}, {"delivered", "\"10\""}, {"delivered", "1.5"}, {"lag_ms", "null"},
+		{"eta_ms", "null"}, {"eta_ms", "-1"}, {"backlog", "null"}, {"backlog", "\"soon\""}, {"backlog", "1"},
 		{"last_success", "\"yesterday\""}, {"last_success", "\"2026-01-01T00:00:00Z; rm\""}, {"last_error_at", "5"},
 		{"last_error", "[]"}, {"note", "true"},
 	};

@@ -34,6 +34,17 @@ def says(status, body=b"", **headers):
     return fault
 
 
+def after(seconds):
+    """Its work, but not at once."""
+
+    @late
+    def fault(handler, body):
+        handler.server.receiver.stopping.wait(seconds)
+        handler.reply(*handler.server.receiver.attend(handler, body))
+
+    return fault
+
+
 PAGE = says(200, b"<!DOCTYPE html><html><title>Sign in</title></html>", Content_Type="text/html")
 
 
