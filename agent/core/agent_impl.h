@@ -416,6 +416,15 @@ int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret);
 void eg_snapshots_stop(struct eg_snapshots *snapshots);
 /* Once nobody kills any more. NULL is fine. */
 void eg_snapshots_free(struct eg_snapshots *snapshots);
+
+struct eg_snapshots_stats {
+	uint64_t files;
+	uint64_t bytes;
+	uint64_t evicted; /* deleted to make room, since the start */
+	bool evicted_young; /* one of less than a day, and within the last day */
+};
+/* NULL is fine: nothing. */
+void eg_snapshots_stats(struct eg_snapshots *snapshots, struct eg_snapshots_stats *ret);
 /* Never waits. Takes what notes holds. NULL is fine. */
 void eg_snapshots_want(struct eg_snapshots *snapshots, const char *app, const char *why, const char *actor,
 		       struct eg_socket_notes *notes);

@@ -49,6 +49,7 @@ static void set_numbers(struct eg_config *config)
 	config->max_rules = 65536;
 	config->max_names = 65536;
 	config->max_lifetime_ns = 90 * NS_PER_DAY;
+	config->snapshot_quota_bytes = 256ull << 20;
 	config->event_quota_bytes = 1ull << 30;
 	config->event_segment_bytes = 64ull << 20;
 	config->event_ns = NS_PER_S / 1000;

@@ -80,6 +80,7 @@ struct eg_config {
 	struct eg_config_alert *alerts;
 	size_t alert_count;
 
+	uint64_t snapshot_quota_bytes; /* of all snapshots */
 	uint64_t event_quota_bytes; /* of all segments */
 	uint64_t event_segment_bytes;
 	uint64_t event_ns; /* budget of one app: an event each event_ns ... */

@@ -271,6 +271,7 @@ static const struct eg_config_key root_keys[] = {
 	{.name = "networks", .read = read_networks},
 	{.name = "alerts", .read = eg_config_read_alerts},
 	{"host", eg_config_read_host, FIELD(host), 0, 253},
+	{"snapshot_quota", eg_config_read_size, FIELD(snapshot_quota_bytes), 64u << 20, 1ull << 47},
 	{"event_quota", eg_config_read_size, FIELD(event_quota_bytes), 1u << 20, 1ull << 47},
 	{"event_segment", eg_config_read_size, FIELD(event_segment_bytes), 64u << 10, 4ull << 30},
 	{.name = "events", .read = read_events},

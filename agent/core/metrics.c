@@ -121,6 +121,16 @@ static void print_events(struct eg_agent *agent, FILE *out)
 	one(out, "egret_event_log_failing", "gauge", "1 while events can't be written.", stats.failing);
 }
 
+static void print_snapshots(struct eg_agent *agent, FILE *out)
+{
+	struct eg_snapshots_stats stats;
+
+	eg_snapshots_stats(agent->snapshots, &stats);
+	one(out, "egret_snapshots", "gauge", "Snapshots of apps that are kept.", stats.files);
+	one(out, "egret_snapshots_bytes", "gauge", "Bytes in them.", stats.bytes);
+	one(out, "egret_snapshots_evicted_total", "counter", "Snapshots deleted to make room for newer ones.", stats.evicted);
+}
+
 static void print_host(struct eg_agent *agent, FILE *out)
 {
 	struct eg_holds_stats holds;
@@ -171,6 +181,7 @@ int eg_agent_metrics(struct eg_agent *agent, char **ret, struct eg_error *err)
 	print_states(agent, out);
 	print_fills(agent, out);
 	print_events(agent, out);
+	print_snapshots(agent, out);
 	r = eg_metrics_apps(agent, out);
 	print_prefetch(agent, out);
 	print_control(agent, out);

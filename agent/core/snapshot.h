@@ -4,7 +4,7 @@
  *
  * Taken by hand (POST /v1/apps/APP/snapshot) and after each kill. On a kill the sockets are noted
  * as they are found to be reset, which costs the kill nothing; the rest is gathered behind it, on a
- * thread of its own. The files are DIR/APP-TIME.json (0600) below the state directory.
+ * thread of its own. The files are DIR/APP-TIME.json (0600) below the state directory (snapshot_files.h).
  */
 #ifndef EG_CORE_SNAPSHOT_H
 #define EG_CORE_SNAPSHOT_H
@@ -13,7 +13,6 @@
 #include "sockdiag.h"
 
 #define EG_SNAPSHOT_DIR	    "snapshots"
-#define EG_SNAPSHOT_FILES   200 /* kept; the oldest goes */
 #define EG_SNAPSHOT_SOCKETS 16384 /* in one file; more are counted */
 #define EG_SNAPSHOT_EVENTS  1000 /* the app's newest */
 #define EG_SNAPSHOT_TASKS   512

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * snapshots.c - the thread that takes snapshots behind kills, and the directory that keeps them
+ * snapshots.c - the thread that takes snapshots behind kills; and what was kept, told
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "../lib/log.h"
 #include "clock.h"
 #include "snapshot.h"
+#include "snapshot_files.h"
 
 struct wish {
 	char app[EG_APP_NAME_LEN];
@@ -32,97 +31,69 @@ struct eg_snapshots {
 	struct wish *first;
 	struct wish **last;
 	size_t count;
+	struct eg_snapshots_stats stats;
+	uint64_t young_boot_ns; /* when one went that was younger than a day; 0: never */
+	pthread_mutex_t keeping; /* of the directory; held over writes to disk */
 };
 
-/* ---- Files ------------------------------------------------------------------------------------------ */
+/* ---- Keeping ---------------------------------------------------------------------------------------- */
 
-static int open_dir(struct eg_agent *agent)
+static int open_dir(struct eg_agent *agent, bool make)
 {
 	char path[4096];
 	int fd;
 
-	if (snprintf(path, sizeof(path), "%s/%s", eg_agent_config(agent)->state_dir, EG_SNAPSHOT_DIR) >=
-	    (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", eg_agent_config(agent)->state_dir, EG_SNAPSHOT_DIR) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	if (mkdir(path, 0700) && errno != EEXIST)
+	if (make && mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
-/* By the time in their names, which is at the end and of one length. */
-static const char *time_of(const char *name)
+static void count(struct eg_snapshots *s, const struct eg_snapshot_room *room)
 {
-	size_t len = strlen(name), tail = strlen("20260101T000000.000000000Z.json");
-
-	return len > tail && !strcmp(name + len - 5, ".json") && name[len - tail - 1] == '-' ? name + len - tail : NULL;
+	pthread_mutex_lock(&s->lock);
+	s->stats.files = room->files;
+	s->stats.bytes = room->bytes;
+	s->stats.evicted += room->gone;
+	if (room->gone_young)
+		s->young_boot_ns = eg_clock_boot_ns();
+	pthread_mutex_unlock(&s->lock);
 }
 
-static int ours(const struct dirent *entry)
+/* Whole or not at all, as a reader sees it. 0 or -errno; *room is right in both cases. */
+static int keep(struct eg_agent *agent, const char *app, const json_t *snapshot, char *ret_path, size_t size,
+		struct eg_snapshot_room *room)
 {
-	return time_of(entry->d_name) != NULL;
-}
+	const struct eg_config *config = eg_agent_config(agent);
+	EG_CLOSE int dir_fd = open_dir(agent, true);
+	char name[EG_SNAPSHOT_NAME_LEN];
+	int r;
 
-static int older(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp(time_of((*a)->d_name), time_of((*b)->d_name));
-}
-
-static void make_room(int dir_fd)
-{
-	struct dirent **names = NULL;
-	int count = scandirat(dir_fd, ".", &names, ours, older);
-
-	for (int i = 0; i < count; i++) {
-		if (i + EG_SNAPSHOT_FILES <= count)
-			unlinkat(dir_fd, names[i]->d_name, 0);
-		free(names[i]);
-	}
-	free(names);
-}
-
-static void name_of(const char *app, char *ret, size_t size)
-{
-	uint64_t now = eg_clock_utc_ns();
-	time_t seconds = (time_t)(now / EG_NS_PER_S);
-	char text[32];
-	struct tm tm;
-
-	gmtime_r(&seconds, &tm);
-	strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &tm);
-	snprintf(ret, size, "%s-%s.%09lluZ.json", app, text, (unsigned long long)(now % EG_NS_PER_S));
-}
-
-/* Whole or not at all, as a reader sees it. 0 or -errno. */
-static int keep(struct eg_agent *agent, const char *app, const json_t *snapshot, char *ret_path, size_t size)
-{
-	EG_CLOSE int dir_fd = open_dir(agent);
-	EG_CLOSE int fd = -1;
-	char name[128], draft[136];
-	int r = 0;
-
+	*room = (struct eg_snapshot_room){.quota_bytes = config->snapshot_quota_bytes, .now_utc_ns = eg_clock_utc_ns()};
 	if (dir_fd < 0)
 		return dir_fd;
-	make_room(dir_fd);
-	name_of(app, name, sizeof(name));
-	snprintf(draft, sizeof(draft), ".%s.new", name);
-	fd = openat(dir_fd, draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	if (json_dumpfd(snapshot, fd, JSON_INDENT(2)) || fsync(fd) || renameat(dir_fd, draft, dir_fd, name))
-		r = errno ? -errno : -EIO;
-	if (r)
-		unlinkat(dir_fd, draft, 0);
-	else
-		(void)fsync(dir_fd); /* its text is on disk; a name lost with the power is no harm to what runs */
-	snprintf(ret_path, size, "%s/%s/%s", eg_agent_config(agent)->state_dir, EG_SNAPSHOT_DIR, name);
+	pthread_mutex_lock(&agent->snapshots->keeping);
+	eg_snapshot_name(app, eg_clock_utc_ns(), name);
+	r = eg_snapshot_write(dir_fd, name, snapshot, room);
+	count(agent->snapshots, room);
+	pthread_mutex_unlock(&agent->snapshots->keeping);
+	snprintf(ret_path, size, "%s/%s/%s", config->state_dir, EG_SNAPSHOT_DIR, name);
 	return r;
 }
 
-static void tell(struct eg_agent *agent, const char *app, const char *path, int r)
+static void tell(struct eg_agent *agent, const char *app, const char *path, int r, const struct eg_snapshot_room *room)
 {
 	const struct eg_entry *entry;
 
+	if (room->gone) {
+		eg_log_notice("snapshots: the %zu oldest (%llu bytes) were deleted for a new one: %d files and snapshot_quota are kept",
+			      room->gone, (unsigned long long)room->gone_bytes, EG_SNAPSHOT_FILES);
+		eg_notice(agent, "agent", NULL, NULL,
+			  json_pack("{s:s,s:I,s:I,s:s}", "action", "snapshots_evicted", "files", (json_int_t)room->gone, "bytes",
+				    (json_int_t)room->gone_bytes, "newest", room->gone_newest));
+	}
 	pthread_mutex_lock(&agent->lock);
 	entry = eg_registry_find(agent, app);
 	eg_notice(agent, "agent", entry, app,
@@ -136,6 +107,7 @@ static void tell(struct eg_agent *agent, const char *app, const char *path, int 
 int eg_agent_snapshot(struct eg_agent *agent, const char *app, const char *reason, const struct eg_actor *actor,
 		      json_t **ret, struct eg_error *err)
 {
+	struct eg_snapshot_room room;
 	char who[64], path[4200];
 	json_t *snapshot;
 	int r;
@@ -144,8 +116,8 @@ int eg_agent_snapshot(struct eg_agent *agent, const char *app, const char *reaso
 	snapshot = eg_snapshot_gather(agent, app, reason ? reason : "", who, NULL);
 	if (!snapshot)
 		return eg_error_set(err, 404, "not_found", "There is no app %s on this host.", app);
-	r = keep(agent, app, snapshot, path, sizeof(path));
-	tell(agent, app, path, r);
+	r = keep(agent, app, snapshot, path, sizeof(path), &room);
+	tell(agent, app, path, r, &room);
 	if (r) {
 		json_decref(snapshot);
 		return eg_error_set(err, 500, "no_disk", "The snapshot can't be kept in %s/%s: %s.",
@@ -154,6 +126,17 @@ int eg_agent_snapshot(struct eg_agent *agent, const char *app, const char *reaso
 	json_object_set_new(snapshot, "file", json_string(path));
 	*ret = snapshot;
 	return 0;
+}
+
+void eg_snapshots_stats(struct eg_snapshots *s, struct eg_snapshots_stats *ret)
+{
+	*ret = (struct eg_snapshots_stats){0};
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	*ret = s->stats;
+	ret->evicted_young = s->young_boot_ns && eg_clock_boot_ns() - s->young_boot_ns < EG_SNAPSHOT_YOUNG_NS;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- Behind a kill -------------------------------------------------------------------------------------- */
@@ -221,18 +204,29 @@ static void *run(void *ctx)
 	pthread_setname_np(pthread_self(), "egret-snapshot");
 	while ((wish = take(s))) {
 		json_t *snapshot = eg_snapshot_gather(s->agent, wish->app, wish->why, wish->actor, &wish->notes);
+		struct eg_snapshot_room room;
 		char path[4200];
-
 		int r;
 
 		if (snapshot) { /* an app that was not seen yet has nothing to show */
-			r = keep(s->agent, wish->app, snapshot, path, sizeof(path));
-			tell(s->agent, wish->app, path, r);
+			r = keep(s->agent, wish->app, snapshot, path, sizeof(path), &room);
+			tell(s->agent, wish->app, path, r, &room);
 		}
 		json_decref(snapshot);
 		wish_free(wish);
 	}
 	return NULL;
+}
+
+/* What one that was killed left half-written goes; what there is, is counted. */
+static void look_at_files(struct eg_snapshots *s)
+{
+	EG_CLOSE int dir_fd = open_dir(s->agent, false);
+	struct eg_snapshot_room room = {0};
+
+	if (dir_fd >= 0)
+		eg_snapshot_mend(dir_fd, &room);
+	count(s, &room);
 }
 
 int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret)
@@ -245,7 +239,9 @@ int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret)
 	s->agent = agent;
 	s->last = &s->first;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->keeping, NULL);
 	pthread_cond_init(&s->more, NULL);
+	look_at_files(s);
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r) {
 		free(s);
@@ -271,6 +267,7 @@ void eg_snapshots_free(struct eg_snapshots *s)
 	if (!s)
 		return;
 	pthread_cond_destroy(&s->more);
+	pthread_mutex_destroy(&s->keeping);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -43,6 +43,7 @@ json_t *eg_alarms_json(struct eg_agent *agent)
 {
 	struct eg_holds_stats holds;
 	struct eg_events_stats events = {0};
+	struct eg_snapshots_stats snapshots;
 	json_t *list = json_array();
 
 	eg_holds_stats(agent->holds, &holds);
@@ -70,6 +71,9 @@ json_t *eg_alarms_json(struct eg_agent *agent)
 			  (unsigned long long)holds.corrupt_lines);
 	if (agent->usage && eg_usage_last_error(agent->usage))
 		alarm_add(list, "the use of caps can't be written to disk (%s)", strerror(-eg_usage_last_error(agent->usage)));
+	eg_snapshots_stats(agent->snapshots, &snapshots);
+	if (snapshots.evicted_young)
+		alarm_add(list, "snapshots less than a day old were deleted to make room: raise snapshot_quota, or copy them sooner");
 	eg_fills_alarms(agent, list);
 	eg_control_alarms(agent, list);
 	if (events.failing)

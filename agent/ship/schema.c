@@ -40,6 +40,7 @@ static const struct {
 	{"agent-cut-foreign-sockets", EG_SEVERITY_WARNING},
 	{"agent-log-recovered", EG_SEVERITY_WARNING},
 	{"agent-snapshot-failed", EG_SEVERITY_WARNING},
+	{"agent-snapshots-evicted", EG_SEVERITY_NOTICE},
 };
 
 /* Denials that only follow from something that was told already, that a retry mends, or that outsiders cause. */

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import stat
+import time
 
 import pytest
 
@@ -89,6 +90,40 @@ def test_the_oldest_go(agent, app):
     assert len(left) == 200 and newest in left
     assert sorted(old, key=lambda path: path[-31:])[-1] in left
     assert os.path.exists(os.path.join(directory, "notes.txt"))
+    gone = agent.event(type="agent", action="snapshots_evicted")
+    assert (gone["files"], gone["bytes"]) == (51, 102) and gone["newest"] not in {os.path.basename(path) for path in left}
+    text = agent.get("/metrics")
+    assert "\negret_snapshots 200\n" in text and "\negret_snapshots_evicted_total 51\n" in text
+    assert not [line for line in agent.status()["alarms"] if "snapshot" in line]  # they were from January
+
+
+def test_the_oldest_go_for_size_too(host, agent, app):
+    """Sparse files of before, one of them of today: snapshot_quota, which a reload changes, is kept; and it is told."""
+    directory = os.path.join(agent.state_dir, "snapshots")
+    os.makedirs(directory, mode=0o700)
+    today = time.strftime("%Y%m%dT%H%M%S.000000000Z", time.gmtime(time.time() - 3600))
+    old, young = (os.path.join(directory, f"a-{moment}.json") for moment in ("20260101T000000.000000000Z", today))
+    for path in (old, young):
+        with open(path, "w", encoding="utf-8") as out:
+            out.truncate(100 << 20)
+    first = agent.api("POST", "/v1/apps/web/snapshot", {})["file"]
+    assert len(files(agent)) == 3  # within the default
+    agent.configure(snapshot_quota="128MiB")
+    agent.reload()
+    second = agent.kill("web") and eventually(lambda: set(files(agent, "web")) - {first})
+    assert files(agent) == sorted([young, first, *second])
+    gone = agent.event(type="agent", action="snapshots_evicted")
+    assert (gone["files"], gone["bytes"], gone["newest"]) == (1, 100 << 20, os.path.basename(old))
+    assert not [line for line in agent.status()["alarms"] if "snapshot" in line]
+    agent.configure(snapshot_quota="64MiB")
+    agent.reload()
+    agent.api("POST", "/v1/apps/web/snapshot", {})
+    assert young not in files(agent) and len(files(agent)) == 3
+    (alarm,) = [line for line in agent.status()["alarms"] if "snapshot" in line]
+    assert "snapshot_quota" in alarm
+    text = agent.get("/metrics")
+    assert "\negret_snapshots 3\n" in text and "\negret_snapshots_evicted_total 2\n" in text
+    assert f"\negret_snapshots_bytes {sum(os.path.getsize(path) for path in files(agent))}\n" in text
 
 
 def test_a_disk_that_is_full(host, agent, app):

@@ -75,6 +75,7 @@ static void test_defaults(void **state)
 	assert_null(config->metrics_token_file);
 	assert_null(config->group_admin);
 	assert_int_equal(json_object_size(config->host_labels), 0);
+	assert_int_equal(config->snapshot_quota_bytes, 256ull << 20);
 	assert_int_equal(config->event_quota_bytes, 1ull << 30);
 	assert_int_equal(config->event_segment_bytes, 64ull << 20);
 	assert_int_equal(config->event_ns, 1000000);
@@ -105,7 +106,7 @@ static void test_every_key(void **state)
 		" \"to\": [\"10.0.0.3\"], \"proto\": \"udp\", \"ports\": [123]}], \"ceilings\": [{\"labels\": \"a=b\", \"require\":"
 		" [\"cap\", \"owner\"], \"forbid\": [\"audit\"], \"max_lifetime_days\": 30}]},"
 		" \"alerts\": [{\"when\": \"egress_bytes\", \"over\": \"1GiB/h\", \"action\": \"kill\", \"labels\": \"env=prod\"}],"
-		" \"event_quota\": \"2GiB\", \"event_segment\": 1048576,"
+		" \"snapshot_quota\": \"1GiB\", \"event_quota\": \"2GiB\", \"event_segment\": 1048576,"
 		" \"events\": {\"burst\": \"50\", \"rate\": \"100/s\", \"ring\": \"1MiB\", \"priority_ring\": 65536},"
 		" \"limits\": {\"sockets\": 10, \"udp_peers\": 20},"
 		" \"flow_update\": \"30s\", \"udp_idle\": \"60s\", \"so_mark\": \"0x4000F\", \"socket_families\": \"off\","
@@ -141,6 +142,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config->alerts[0].alert.over, 1 << 30);
 	assert_true(config->alerts[0].alert.kill && config->alerts[0].labels);
 	assert_string_equal(config->host, "h1.example");
+	assert_int_equal(config->snapshot_quota_bytes, 1ull << 30);
 	assert_int_equal(config->event_quota_bytes, 2ull << 30);
 	assert_int_equal(config->event_segment_bytes, 1048576);
 	assert_int_equal(config->event_ns, 10000000);
@@ -251,6 +253,7 @@ static void test_bad_values(void **state)
 		 "\"alerts[0].labels\"", "can't be used"},
 		{"{\"alerts\": [{\"whn\": 1}]}", "\"alerts[0].whn\"", "is not a key"},
 		{"{\"host\": \"a b\"}", "\"host\"", "letters"},
+		{"{\"snapshot_quota\": \"63MiB\"}", "\"snapshot_quota\"", "size"},
 		{"{\"event_quota\": \"5\"}", "\"event_quota\"", "size"},
 		{"{\"event_quota\": \"5 parsecs\"}", "\"event_quota\"", "size"},
 		{"{\"event_quota\": true}", "\"event_quota\"", "size"},
