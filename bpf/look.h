@@ -13,6 +13,7 @@
 #include "ask.h"
 #include "first.h"
 #include "learn.h"
+#include "pages.h"
 
 #define EG_LOOKED(reason, queries) ((__u32)(reason) | (__u32)(queries) << 8)
 #define EG_LOOKED_REASON(looked)   ((__u8)(looked))
@@ -33,8 +34,40 @@ static __always_inline __u8 eg_look_shortage(const struct eg_sock *sock, const s
 	return sock->flow.flags & EG_FLOW_VERIFY ? EG_REASON_HELLO_HELD : EG_REASON_NONE;
 }
 
-/* Data that leaves. Returns EG_LOOKED(). */
-EG_GLOBAL int eg_look_out(struct __sk_buff *skb)
+/*
+ * What is read here is not all that leaves, or not as it is read: a datagram that the device makes several
+ * of (UDP_SEGMENT), pages that the app can still write to, or a stream with an urgent byte in it, which its
+ * receiver takes out (RFC 6093), so that all behind it is read one byte later.
+ */
+static __always_inline bool eg_look_is_vague(struct __sk_buff *skb, const struct eg_view *view, bool shared)
+{
+	if (view->proto != IPPROTO_TCP)
+		return view->packets > 1 || !eg_pages_are_none(skb);
+	return view->tcp_flags & EG_TCP_URG || shared;
+}
+
+/* The reason to refuse that, or NONE where nothing is demanded. A connection is refused for good. */
+static __always_inline __u8 eg_look_vague(struct eg_scratch *s, struct eg_sock *sock, const struct eg_ruleset *ruleset,
+					  const struct eg_view *view)
+{
+	if (view->proto == IPPROTO_TCP && sock->flow.rule != EG_RULE_DNS) {
+		if (sock->flow.flags & EG_FLOW_VERIFY)
+			return EG_REASON_HELLO_MISSING;
+		sock->flow.flags &= (__u16)~EG_FLOW_LOOK; /* what it names is not worth a line in the log */
+		return EG_REASON_NONE;
+	}
+	if (view->proto == IPPROTO_TCP) { /* which is told as the flow's */
+		sock->flow.reason = EG_REASON_DNS_MALFORMED;
+		return EG_REASON_DNS_MALFORMED;
+	}
+	s->text_len = 0;
+	s->addr_count = 0;
+	eg_dns_tell(sock, ruleset, view, s, 0, EG_REASON_DNS_MALFORMED, EG_DIR_EGRESS, false);
+	return EG_REASON_DNS_MALFORMED;
+}
+
+/* Data that leaves; shared: in pages that are still the app's. Returns EG_LOOKED(). */
+EG_GLOBAL int eg_look_out(struct __sk_buff *skb, bool shared)
 {
 	struct bpf_sock *sk = eg_full_sock(skb);
 	const struct eg_ruleset *ruleset;
@@ -55,7 +88,9 @@ EG_GLOBAL int eg_look_out(struct __sk_buff *skb)
 	s = eg_scratch_claim();
 	if (!s)
 		return EG_LOOKED(eg_look_shortage(sock, &view), 0);
-	if (view.proto == IPPROTO_TCP && sock->flow.rule != EG_RULE_DNS)
+	if (eg_look_is_vague(skb, &view, shared))
+		reason = eg_look_vague(s, sock, ruleset, &view);
+	else if (view.proto == IPPROTO_TCP && sock->flow.rule != EG_RULE_DNS)
 		reason = eg_first_look(skb, sk, s, &sock->flow, &view, ruleset->uid);
 	else
 		reason = eg_dns_out(skb, s, sock, ruleset, &view, &queries);

@@ -364,7 +364,7 @@ int eg_egress(struct __sk_buff *skb)
 			result = eg_packet_out(skb, EG_LOOKED_NOT);
 	}
 	if (result == EG_LOOK)
-		result = eg_packet_out(skb, (__u32)eg_look_out(skb));
+		result = eg_packet_out(skb, (__u32)eg_look_out(skb, eg_pages_are_shared(skb)));
 	return eg_answer_out(result);
 }
 

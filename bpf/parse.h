@@ -42,6 +42,7 @@
 #define EG_TCP_FIN 0x01
 #define EG_TCP_SYN 0x02
 #define EG_TCP_ACK 0x10
+#define EG_TCP_URG 0x20
 
 /* One packet, or what a connect, sendmsg or bind names. */
 struct eg_view {

@@ -53,6 +53,7 @@ def test_status(host):
     expect([root["attached"] for root in status["enforcement"]], [True])
     expect(status["kernel"]["release"], os.uname().release)
     expect(status["kernel"]["btf"], True)
+    expect(status["kernel"]["sees_pages"], not os.uname().release.startswith("6.1."))
     expect(status["alarms"], [])
 
 

@@ -149,6 +149,11 @@ static void check_kernel(struct eg_doctor *doctor, const json_t *status)
 		eg_doctor_fail(doctor, "btf", "Use a kernel built with CONFIG_DEBUG_INFO_BTF",
 			       "the kernel has no BTF (/sys/kernel/btf/vmlinux)");
 	check_families(doctor, kernel);
+	if (json_is_false(json_object_get(kernel, "sees_pages")))
+		eg_doctor_warn(doctor, "pages",
+			       "Use a kernel of 6.2 or later, or forbid sendfile, splice, MSG_ZEROCOPY and io_uring to apps by seccomp",
+			       "this kernel doesn't tell what is sent without a copy: an app can change a ClientHello, or a DNS "
+			       "query on TCP, after it was judged");
 }
 
 static void check_maps(struct eg_doctor *doctor, const json_t *status)

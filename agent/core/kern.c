@@ -14,6 +14,7 @@
 #include "../lib/cleanup.h"
 #include "../lib/log.h"
 #include "kern_lsm.h"
+#include "kern_pages.h"
 #include "kern_pins.h"
 #include "kern_programs.h"
 
@@ -268,6 +269,10 @@ static int adopt_or_load(struct eg_kern *kern, const struct eg_kern_sizes *sizes
 	kern->programs.families = sizes->any_family ? -ECANCELED : eg_kern_lsm_probe();
 	bpf_program__set_autoload(skel->progs.eg_lsm_create, kern->programs.families == 0);
 	bpf_program__set_autoload(skel->progs.eg_lsm_option, kern->programs.families == 0);
+	r = eg_kern_pages_prepare(skel->progs.eg_egress, &kern->programs.sees_pages);
+	if (r)
+		return eg_error_set(err, 500, "bpf_open", "program eg_egress could not be prepared: %s", strerror(-r));
+	skel->rodata->eg_sees_pages = kern->programs.sees_pages;
 	eg_programs_build(&kern->programs, objects, size, build);
 	if (adopted && adopt(kern, build) == 0)
 		eg_log_info("the pinned programs are of this build: they stay as they are");
@@ -375,6 +380,11 @@ int eg_kern_attach(struct eg_kern *kern, const char *cgroup_path, uint64_t cgrou
 bool eg_kern_attached(struct eg_kern *kern, uint64_t cgroup_id)
 {
 	return eg_programs_attached(&kern->programs, kern->bpffs, cgroup_id);
+}
+
+bool eg_kern_sees_pages(const struct eg_kern *kern)
+{
+	return kern->programs.sees_pages;
 }
 
 int eg_kern_families(const struct eg_kern *kern)

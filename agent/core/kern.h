@@ -62,6 +62,8 @@ int eg_kern_attach(struct eg_kern *kern, const char *cgroup_path, uint64_t cgrou
  * -EOPNOTSUPP: BPF LSM is off; -ECANCELED: any_family was asked for; another -errno: loading was refused.
  */
 int eg_kern_families(const struct eg_kern *kern);
+/* Data that is sent without a copy is told from other data on TCP (see bpf/pages.h). */
+bool eg_kern_sees_pages(const struct eg_kern *kern);
 
 /* True while every link of that root is pinned and alive on this cgroup. */
 bool eg_kern_attached(struct eg_kern *kern, uint64_t cgroup_id);

@@ -94,6 +94,7 @@ void eg_programs_build(const struct eg_programs *programs, const void *objects, 
 	sha256_init(&hash);
 	sha256_update(&hash, size, objects);
 	sha256_update(&hash, 1, (const uint8_t *)(programs->families ? "-" : "+"));
+	sha256_update(&hash, 1, (const uint8_t *)(programs->sees_pages ? "+" : "-"));
 	sha256_update(&hash, strlen(library), (const uint8_t *)library);
 	sha256_digest(&hash, sizeof(digest), digest);
 	base16_encode_update(ret, sizeof(digest), digest);

@@ -25,6 +25,7 @@ struct bpf_object;
 
 struct eg_programs {
 	int families; /* as eg_kern_families(): the LSM program is there if it is 0 */
+	bool sees_pages; /* as eg_kern_sees_pages() */
 	int fd[EG_PROGRAMS]; /* -1: none */
 };
 

@@ -153,9 +153,9 @@ static json_t *kernel_json(const struct eg_agent *agent)
 
 	uname(&name);
 	read_lockdown(lockdown, sizeof(lockdown));
-	return json_pack("{s:s,s:b,s:s,s:b,s:s}", "release", name.release, "btf", access("/sys/kernel/btf/vmlinux", R_OK) == 0,
+	return json_pack("{s:s,s:b,s:s,s:b,s:s,s:b}", "release", name.release, "btf", access("/sys/kernel/btf/vmlinux", R_OK) == 0,
 			 "lockdown", lockdown, "lsm_bpf", eg_kern_lsm_is_on(),
-			 "socket_families", families_text(agent));
+			 "socket_families", families_text(agent), "sees_pages", eg_kern_sees_pages(agent->kern));
 }
 
 static json_t *all_holds_json(struct eg_agent *agent)

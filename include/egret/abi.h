@@ -43,6 +43,10 @@ enum eg_reason {
 
 enum eg_dir { EG_DIR_EGRESS, EG_DIR_INGRESS, EG_DIR_COUNT_ };
 
+/* In programs that aren't loaded yet: in whose place the agent puts the kernel's functions of these names. */
+#define EG_CALL_CAST_TO_KERN_CTX 2000000001
+#define EG_CALL_RDONLY_CAST	 2000000002
+
 /* IPv4 as ::ffff:a.b.c.d; network byte order. */
 struct eg_addr {
 	union {

@@ -172,6 +172,11 @@ ROWS = [
     row("work done by others: a helper of the host, a service manager, another process of the same user",
         "sockets of helpers that look names up or run commands; upcalls of the kernel's keyring; ptrace",
         "escape_calls::an_abstract_socket_of_the_host escape_calls::doctor_names_helpers", "unix upcalls uids cgroups"),
+    row("data that is one thing when it is looked at, and another where it arrives",
+        "questions and hellos in pages that the app writes to afterwards, with an urgent byte, in segments of their own",
+        "data_twice::a_second_question_in_a_segment_of_its_own data_twice::a_question_that_changes_in_the_queue "
+        "data_twice::a_question_out_of_band data_twice::a_hello_out_of_band "
+        "data_twice::a_hello_that_changes_before_it_is_sent_again", "pages"),
 ]
 
 HERE = os.path.dirname(os.path.abspath(__file__))

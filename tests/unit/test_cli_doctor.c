@@ -77,6 +77,8 @@ static void test_each_fault(void **state)
 		 "\"socket_families\":\"off\"}}", "lsm", "warn", "socket_families is off"},
 		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"7.0\",\"btf\":true,\"lsm_bpf\":true,"
 		 "\"socket_families\":\"refused\"}}", "lsm", "warn", "refuses egretd's program"},
+		{"{" AGENT "," ROOTS "," REST ",\"kernel\":{\"release\":\"7.0\",\"btf\":true,\"lsm_bpf\":true,"
+		 "\"sees_pages\":false}}", "pages", "warn", "without a copy"},
 		{"{" AGENT "," ROOTS "," KERNEL ",\"maps\":[{\"name\":\"rules\",\"used\":81,\"max\":100}]}", "maps", "warn",
 		 "map rules is 81% full"},
 		{"{" AGENT "," ROOTS "," KERNEL "," REST ",\"events\":{\"lost\":3}}", "events", "warn", "3 events were lost"},

@@ -231,6 +231,25 @@ def in_two_records(record):
     return b"".join(record[:3] + struct.pack("!H", len(part)) + part for part in (body[:40], body[40:]))
 
 
+def two_faced(name, other):
+    """(data, at): a hello that names the one with its byte `at`, and the other without it, and the byte after it.
+
+    Without it all that follows is read one byte later, so the session's identifier is the rest of another hello,
+    up to an extension that covers this one's.
+    """
+
+    def server_name(text):
+        return struct.pack("!HHHBH", SERVER_NAME, len(text) + 5, len(text) + 3, 0, len(text)) + text
+
+    hidden = server_name(other.encode()) + struct.pack("!HH", 0xFAFA, 1)  # its one byte is the last of all
+    extensions = server_name(name.encode()) + struct.pack("!HH", PADDING, len(hidden)) + hidden
+    rest = b"\0\2\xc0\x2b\1\0" + struct.pack("!H", len(extensions)) + extensions
+    cover = 32 - 13 + len(rest) - len(hidden)
+    session = b"\0\0\2\xc0\x2b\1\0" + struct.pack("!HHH", 4 + cover + len(hidden) + 1, PADDING, cover)
+    body = b"\3\3" + bytes(32) + b"\x20" + session.ljust(32, b"\0") + rest
+    return b"\x16\3\1" + struct.pack("!HI", len(body) + 4, 1 << 24 | len(body)) + body + b"\0", 11
+
+
 class TlsClient:
     """TLS over somebody's socket."""
 
