@@ -19,9 +19,10 @@
  * rules' own reason; it may be any outsider's.
  *
  * ARP, neighbour discovery and multicast membership pass, or the link would die; they reach no
- * further than the link.
+ * further than the link, but for probes of neighbours by a global address, which hold a few bytes.
  */
 #include "flow.h"
+#include "icmp.h"
 #include "meters.h"
 
 #define EG_TC_PASS (-1) /* TC_ACT_UNSPEC: other programs may look at it, too */
@@ -233,12 +234,14 @@ static __always_inline void eg_guard_pull(struct __sk_buff *skb)
 }
 
 /* What keeps the link alive: ARP, neighbour discovery, multicast membership. */
-static __always_inline bool eg_guard_is_link(const struct __sk_buff *skb, const struct eg_view *view, __u32 dir)
+static __always_inline bool eg_guard_is_link(struct __sk_buff *skb, const struct eg_view *view, __u32 dir)
 {
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return true;
-	if (eg_view_is_discovery(view) || eg_view_is_mld_report(view) || eg_view_is_igmp(view))
+	if (eg_view_is_mld_report(view) || eg_view_is_igmp(view))
 		return true;
+	if (eg_view_is_discovery(view))
+		return dir == EG_DIR_INGRESS || eg_addr_is_on_link(&view->dst) || eg_is_probe(skb, view, ETH_HLEN);
 	return dir == EG_DIR_INGRESS && view->proto == IPPROTO_ICMPV6 && view->icmp_type == 130 && view->hop_limit == 1;
 }
 

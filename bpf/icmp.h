@@ -9,6 +9,7 @@
 #include "parse.h"
 
 #define EG_NEIGHBOUR_MAX 96 /* bytes: IPv6 header, message, one link-layer address (RFC 4861, RFC 4391) */
+#define EG_NEIGHBOUR_ETH 72 /* the same of Ethernet */
 
 static __always_inline bool eg_addr_is_on_link(const struct eg_addr *a)
 {
@@ -16,15 +17,29 @@ static __always_inline bool eg_addr_is_on_link(const struct eg_addr *a)
 }
 
 /*
- * Neighbour discovery (RFC 4861) and multicast listener reports (RFC 3810) of the app's own
- * namespace come from kernel sockets, which sock_create never saw. So could a raw socket that is
- * older than the programs: what is not bound to the link by its address must be the probe of a
- * neighbour (about the address it goes to) or the answer to one (about the address it comes from).
+ * A neighbour is asked about the address that this goes to, or answers about the one that it comes from; an
+ * address that isn't bound to the link can be routed, whatever the hop limit. at: where the IP header begins, behind Ethernet's if not 0.
  */
-EG_GLOBAL int eg_is_neighbour(struct __sk_buff *skb, const struct eg_view *view)
+EG_GLOBAL int eg_is_probe(struct __sk_buff *skb, const struct eg_view *view, __u32 at)
 {
 	struct eg_addr target;
 
+	if (!view || view->bytes > (at ? EG_NEIGHBOUR_ETH : EG_NEIGHBOUR_MAX) ||
+	    bpf_skb_load_bytes(skb, at + sizeof(struct ipv6hdr) + 8, &target, sizeof(target)))
+		return false;
+	if (view->icmp_type != 135 && view->icmp_type != 136)
+		return false;
+	return eg_addr_equal(&target, view->icmp_type == 135 ? &view->dst : &view->src);
+}
+
+/*
+ * Neighbour discovery (RFC 4861) and multicast listener reports (RFC 3810) of the app's own
+ * namespace come from kernel sockets, which sock_create never saw. So could a raw socket that is
+ * older than the programs: what is not bound to the link by its address must be the probe of a
+ * neighbour or the answer to one.
+ */
+EG_GLOBAL int eg_is_neighbour(struct __sk_buff *skb, const struct eg_view *view)
+{
 	if (!view || view->proto != IPPROTO_ICMPV6)
 		return false;
 	switch (view->icmp_type) {
@@ -38,10 +53,7 @@ EG_GLOBAL int eg_is_neighbour(struct __sk_buff *skb, const struct eg_view *view)
 	case 136:
 		if (view->hop_limit != 255 || eg_addr_is_on_link(&view->dst))
 			return view->hop_limit == 255;
-		if (view->bytes > EG_NEIGHBOUR_MAX ||
-		    bpf_skb_load_bytes(skb, sizeof(struct ipv6hdr) + 8, &target, sizeof(target)))
-			return false;
-		return eg_addr_equal(&target, view->icmp_type == 135 ? &view->dst : &view->src);
+		return eg_is_probe(skb, view, 0);
 	default:
 		return false;
 	}

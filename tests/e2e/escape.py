@@ -42,7 +42,7 @@ ROWS = [
     row("IPv6 extension headers, ICMPv6, ff00::/8",
         "routing, hop-by-hop, destination and fragment headers; echo requests and groups that no rule names",
         "escape_headers::headers_made_by_hand_in_ipv6 escape_headers::a_routing_header_by_option "
-        "allow_deny::icmp_needs_a_rule ways_out::groups_need_a_rule_of_their_own"),
+        "allow_deny::icmp_needs_a_rule ways_out::groups_need_a_rule_of_their_own guard::neighbours_are_on_the_link"),
     row("v4-mapped v6",
         "::ffff:a.b.c.d to connect and sendto, and a rule for all of IPv6",
         "allow_deny::v4_mapped_addresses_are_ipv4 allow_deny::a_rule_for_all_of_ipv6_does_not_open_ipv4"),

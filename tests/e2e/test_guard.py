@@ -9,10 +9,11 @@ from harness import (
     ALLOWED, ALLOWED6, APP, APP6, DENIED, DENIED6, OTHER, Host, cgroup, eventually, holds, in_seconds, policy, rule,
     source,
 )
-from harness.frames import udp_frame
+from harness.frames import neighbour_frame, udp_frame
 from harness.net import batch, run
 
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
+FAR6 = "2001:db8::66"
 EVERY = [ALLOWED, ALLOWED6, DENIED, DENIED6]
 FAMILY = pytest.mark.parametrize(
     "family, allowed, denied", [("ip", ALLOWED, DENIED), ("ip6", ALLOWED6, DENIED6)], ids=["ipv4", "ipv6"])
@@ -243,6 +244,25 @@ def test_frames_by_af_packet(host, agent, name):
         unguard(host)
         app.frame("up0", FRAMES[name])
         eventually(lambda: host.wire("in", dst=DENIED, proto="udp")[0] == 1)
+
+
+@pytest.mark.parametrize("frame", [
+    neighbour_frame(FAR6, 135, DENIED6),
+    neighbour_frame(FAR6, 136, DENIED6),
+    neighbour_frame(FAR6, 134, FAR6),
+    neighbour_frame(FAR6, 135, FAR6, data=b"secret" * 100),
+], ids=["about another", "answer about another", "router", "with data"])
+def test_neighbours_are_on_the_link(host, agent, frame):
+    """What keeps a link alive has a hop limit of 255, and routers forward it all the same."""
+    host.network.public("2001:db8::/64")
+    app = start_admin(host, caps=(CAP_NET_ADMIN, CAP_NET_RAW))
+    app.frame("up0", frame)
+    guard_event(agent, dst=FAR6, icmp_type=int(frame[108:110], 16))
+    assert agent.count("admin", "netns_guard") == 1
+    host.unseen(FAR6)
+    app.frame("up0", neighbour_frame(ALLOWED6, 135, ALLOWED6, data=bytes([1, 1]) + b"\2" * 6))  # an honest probe
+    eventually(lambda: host.wire("in", dst=ALLOWED6, proto="icmp", port=135)[0] == 1)
+    assert agent.count("admin", "netns_guard") == 1
 
 
 # ---- Its life -----------------------------------------------------------------------------------------------------------

@@ -43,6 +43,13 @@ def udp_frame(dst, between=b"", fragment=0, port=443, data=b"secret", mac=b"\xff
     return (mac + b"\x02" * 6 + (between or b"\x08\x00") + packet).hex()
 
 
+def neighbour_frame(dst, kind, target, hops=255, data=b""):
+    """A frame to everybody with a message of neighbour discovery (RFC 4861); data: in the place of options."""
+    message = struct.pack("!BBHI", kind, 0, 0, 0) + socket.inet_pton(socket.AF_INET6, target) + data
+    packet = ipv6(dst, message, ICMP6)
+    return (b"\xff" * 6 + b"\x02" * 6 + b"\x86\xdd" + packet[:7] + bytes([hops]) + packet[8:]).hex()
+
+
 # ---- Made by hand ----------------------------------------------------------------------------------------
 # What an app with raw sockets may try that may reach ALLOWED and ALLOWED6 by TCP and UDP, port 443:
 # {name: (packet, why it is refused)}.
