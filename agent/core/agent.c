@@ -360,7 +360,7 @@ static int come_up(struct eg_agent *agent, enum eg_start how, struct eg_error *e
 		return r;
 	if (eg_control_start(agent) < 0)
 		return eg_error_set(err, 500, "no_memory", "out of memory");
-	agent->started = true;
+	__atomic_store_n(&agent->started, true, __ATOMIC_RELEASE);
 	say_started(agent);
 	return 0;
 }

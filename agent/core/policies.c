@@ -197,6 +197,12 @@ static void tell_write(struct eg_agent *agent, const struct eg_entry *entry, con
 		    written->rules, until, write->from.origin ? write->from.origin : actor);
 }
 
+/* The API serves a moment before. */
+static bool is_started(const struct eg_agent *agent)
+{
+	return __atomic_load_n(&agent->started, __ATOMIC_ACQUIRE);
+}
+
 static void after_apply(struct eg_agent *agent, struct eg_entry *entry, const struct eg_applied *was, bool revived,
 			struct eg_policy_written *written)
 {
@@ -208,7 +214,7 @@ static void after_apply(struct eg_agent *agent, struct eg_entry *entry, const st
 	if (agent->events)
 		eg_events_meta_changed(agent->events);
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): after a change there is one */
-	if (written->changed && agent->started && entry->now->mode == EG_MODE_ENFORCE)
+	if (written->changed && is_started(agent) && entry->now->mode == EG_MODE_ENFORCE)
 		written->reset_sockets = eg_cut_denied(agent, entry->name);
 }
 
@@ -254,7 +260,7 @@ static void tell_loading(struct eg_agent *agent)
 	uint64_t now = eg_clock_mono_ns();
 	char text[128];
 
-	if (agent->started)
+	if (is_started(agent))
 		return;
 	if (!agent->loaded++) {
 		agent->loading_told_ns = now;

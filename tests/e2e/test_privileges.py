@@ -43,8 +43,9 @@ class Site:
             "lookup": eventually(lambda: host.agent.status()["prefetch"]["helper_pid"], what="egret-lookup"),
             "keeper": int(open(f"{keepers}/cgroup.procs", encoding="ascii").read()),
         }
-        for pid in self.pids.values():
-            eventually(lambda: status(pid)["Seccomp"] == "2", what="its jail")  # pylint: disable=cell-var-from-loop
+        for name, pid in self.pids.items():  # the agent's two filters are its children's from the beginning
+            jailed = 2 if name == "egretd" else 3
+            eventually(lambda p=pid, n=jailed: int(status(p)["Seccomp_filters"]) >= n, what=f"{name}'s jail")
 
     def users(self):
         return {"outsider": self.outsider, "app": self.app, "root of a user namespace": self.rootlike}
