@@ -317,7 +317,7 @@ int eg_policies_drop(struct eg_agent *agent, struct eg_entry *entry, const struc
 		return eg_error_set(err, 500, "not_stored", "The stored policy of %s can't be removed from %s: %s.",
 				    entry->name, eg_agent_config(agent)->state_dir, strerror(-r));
 	eg_apply_mark_deleted(agent, entry);
-	agent->patterns_stale = true;
+	eg_tags_patterns_changed(agent, entry->now, NULL);
 	eg_cut_app(agent, entry->name, false, &done);
 	eg_actor_text(actor, text, sizeof(text));
 	eg_notice(agent, "policy", entry, NULL,
