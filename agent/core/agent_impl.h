@@ -214,6 +214,8 @@ struct eg_agent {
 	size_t tag_room;
 	struct eg_tagged dead[EG_DEAD_CGROUPS];
 	size_t dead_next;
+	struct eg_tagged dead_untagged[EG_DEAD_UNTAGGED]; /* their names alone, for events that come late */
+	size_t dead_untagged_next;
 	void *tags_by_path; /* tsearch(3) tree; under apply */
 	struct eg_patterns patterns; /* of the policies in force; under apply */
 	bool patterns_stale;

@@ -21,6 +21,7 @@
 
 #include "../lib/error.h"
 
+#define EG_DEAD_UNTAGGED 64 /* cgroups without a tag whose names are remembered after their end */
 #define EG_DEAD_CGROUPS 1024 /* so many keep their tag after their end (tags.c), beside those of live ones */
 
 struct eg_kern;

@@ -300,10 +300,6 @@ static void died(void *ctx, const char *path, uint64_t id)
 		tagged_free(tagged); /* roots.c looks after it */
 		return;
 	}
-	if (!tagged->slot && !tagged->ambiguous) { /* only what has a tag of its own is missed: an app can make many below it */
-		tagged_free(tagged);
-		return;
-	}
 	eg_cgroups_bury(agent, tagged);
 }
 
@@ -464,6 +460,10 @@ bool eg_tags_path(struct eg_agent *agent, uint64_t id, char *ret, size_t size)
 		if (agent->dead[i].id == id)
 			tagged = &agent->dead[i];
 	}
+	for (size_t i = 0; !tagged && i < EG_DEAD_UNTAGGED; i++) {
+		if (agent->dead_untagged[i].id == id)
+			tagged = &agent->dead_untagged[i];
+	}
 	found = tagged;
 	if (found)
 		snprintf(ret, size, "%s", tagged->path);
@@ -483,6 +483,8 @@ void eg_tags_clear(struct eg_agent *agent)
 		tagged_free(agent->tags[i]);
 	for (size_t i = 0; i < EG_DEAD_CGROUPS; i++)
 		free(agent->dead[i].path);
+	for (size_t i = 0; i < EG_DEAD_UNTAGGED; i++)
+		free(agent->dead_untagged[i].path);
 	free(EG_TAKE_PTR(agent->tags));
 	agent->tag_count = 0;
 	eg_patterns_clear(&agent->patterns);

@@ -3,7 +3,8 @@
  * tags_kernel.c - map `cgroups`, and those in it that died
  *
  * A cgroup that died keeps its tag, since its sockets and events may still come: the last EG_DEAD_CGROUPS do, in a ring
- * where the oldest makes room, and fewer when the map is full and a live one needs the place.
+ * where the oldest makes room, and fewer when the map is full and a live one needs the place. Those without a tag of their
+ * own, of which an app can make many below its own, have a smaller ring, and keep only their names.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -55,10 +56,27 @@ const char *eg_cgroups_error(int r)
 	return r == -E2BIG ? "there are as many as the table holds: raise max_apps" : strerror(-r);
 }
 
+/* The kernel has no word of it. */
+static void bury_untagged(struct eg_agent *agent, struct eg_tagged *tagged)
+{
+	struct eg_tagged *place = &agent->dead_untagged[agent->dead_untagged_next];
+
+	pthread_mutex_lock(&agent->lock);
+	free(place->path);
+	*place = *tagged;
+	agent->dead_untagged_next = (agent->dead_untagged_next + 1) % EG_DEAD_UNTAGGED;
+	pthread_mutex_unlock(&agent->lock);
+	free(tagged);
+}
+
 void eg_cgroups_bury(struct eg_agent *agent, struct eg_tagged *tagged)
 {
 	struct eg_tagged *place = &agent->dead[agent->dead_next];
 
+	if (!tagged->slot && !tagged->ambiguous) {
+		bury_untagged(agent, tagged);
+		return;
+	}
 	forget_dead(agent, place);
 	pthread_mutex_lock(&agent->lock);
 	*place = *tagged;

@@ -493,6 +493,21 @@ def test_unknown_cgroups_are_denied(host, agent, servers):
         host.unseen(address)
 
 
+def test_an_unknown_cgroup_has_its_name_after_its_end(host, agent, servers):
+    """A socket stays of the cgroup that it was made in, though its process has gone elsewhere and the cgroup is no more."""
+    path = f"{host.root}/brief.scope"
+    brief = host.process(path)
+    assert brief.fails("connect", "c", ALLOWED, 443) == "EPERM"
+    agent.event(type="deny", reason="unknown_cgroup", hook="connect")
+    brief.open("u", ALLOWED, "udp")
+    with open(f"{cgroup.full(host.other_cgroup())}/cgroup.procs", "w", encoding="ascii") as procs:
+        procs.write(str(brief.pid))
+    cgroup.remove(path)
+    assert brief.fails("sendto", "u", ALLOWED, 444) == "EPERM"
+    assert agent.event(type="deny", reason="unknown_cgroup", dst_port=444)["cgroup"].endswith("brief.scope")
+    host.unseen(ALLOWED)
+
+
 def test_outsiders_of_the_root_are_left_alone(host, agent, servers):
     outsider = host.process(host.other_cgroup())
     outsider.connect("c", DENIED, 443)
