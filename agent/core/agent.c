@@ -25,6 +25,7 @@
 #include "netns.h"
 #include "routes.h"
 #include "shipper.h"
+#include "snapshot.h"
 #include "urgent.h"
 
 /* ---- Ground -------------------------------------------------------------------------------- */

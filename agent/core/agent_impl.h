@@ -411,26 +411,6 @@ struct eg_prefetch_stats {
 /* NULL is fine: all zero. */
 void eg_prefetch_stats(struct eg_prefetch *prefetch, struct eg_prefetch_stats *ret);
 
-/* ---- snapshots.c: behind kills, on a thread of its own ------------------------------------------------ */
-
-int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret);
-/* Takes those that are wanted yet, and no more. It looks at everything, so it is stopped before anything goes. NULL is fine. */
-void eg_snapshots_stop(struct eg_snapshots *snapshots);
-/* Once nobody kills any more. NULL is fine. */
-void eg_snapshots_free(struct eg_snapshots *snapshots);
-
-struct eg_snapshots_stats {
-	uint64_t files;
-	uint64_t bytes;
-	uint64_t evicted; /* deleted to make room, since the start */
-	bool evicted_young; /* one of less than a day, and within the last day */
-};
-/* NULL is fine: nothing. */
-void eg_snapshots_stats(struct eg_snapshots *snapshots, struct eg_snapshots_stats *ret);
-/* Never waits. Takes what notes holds. NULL is fine. */
-void eg_snapshots_want(struct eg_snapshots *snapshots, const char *app, const char *why, const char *actor,
-		       struct eg_socket_notes *notes);
-
 /* ---- usage.c: caps across a reboot ------------------------------------------------------------ */
 
 /* Reads what the agent before this one wrote. A file that can't be read is as if all was used up. */

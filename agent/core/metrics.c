@@ -14,6 +14,7 @@
 #include "guards.h"
 #include "metrics_apps.h"
 #include "shipper.h"
+#include "snapshot.h"
 
 static void one(FILE *out, const char *name, const char *type, const char *help, uint64_t value)
 {

@@ -31,6 +31,26 @@ struct eg_socket_notes {
 bool eg_socket_note(void *ctx, const struct eg_sockdiag_sock *sock);
 void eg_socket_notes_clear(struct eg_socket_notes *notes);
 
+/* ---- snapshots.c: behind kills, on a thread of its own ------------------------------------------------ */
+
+int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret);
+/* Takes those that are wanted yet, and no more. It looks at everything, so it is stopped before anything goes. NULL is fine. */
+void eg_snapshots_stop(struct eg_snapshots *snapshots);
+/* Once nobody kills any more. NULL is fine. */
+void eg_snapshots_free(struct eg_snapshots *snapshots);
+
+struct eg_snapshots_stats {
+	uint64_t files;
+	uint64_t bytes;
+	uint64_t evicted; /* deleted to make room, since the start */
+	bool evicted_young; /* one of less than a day, and within the last day */
+};
+/* NULL is fine: nothing. */
+void eg_snapshots_stats(struct eg_snapshots *snapshots, struct eg_snapshots_stats *ret);
+/* Never waits. Takes what notes holds. NULL is fine. */
+void eg_snapshots_want(struct eg_snapshots *snapshots, const char *app, const char *why, const char *actor,
+		       struct eg_socket_notes *notes);
+
 /* ---- snapshot_gather.c ---------------------------------------------------------------------------- */
 
 /* All but the sockets, if notes is given; a new reference, NULL if there is no such app or no memory. */

@@ -6,7 +6,7 @@
  * policy's pattern matches is tagged in map `cgroups`; the kernel walks a socket's cgroups from
  * the top, so what lies below is covered, and has no tag of its own. A tag that root gave by
  * hand stays. One whose policy no longer matches it stays, too, until another policy's does:
- * what was an app is never "unknown" again. Two policies for one cgroup: denied.
+ * what was an app is never "unknown" again. Two policies for one cgroup: denied, until one of them is left.
  *
  * A cgroup that died keeps its tag for a while, since its sockets may live on (data not yet
  * acknowledged); its id is never used again. Everything here runs under `apply`.
@@ -150,7 +150,7 @@ static int kernel_tell(struct eg_agent *agent, struct eg_tagged *tagged)
 
 static void say_ambiguous(struct eg_agent *agent, const struct eg_tagged *tagged)
 {
-	eg_log_warning("cgroup %s is matched by two policies: it is denied everything until one of them is changed",
+	eg_log_warning("cgroup %s is matched by two policies: it is denied everything until one of them is changed or deleted",
 		       tagged->path);
 	eg_notice(agent, "agent", NULL, NULL,
 		  json_pack("{s:s,s:s,s:s}", "action", "ambiguous_cgroup", "cgroup", tagged->path, "verdict", "deny"));
@@ -229,7 +229,7 @@ static bool reconsider(struct eg_agent *agent, struct eg_tagged *tagged)
 	found = eg_patterns_match(&agent->patterns, tagged->path, &slot);
 	if (found == EG_PATTERNS_SEVERAL)
 		return retag(agent, tagged, 0, true, false);
-	if (found == EG_PATTERNS_NONE && tagged->slot)
+	if (found == EG_PATTERNS_NONE && (tagged->slot || tagged->ambiguous))
 		return false;
 	return retag(agent, tagged, slot, false, false);
 }
@@ -251,13 +251,14 @@ static void recall(struct eg_agent *agent, struct eg_tagged *tagged)
 
 	if (!agent->adopted ||
 	    bpf_map_lookup_elem(eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS), &tagged->id, &value) ||
-	    value.flags & (EG_CGROUP_ROOT | EG_CGROUP_AMBIGUOUS))
+	    value.flags & EG_CGROUP_ROOT)
 		return;
 	entry = eg_registry_at(agent, value.app, value.gen);
-	if (!entry)
+	if (!entry && !(value.flags & EG_CGROUP_AMBIGUOUS))
 		return;
 	pthread_mutex_lock(&agent->lock);
-	tagged->slot = entry->slot;
+	tagged->slot = entry ? entry->slot : 0;
+	tagged->ambiguous = value.flags & EG_CGROUP_AMBIGUOUS;
 	tagged->explicit_tag = value.flags & EG_CGROUP_EXPLICIT;
 	pthread_mutex_unlock(&agent->lock);
 }

@@ -14,6 +14,7 @@
 #include "guards.h"
 #include "kern_lsm.h"
 #include "shipper.h"
+#include "snapshot.h"
 
 /* ---- Alarms --------------------------------------------------------------------------------- */
 

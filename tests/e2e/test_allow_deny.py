@@ -524,8 +524,31 @@ def test_two_policies_for_one_cgroup_are_ambiguous(host, agent, servers):
     eventually(lambda: app.fails("connect", "c", ALLOWED, 443) == "EPERM" and
                agent.log(type="deny", reason="ambiguous_cgroup"))
     host.unseen(ALLOWED)
-    agent.api("DELETE", "/v1/policies/two")
-    assert app.fails("connect", "d", ALLOWED, 443) == "EPERM"  # a deleted policy never opens anything
+    agent.api("DELETE", "/v1/policies/two")  # one is left that says whose it is
+    app.connect("d", ALLOWED, 443)
+    assert app.ask("d") == "ping"
+
+
+class TestAmbiguousPass:
+    @pytest.fixture
+    def config(self):
+        return {"unknown_cgroup": "pass"}
+
+    def test_what_was_ambiguous_is_never_unknown(self, host, agent, servers):
+        """Both policies look elsewhere after a restart: what they matched is denied as before."""
+        path, names = f"{host.root}/both.scope", ("one", "two")
+        for name in names:
+            agent.write_policy(policy(name, [rule(ALLOWED, 443)], cgroups=[path]))
+            agent.applied(name)
+        app = host.process(path)
+        eventually(lambda: app.fails("connect", "c", ALLOWED, 443) == "EPERM")
+        agent.stop()
+        for name in names:
+            agent.write_policy(policy(name, [rule(ALLOWED, 443)], cgroups=[f"{host.root}/{name}.scope"]))
+        agent.start()
+        assert app.fails("connect", "d", ALLOWED, 443) == "EPERM"
+        assert {event["reason"] for event in agent.log(type="deny")} == {"ambiguous_cgroup"}
+        host.unseen(ALLOWED)
 
 
 class TestUnknownAudit:

@@ -34,7 +34,7 @@ class Model:
         self.by_hand = set()
 
     def look_again(self, path):
-        """What policies say of a cgroup; a tag stays when none says anything."""
+        """What policies say of a cgroup; what was said before stays when none says anything."""
         if path in self.by_hand:
             return
         apps = [app for app, (paths, _) in self.policies.items() if path in paths]
@@ -42,8 +42,6 @@ class Model:
             self.owners[path] = apps[0]
         elif apps:
             self.owners[path] = AMBIGUOUS
-        elif self.owners.get(path) is AMBIGUOUS:
-            self.owners[path] = None
         else:
             self.owners.setdefault(path, None)
 
