@@ -113,6 +113,18 @@ EG_LOCAL int eg_dns_harvest(struct eg_scratch *s, __u32 slot, __u32 gen, __u32 u
 	return 0;
 }
 
+/*
+ * Whether the app may be who answers: in a network namespace that it made (nested.h). An MPTCP subflow,
+ * which sock_create never saw, can be in one as well; of UDP only what is older than the tag was not seen.
+ */
+static __always_inline bool eg_dns_may_be_own(const struct eg_sock *sock, const struct eg_ruleset *ruleset,
+					      const struct eg_view *view)
+{
+	if (ruleset->flags & EG_RULESET_ADMIN)
+		return false;
+	return sock->flags & EG_SOCK_NESTED || (view->proto == IPPROTO_TCP && !(sock->flags & EG_SOCK_NS_KNOWN));
+}
+
 /* s->msg is one answer. Returns the reason to drop it, or NONE: its addresses are granted. */
 EG_LOCAL int eg_dns_learn(struct __sk_buff *skb, struct eg_scratch *s, const struct eg_sock *sock,
 			   const struct eg_ruleset *ruleset, const struct eg_view *view)
@@ -130,6 +142,8 @@ EG_LOCAL int eg_dns_learn(struct __sk_buff *skb, struct eg_scratch *s, const str
 	/* who can send to its own device can send as the resolver */
 	if (reason == EG_REASON_NONE && skb->ifindex == EG_LOOPBACK_IFINDEX && !(sock->flags & EG_SOCK_HOST_NS) &&
 	    !eg_addr_is_loopback(&view->src))
+		reason = EG_REASON_DNS_UNASKED;
+	if (reason == EG_REASON_NONE && eg_dns_may_be_own(sock, ruleset, view))
 		reason = EG_REASON_DNS_UNASKED;
 	if (reason == EG_REASON_NONE && !head.bare) {
 		eg_dns_harvest(s, sock->who.app, sock->who.gen, ruleset->uid);

@@ -34,7 +34,7 @@ const volatile bool eg_sees_pages = false;
 
 /*
  * A call of the kernel's function that the agent puts in the place of this number. libbpf would do so for
- * an extern, but looks for one that isn't there in the kernel's modules, which takes CAP_SYS_ADMIN.
+ * an extern, but looks for one that isn't there in the BTF of all modules, and egretd makes no such call.
  */
 #define EG_CALL(number, first, second)                                                                                 \
 	({                                                                                                             \

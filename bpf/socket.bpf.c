@@ -7,6 +7,7 @@
  * name (SCTP, UDP-Lite, ...) and raw sockets are refused here; each packet is judged anyway.
  */
 #include "flow.h"
+#include "nested.h"
 #include "tag.h"
 #include "verdict.h"
 
@@ -102,6 +103,8 @@ int eg_sock_create(struct bpf_sock *ctx)
 	sock->flags = EG_SOCK_NS_KNOWN;
 	if (bpf_get_netns_cookie(ctx) == host->host_netns_cookie)
 		sock->flags |= EG_SOCK_HOST_NS;
+	if (eg_netns_is_nested())
+		sock->flags |= EG_SOCK_NESTED;
 	reason = eg_create_protocol(ctx);
 	if (!tag.gen) {
 		if (reason == EG_REASON_NONE || tag.unknown == EG_UNKNOWN_PASS)

@@ -126,6 +126,8 @@ static void fill_ruleset(const struct eg_policy *policy, struct eg_ruleset *ret)
 		ret->flags |= EG_RULESET_SELF;
 	if (policy->raw_sockets)
 		ret->flags |= EG_RULESET_RAW;
+	if (policy->allow_netns_admin)
+		ret->flags |= EG_RULESET_ADMIN;
 	if (policy->log_full)
 		ret->flags |= EG_RULESET_LOG_FULL;
 	for (size_t i = 0; i < policy->rule_count; i++)

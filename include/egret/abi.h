@@ -157,6 +157,7 @@ enum eg_mode { EG_MODE_ENFORCE, EG_MODE_AUDIT };
 #define EG_RULESET_RAW      (1u << 1) /* raw sockets may be made; each packet is still judged */
 #define EG_RULESET_LOG_FULL (1u << 2) /* "log": "full": no roll-up of allowed flows */
 #define EG_RULESET_NAMES    (1u << 3) /* some rule has names: addresses may be granted */
+#define EG_RULESET_ADMIN    (1u << 4) /* allow_netns_admin: answers count in any network namespace */
 
 /* Record types that may be asked for (RFC 1035, 2782, 3596, 8659, 9460): bits of eg_ruleset.dns_types. */
 #define EG_DNS_TYPES(X)                                                                                                \
@@ -458,6 +459,7 @@ struct eg_flow { /* writer: kernel */
 #define EG_SOCK_SOCKOPS  (1u << 3) /* sockops tells the end of its flow */
 #define EG_SOCK_NAMED    (1u << 4) /* UDP: connect() named a peer */
 #define EG_SOCK_SEVERAL  (1u << 5) /* UDP: more than once, or sendto() did */
+#define EG_SOCK_NESTED   (1u << 6) /* its network namespace is owned by a user namespace below the host's */
 
 /* On whose behalf: the app, and the task that made the socket. */
 struct eg_who {

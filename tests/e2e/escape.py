@@ -96,9 +96,10 @@ ROWS = [
         "names_attacks::bytes_behind_the_question names_attacks::a_query_in_two_segments "
         "names_attacks::two_queries_in_one_segment names::another_name_never_leaves names::rate"),
     row("forged DNS answer",
-        "answers that nobody asked for, to another's question, from the app itself, from behind its NAT",
+        "answers that nobody asked for, to another's question, from the app itself, from behind its NAT, from a namespace it made",
         "names_attacks::forged_answers names_attacks::unasked_answers names_attacks::an_answer_to_anothers_question "
         "names_attacks::an_app_that_answers_itself names_attacks::an_app_behind_the_nat_of_its_resolver "
+        "names_namespaces::answers_in_a_namespace_of_ones_own "
         "allow_deny::bind_to_53_is_refused"),
     row("DNS rebinding",
         "an allowed name that answers with private, loopback, link-local and metadata addresses",
