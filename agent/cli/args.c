@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nearest.h"
+
 struct parser {
 	const struct eg_command *commands;
 	struct eg_args *args;
@@ -74,6 +76,34 @@ static int __attribute__((format(printf, 2, 3))) fault(struct parser *p, const c
 	return -EINVAL;
 }
 
+/* What there is not, and what may have been meant: one like it. mark: before it ("--"). */
+static int no_such(struct parser *p, const struct eg_nearest *nearest, const char *mark, const char *whose, const char *what)
+{
+	if (!nearest->best)
+		return fault(p, "%s %s%s%.*s%s", whose, what, mark, (int)nearest->len, nearest->word, mark[0] == '\'' ? "'" : "");
+	return fault(p, "%s %s%s%.*s%s; did you mean %s%.*s%s?", whose, what, mark, (int)nearest->len, nearest->word,
+		     mark[0] == '\'' ? "'" : "", mark, (int)nearest->best_len, nearest->best, mark[0] == '\'' ? "'" : "");
+}
+
+static void try_options(struct eg_nearest *nearest, const struct eg_option *options)
+{
+	for (; options && options->name; options++)
+		eg_nearest_try(nearest, options->name, strlen(options->name));
+}
+
+/* Of the group, or the first words of all. */
+static void try_commands(struct eg_nearest *nearest, const struct eg_command *commands, const char *group)
+{
+	size_t len = group ? strlen(group) : 0;
+
+	for (; commands->name; commands++) {
+		if (!group)
+			eg_nearest_try(nearest, commands->name, strcspn(commands->name, " "));
+		else if (strncmp(commands->name, group, len) == 0 && commands->name[len] == ' ')
+			eg_nearest_try(nearest, commands->name + len + 1, strlen(commands->name + len + 1));
+	}
+}
+
 static const char *command_name(const struct parser *p)
 {
 	return p->args->command ? p->args->command->name : "egret";
@@ -124,8 +154,13 @@ static int take_long(struct parser *p, const char *word)
 	size_t len = equals ? (size_t)(equals - word) : strlen(word);
 	const struct eg_option *option = eg_args_option(p->args->command, p->args->globals, word, len, 0);
 
-	if (!option)
-		return fault(p, "%s has no option --%.*s", command_name(p), (int)len, word);
+	if (!option) {
+		struct eg_nearest nearest = {.word = word, .len = len};
+
+		try_options(&nearest, p->args->command ? p->args->command->options : NULL);
+		try_options(&nearest, p->args->globals);
+		return no_such(p, &nearest, "--", command_name(p), "has no option ");
+	}
 	return take_option(p, option, equals ? equals + 1 : NULL);
 }
 
@@ -149,6 +184,7 @@ static int take_short(struct parser *p, const char *letters)
 
 static int take_command(struct parser *p, const char *word)
 {
+	struct eg_nearest nearest = {.word = word, .len = strlen(word)};
 	struct eg_args *args = p->args;
 
 	args->command = args->group ? eg_args_command(p->commands, args->group, word)
@@ -157,10 +193,11 @@ static int take_command(struct parser *p, const char *word)
 		args->group = NULL;
 		return 0;
 	}
-	if (args->group)
-		return fault(p, "%s has no command '%s'", args->group, word);
-	if (!eg_args_is_group(p->commands, word))
-		return fault(p, "there is no command '%s'", word);
+	if (args->group || !eg_args_is_group(p->commands, word)) {
+		try_commands(&nearest, p->commands, args->group);
+		return no_such(p, &nearest, "'", args->group ? args->group : "there is",
+			       args->group ? "has no command " : "no command ");
+	}
 	args->group = word;
 	return 0;
 }

@@ -308,6 +308,8 @@ static int set_format(struct eg_cli *cli)
 {
 	const char *text = eg_cli_option(cli, "output");
 
+	if (eg_cli_option(cli, "json"))
+		text = "json";
 	if (!text || strcmp(text, "table") == 0)
 		cli->format = EG_FORMAT_TABLE;
 	else if (strcmp(text, "json") == 0)

@@ -20,6 +20,7 @@
 const struct eg_option eg_globals[] = {
 	{"socket", 0, "PATH", "the agent's socket; default $EGRET_SOCKET, or " EG_CLIENT_SOCKET, EG_WORDS_FILE},
 	{"output", 'o', "FORMAT", "table for people, json for programs, ndjson for streams", "table json ndjson"},
+	{"json", 0, 0, "the same as --output json", 0},
 	{"no-color", 0, 0, "no colour, also on a terminal", 0},
 	{"help", 'h', 0, "what a command does", 0},
 	{"version", 0, 0, "this program's version", 0},

@@ -48,6 +48,15 @@ static void assert_bad(const char *words, const char *expected)
 		fail_msg("%s: \"%s\" lacks \"%s\"", words, message, expected);
 }
 
+static void assert_not_guessed(const char *words)
+{
+	EG_CLEANUP(eg_args_clear) struct eg_args args = {0};
+
+	assert_int_equal(parse(words, &args), -EINVAL);
+	if (strstr(message, "did you mean"))
+		fail_msg("%s: %s", words, message);
+}
+
 static void assert_value(const char *words, const char *option, const char *expected)
 {
 	EG_CLEANUP(eg_args_clear) struct eg_args args = {0};
@@ -116,6 +125,23 @@ static void test_faults(void **state)
 	assert_bad("explain a", "explain needs APP DEST");
 	assert_bad("tag a b c", "'c'");
 	assert_bad("run --app x", "run needs");
+}
+
+/* A slip of the finger is answered with what was meant; what is like nothing is not guessed at. */
+static void test_faults_and_what_was_meant(void **state)
+{
+	(void)state;
+	assert_bad("aps", "there is no command 'aps'; did you mean 'apps'?");
+	assert_bad("stauts", "there is no command 'stauts'; did you mean 'status'?");
+	assert_bad("polcy check", "there is no command 'polcy'; did you mean 'policy'?");
+	assert_bad("policy aplly x", "policy has no command 'aplly'; did you mean 'apply'?");
+	assert_bad("kill x --reson=y", "kill has no option --reson; did you mean --reason?");
+	assert_bad("status --sokcet /x", "status has no option --sokcet; did you mean --socket?");
+	assert_not_guessed("xyzzy");
+	assert_not_guessed("k");
+	assert_not_guessed("policy xyz");
+	assert_not_guessed("kill x --nope");
+	assert_not_guessed("a-word-that-is-longer-than-any-command-there-could-ever-be");
 }
 
 /* What follows belongs to the other program, its options included. */
@@ -376,7 +402,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_commands),	   cmocka_unit_test(test_options),
-		cmocka_unit_test(test_faults),		   cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_faults_and_what_was_meant),		   cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_help_comes_first),   cmocka_unit_test(test_table),
 		cmocka_unit_test(test_manual_is_complete), cmocka_unit_test(test_complete_commands),
 		cmocka_unit_test(test_complete_options),   cmocka_unit_test(test_complete_operands),
