@@ -247,7 +247,7 @@ int eg_backup_make(const char *state_dir, const char *file, struct eg_backup_cou
 	*ret = (struct eg_backup_count){0};
 	if (dir_fd < 0) {
 		r = -errno;
-		eg_error_set(err, 0, "no_state", "the state directory %.200s can't be read: %s", state_dir, strerror(-r));
+		eg_error_set(err, 0, "no_state", "the state directory %.200s can't be read: %s (--state-dir names another)", state_dir, strerror(-r));
 		return r;
 	}
 	if (snprintf(draft, sizeof(draft), "%s.new", file) >= (int)sizeof(draft)) {

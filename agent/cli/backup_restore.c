@@ -281,7 +281,7 @@ static int read_archive(struct restore *restore, const char *file, struct eg_err
 	if (in)
 		gzclose(in);
 	if (r)
-		eg_error_set(err, 0, "no_backup", "%.300s %s; nothing was changed", file,
+		eg_error_set(err, 0, "no_backup", "%.300s%s %s; nothing was changed", file, r == -EBADMSG ? "" : ":",
 			     r == -EBADMSG ? "is no backup, or not whole" : strerror(-r));
 	return r;
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cmd_backup.c - egret backup, restore-state: on the state directory's files, with no agent
+ * cmd_backup.c - egret backup, restore-state: on the state directory's files, whether an agent runs or not
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "backup.h"
 #include "cli.h"
 #include "commands.h"
@@ -11,6 +14,24 @@ static const char *state_dir(const struct eg_cli *cli)
 	const char *given = eg_cli_option(cli, "state-dir");
 
 	return given ? given : EG_STATE_DIR;
+}
+
+/* That of the agent that runs, if one does: its configuration may have put it elsewhere. NULL: none answers. */
+static char *agents_state_dir(struct eg_cli *cli)
+{
+	const struct eg_client_request request = {.method = "GET", .path = "/v1/status"};
+	EG_JSON json_t *status = NULL;
+	struct eg_error ignored = {0};
+	const char *dir;
+
+	if (eg_cli_option(cli, "state-dir"))
+		return NULL;
+	if (eg_client_call(cli->client, &request, &status, &ignored)) {
+		eg_error_clear(&ignored);
+		return NULL;
+	}
+	dir = eg_json_text(status, "state_dir");
+	return dir ? strdup(dir) : NULL;
 }
 
 static int failed(struct eg_cli *cli, struct eg_error *err)
@@ -40,10 +61,11 @@ static void say(const struct eg_cli *cli, const char *what, const struct eg_back
 
 int eg_cmd_backup(struct eg_cli *cli)
 {
+	EG_FREE char *agents = agents_state_dir(cli);
 	struct eg_backup_count count;
 	struct eg_error err = {0};
 
-	if (eg_backup_make(state_dir(cli), eg_cli_operand(cli, 0), &count, &err))
+	if (eg_backup_make(agents ? agents : state_dir(cli), eg_cli_operand(cli, 0), &count, &err))
 		return failed(cli, &err);
 	if (!print_json(cli, &count))
 		say(cli, eg_cli_operand(cli, 0), &count);

@@ -28,7 +28,7 @@ def test_a_host_that_is_lost(host, agent):
     eventually(written_down, what="the checkpoint of what was used")
 
     # With the agent running it is made, but not restored.
-    status, out, error = agent.cli("backup", backup, "--state-dir", agent.state_dir)
+    status, out, error = agent.cli("backup", backup)
     assert (status, error) == (0, "") and "2 pushed policies, " in out and "the kills" in out
     status, _, error = agent.cli("restore-state", backup, "--state-dir", agent.state_dir)
     assert status == 7 and "stop it first" in error
