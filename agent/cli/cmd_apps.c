@@ -241,7 +241,7 @@ int eg_cmd_usage(struct eg_cli *cli)
 		r = eg_cli_get(cli, path = eg_client_path("/v1/usage", "app", name, "labels", labels, NULL), &answer);
 	if (r || eg_cli_json(cli, answer))
 		return r;
-	traffic = eg_table_new("APP|>SENT|>RECEIVED|>PACKETS OUT|>PACKETS IN|>FLOWS");
+	traffic = eg_table_new("APP|>OUT|>IN|>PACKETS OUT|>PACKETS IN|>FLOWS");
 	caps = eg_table_new("APP|" EG_SHOW_CAPS_TITLES);
 	if (!traffic || !caps)
 		return eg_cli_no_memory(cli);

@@ -168,7 +168,13 @@ static void flow_row(struct eg_table *table, const json_t *flow)
 	bool ingress = direction && strcmp(direction, "ingress") == 0;
 	EG_FREE char *peer = eg_event_end(flow, ingress ? "src" : "dst", ingress ? "src_port" : "dst_port");
 	bool ended = phase && strcmp(phase, "end") == 0;
+	uint64_t lasted_ns = eg_json_u64(flow, "duration_ms") * 1000000, start_ns, now_ns = eg_show_now_ns();
 	char span[48];
+
+	/* One that is open goes on since its last event; what it sent since then is not known yet. */
+	if (!ended && eg_json_text(flow, "start") && eg_units_moment(eg_json_text(flow, "start"), &start_ns) == 0 &&
+	    now_ns > start_ns + lasted_ns)
+		lasted_ns = now_ns - start_ns;
 
 	eg_show_moment(table, flow, eg_json_text(flow, "start") ? "start" : "ts");
 	eg_table_cell(table, EG_STYLE_NONE, eg_json_text(flow, "app"));
@@ -178,8 +184,7 @@ static void flow_row(struct eg_table *table, const json_t *flow)
 		       name ? name : "", name ? ")" : "");
 	eg_table_bytes(table, eg_json_u64(flow, "bytes_out"));
 	eg_table_bytes(table, eg_json_u64(flow, "bytes_in"));
-	eg_table_cell(table, EG_STYLE_NONE,
-		      eg_units_span_text(eg_json_u64(flow, "duration_ms") * 1000000, span, sizeof(span)));
+	eg_table_cell(table, EG_STYLE_NONE, eg_units_span_text(lasted_ns, span, sizeof(span)));
 	if (verdict && strcmp(verdict, "allow") != 0)
 		eg_table_cellf(table, EG_STYLE_WARN, "(%s)", verdict);
 	else

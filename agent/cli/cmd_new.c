@@ -95,7 +95,8 @@ static int list(struct eg_cli *cli)
 	int n = scandir(directory(cli), &entries, is_template, alphasort), r = EG_EXIT_OK;
 
 	if (n < 0) {
-		eg_cli_warn(cli, "%s: %s", directory(cli), strerror(errno));
+		eg_cli_warn(cli, "%s: %s: say where templates are by --templates, or EGRET_TEMPLATES", directory(cli),
+			    strerror(errno));
 		return EG_EXIT_FAILED;
 	}
 	for (int i = 0; i < n; i++) {

@@ -190,6 +190,14 @@ static void leave(struct eg_cli *cli, const char *cgroup)
 		eg_cli_warn(cli, "%s could not be removed: %s", cgroup, strerror(-r));
 }
 
+/* answer: of a tag. */
+static bool is_unpoliced(const json_t *answer)
+{
+	const char *state = eg_json_text(answer, "state");
+
+	return state && strcmp(state, "no_policy") == 0;
+}
+
 static int check_run(struct eg_cli *cli, const char **ret_app)
 {
 	const char *app = eg_cli_option(cli, "app");
@@ -225,6 +233,8 @@ int eg_cmd_run(struct eg_cli *cli)
 		leave(cli, cgroup);
 		return EG_EXIT_RUN;
 	}
+	if (is_unpoliced(answer))
+		eg_cli_warn(cli, "%s has no policy, so everything is denied to it: 'egret policy apply FILE'", app);
 	/* Nothing of the connection is to be seen in the child. */
 	eg_client_free(EG_TAKE_PTR(cli->client));
 	r = run_in(cli, cgroup, cli->args->operands);
@@ -250,7 +260,7 @@ int eg_cmd_tag(struct eg_cli *cli)
 	eg_cli_say(cli, "%s belongs to %s now; state: %s", eg_cli_operand(cli, 0), app, state ? state : "?");
 	if (reset)
 		eg_cli_say(cli, "  reset: %" PRIu64 " socket%s that were there before", reset, eg_cli_s(reset));
-	if (state && strcmp(state, "no_policy") == 0)
+	if (is_unpoliced(answer))
 		eg_cli_warn(cli, "%s has no policy yet, so everything is denied to it: 'egret policy apply FILE'", app);
 	return EG_EXIT_OK;
 }

@@ -89,8 +89,10 @@ static int show_routes(struct eg_cli *cli, const json_t *answer)
 		return eg_cli_no_memory(cli);
 	json_array_foreach(json_object_get(answer, "routes"), i, route)
 		route_row(table, route);
-	if (eg_table_rows(table))
+	if (eg_table_rows(table)) {
+		eg_cli_say(cli, "%s", "");
 		eg_table_print(table, cli->out, cli->color, "");
+	}
 	return 0;
 }
 

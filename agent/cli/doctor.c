@@ -194,7 +194,7 @@ static void check_events(struct eg_doctor *doctor, const json_t *status)
 		eg_doctor_ok(doctor, "events", "the log in %s is written", or_unknown(eg_json_text(events, "log_dir")));
 	if (lost)
 		eg_doctor_warn(doctor, "events",
-			       "Find the apps in `egret events --type lost`; a larger ring_bytes or a faster disk helps",
+			       "Find the apps in `egret events --type lost`; larger rings (events.ring) or a faster disk help",
 			       "%" PRIu64 " events were lost (their sums are in the log)", lost);
 	if (quota)
 		eg_doctor_warn(doctor, "events", "Raise event_quota, or ship the log sooner",

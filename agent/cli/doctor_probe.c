@@ -184,7 +184,7 @@ static void say_families(struct eg_doctor *doctor, const char *root, const struc
 
 	if (json_array_size(names))
 		eg_doctor_warn(doctor, "families",
-			       "Boot with bpf in lsm=, or take CAP_NET_RAW from apps and restrict socket families by seccomp "
+			       "Make BPF LSM work (see lsm), or take CAP_NET_RAW from apps and restrict socket families by seccomp "
 			       "(systemd: RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK)",
 			       "below root %s processes can open %s (some of them with CAP_NET_RAW), whose packets no hook of a cgroup sees",
 			       root, list ? list : "?");
@@ -212,7 +212,7 @@ static void say_options(struct eg_doctor *doctor, const char *root, const struct
 			       "below root %s nothing refuses IPV6_FREEBIND, by which a socket sends with any address", root);
 	else if (json_array_size(names32))
 		eg_doctor_warn(doctor, "options",
-			       "Boot with bpf in lsm=, or with ia32_emulation=off, or forbid apps 32-bit system calls by seccomp "
+			       "Make BPF LSM work (see lsm), boot with ia32_emulation=off, or forbid apps 32-bit system calls by seccomp "
 			       "(systemd: SystemCallArchitectures=native)",
 			       "below root %s processes can set IPV6_FREEBIND by a 32-bit system call, which no hook of a cgroup sees, "
 			       "and send to hosts that their policy allows with any IPv6 address as their own (with CAP_NET_RAW any IPv4 "

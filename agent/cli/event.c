@@ -146,7 +146,8 @@ static void put_rest(FILE *out, const json_t *event)
 	static const char *const known[] = {"schema", "ts",	"type",	  "event_id", "host", "app",
 					    "owner",  "ticket", "labels", "cgroup",   "seq",  "policy_rev",
 					    "catalog_id", "request_id", "log"};
-	const char *key, *separator = "";
+	const char *key, *separator = "", *type = eg_json_text(event, "type");
+	bool told = type && (strcmp(type, "kill") == 0 || strcmp(type, "restore") == 0); /* the incident's, not the policy's */
 	json_t *value;
 
 	json_object_foreach((json_t *)event, key, value) {
@@ -155,7 +156,7 @@ static void put_rest(FILE *out, const json_t *event)
 
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			skip = skip || strcmp(key, known[i]) == 0;
-		if (skip)
+		if (skip && !(told && strcmp(key, "ticket") == 0))
 			continue;
 		text = json_is_string(value) && !strchr(json_string_value(value), ' ')
 			       ? strdup(json_string_value(value))

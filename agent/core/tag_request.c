@@ -17,8 +17,8 @@ static int find_cgroup(struct eg_agent *agent, const char *cgroup, char path[PAT
 	int r = eg_cgroupfs_normalize(agent->cgroupfs, cgroup, path);
 
 	if (r < 0)
-		return eg_error_set(err, 400, "bad_cgroup", "%.200s is not a cgroup below %s: %s.", cgroup,
-				    eg_cgroupfs_mount(agent->cgroupfs), strerror(-r));
+		return eg_error_set(err, 400, "bad_cgroup", "%.200s is not a cgroup below %s%s%s.", cgroup,
+				    eg_cgroupfs_mount(agent->cgroupfs), r == -EXDEV ? "" : ": ", r == -EXDEV ? "" : strerror(-r));
 	root = eg_roots_of(agent, path);
 	if (!root || strcmp(root, path) == 0)
 		return eg_error_set(err, 400, "bad_cgroup", "%.200s does not lie below a managed root.", path);

@@ -302,6 +302,16 @@ def test_run(host, agent, web, write):
     eventually(lambda: agent.app("job")["cgroups"] == [], what="the removal of the cgroups")
 
 
+def test_run_without_a_policy_says_so(host, agent):
+    done = run_app(host, agent, "true", name="nobody")
+    assert done.returncode == 0 and "nobody has no policy" in done.stderr
+
+
+def test_json_by_its_short_name(agent, web):
+    assert json.loads(ok(agent, "app", "web", "--json"))["app"] == "web"
+    assert json.loads(ok(agent, "--json", "-o", "table", "apps"))["apps"][0]["app"] == "web"
+
+
 @pytest.mark.parametrize("command, status", [
     (["true"], 0), (["sh", "-c", "exit 42"], 42), (["sh", "-c", "kill -9 $$"], 137),
     (["no-such-command-here"], 127), (["/etc/passwd"], 126),

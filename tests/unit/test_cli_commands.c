@@ -367,6 +367,34 @@ static void test_flows(void **state)
 	assert_string_equal(lines.out, flow_lines);
 }
 
+/* One that is open has lasted until now, whenever it was told of last; one that ended as long as it says. */
+static void test_how_long_flows_last(void **state)
+{
+	OUTCOME open, ended;
+
+	(void)state;
+	RUN(&open, "flows", OK("{\"ts\":\"2020-01-31T12:00:01Z\",\"type\":\"flow\",\"phase\":\"start\",\"flow_id\":\"1-1-1\","
+			       "\"start\":\"2020-01-31T12:00:01Z\",\"duration_ms\":0}\n"));
+	assert_has(open.out, "open");
+	assert_null(strstr(open.out, " ms "));
+	assert_has(open.out, "d ");
+	RUN(&ended, "flows", OK("{\"ts\":\"2020-01-31T12:00:01Z\",\"type\":\"flow\",\"phase\":\"end\",\"flow_id\":\"1-1-1\","
+				"\"start\":\"2020-01-31T12:00:01Z\",\"duration_ms\":62000}\n"));
+	assert_has(ended.out, " 1m 2s ");
+}
+
+/* The incident's ticket is what a kill is looked up by; the one of an app's policy would be in every line. */
+static void test_tickets_in_events(void **state)
+{
+	OUTCOME o;
+
+	(void)state;
+	RUN(&o, "events", OK("{\"ts\":\"2027-01-31T12:00:01Z\",\"type\":\"kill\",\"app\":\"a\",\"ticket\":\"INC-7\"}\n"
+			     "{\"ts\":\"2027-01-31T12:00:01Z\",\"type\":\"policy\",\"app\":\"a\",\"ticket\":\"SEC-1\"}\n"));
+	assert_has(o.out, "ticket=INC-7");
+	assert_null(strstr(o.out, "SEC-1"));
+}
+
 static void test_events(void **state)
 {
 	EG_JSON json_t *json = NULL;
@@ -458,6 +486,7 @@ int main(void)
 		cmocka_unit_test(test_restore),		 cmocka_unit_test(test_relax),
 		cmocka_unit_test(test_explain),		 cmocka_unit_test(test_denied),
 		cmocka_unit_test(test_grants),		 cmocka_unit_test(test_names_in_events),
+		cmocka_unit_test(test_how_long_flows_last), cmocka_unit_test(test_tickets_in_events),
 		cmocka_unit_test(test_flows),		 cmocka_unit_test(test_events),
 		cmocka_unit_test(test_events_of_a_spool),
 	};
