@@ -134,7 +134,7 @@ static void test_faults_and_what_was_meant(void **state)
 	assert_bad("aps", "there is no command 'aps'; did you mean 'apps'?");
 	assert_bad("stauts", "there is no command 'stauts'; did you mean 'status'?");
 	assert_bad("polcy check", "there is no command 'polcy'; did you mean 'policy'?");
-	assert_bad("policy aplly x", "policy has no command 'aplly'; did you mean 'apply'?");
+	assert_bad("policy renwe x", "policy has no command 'renwe'; did you mean 'renew'?");
 	assert_bad("kill x --reson=y", "kill has no option --reson; did you mean --reason?");
 	assert_bad("status --sokcet /x", "status has no option --sokcet; did you mean --socket?");
 	assert_not_guessed("xyzzy");
