@@ -316,16 +316,12 @@ static bool tells_loss(const char *type)
 	return strcmp(type, "lost") == 0 || strcmp(type, "suppressed") == 0;
 }
 
-/* Of a kill, the ticket is the kill's own; eg_event_line leaves out that of the policy. */
-static char *line_text(const json_t *event, const char *type)
+/* A relax is told by an alert, and marked as what it is. */
+static const char *kind_of(const json_t *event, const char *type)
 {
-	EG_FREE char *line = eg_event_line(event);
-	const char *ticket = strcmp(type, "kill") == 0 ? eg_json_text(event, "ticket") : NULL;
-	char *text;
+	const char *action = eg_json_text(event, "action");
 
-	if (!line || !ticket)
-		return EG_TAKE_PTR(line);
-	return asprintf(&text, "%s ticket=%s", line, ticket) < 0 ? NULL : text;
+	return strcmp(type, "alert") == 0 && action && strncmp(action, "relax", 5) == 0 ? "relax" : type;
 }
 
 static int on_other(struct eg_report_app *app, const json_t *event, const char *type, uint64_t ts)
@@ -336,9 +332,9 @@ static int on_other(struct eg_report_app *app, const json_t *event, const char *
 		return -ENOMEM;
 	line = &app->lines[app->line_count++ % EG_REPORT_LINES_MAX];
 	free(line->text);
-	line->text = line_text(event, type);
+	line->text = eg_event_line(event);
 	line->ts_ns = ts;
-	snprintf(line->type, sizeof(line->type), "%s", type);
+	snprintf(line->type, sizeof(line->type), "%s", kind_of(event, type));
 	return line->text ? 0 : -ENOMEM;
 }
 

@@ -104,7 +104,7 @@ static enum eg_spool_class class_of(const struct eg_event *e)
 
 static enum eg_spool_class class_of_post(const char *type)
 {
-	static const char *const lesser[] = {"agent", "tag", "dns", "rate"};
+	static const char *const lesser[] = {"agent", "dns", "rate"};
 
 	for (size_t i = 0; i < sizeof(lesser) / sizeof(lesser[0]); i++)
 		if (strcmp(type, lesser[i]) == 0)

@@ -39,8 +39,7 @@ static const struct text hook_texts[EG_HOOK_COUNT_] = {
 
 /* Types that the agent itself posts or writes, beside those of the kernel. */
 static const struct text other_types[] = {
-	TEXT("restore"), TEXT("policy"), TEXT("alert"), TEXT("agent"),
-	TEXT("relax"),	 TEXT("tag"),	 TEXT("lost"),	TEXT("suppressed"),
+	TEXT("restore"), TEXT("policy"), TEXT("alert"), TEXT("agent"), TEXT("lost"), TEXT("suppressed"),
 };
 
 static char *put_text(char *p, const struct text *text)

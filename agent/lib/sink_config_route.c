@@ -59,7 +59,7 @@ int eg_route_config_defaults(struct eg_sink_config *route)
 
 static bool can_be_routed(const char *type)
 {
-	static const char *const more[] = {"cap", "relax", "policy", "agent", "tag"};
+	static const char *const more[] = {"cap", "policy", "agent"};
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
 		if (strcmp(usual[i], type) == 0)

@@ -91,8 +91,8 @@ int eg_sink_config_read_schema(const struct eg_sink_reader *reader, const struct
 /* Of a list whose words are known; NULL: any words. */
 static const char *const *words_of(const char *key)
 {
-	static const char *const types[] = {"flow",   "deny", "cap",   "rate",	"kill",	 "restore", "expire", "policy",
-					    "dns",    "relax", "tag",  "alert", "agent", "lost",    "suppressed", NULL};
+	static const char *const types[] = {"flow",   "deny", "cap",   "rate",	"kill", "restore",    "expire",
+					    "policy", "dns",  "alert", "agent", "lost", "suppressed", NULL};
 	static const char *const verdicts[] = {"allow", "deny", "audit", NULL};
 
 	return strcmp(key, "types") == 0 ? types : strcmp(key, "verdicts") == 0 ? verdicts : NULL;

@@ -23,8 +23,6 @@ static const struct {
 	{"rate", EG_SEVERITY_NOTICE},
 	{"restore", EG_SEVERITY_NOTICE},
 	{"policy", EG_SEVERITY_NOTICE},
-	{"relax", EG_SEVERITY_WARNING},
-	{"tag", EG_SEVERITY_INFO},
 	{"alert-relax-end", EG_SEVERITY_NOTICE},
 	{"alert-netns-admin-end", EG_SEVERITY_NOTICE},
 	{"alert-control-connected", EG_SEVERITY_NOTICE},

@@ -26,8 +26,6 @@ static const struct class classes[] = {
 	{"restore", "event", "configuration", {"change"}},
 	{"policy-delete", "event", "configuration", {"deletion"}},
 	{"policy", "event", "configuration", {"change"}},
-	{"relax", "alert", "configuration", {"change"}},
-	{"tag", "event", "configuration", {"change"}},
 	{"alert-relax-end", "event", "configuration", {"change"}},
 	{"alert-relax", "alert", "configuration", {"change"}},
 	{"alert-deletions-paused", "alert", "configuration", {"info"}},

@@ -286,7 +286,7 @@ static const char *subject(const struct eg_form *form)
 {
 	const char *cgroup = eg_form_text(form, "cgroup");
 
-	if ((eg_form_is(form, "tag") || eg_form_is(form, "agent-tag")) && cgroup && cgroup[0])
+	if (eg_form_is(form, "agent-tag") && cgroup && cgroup[0])
 		return cgroup;
 	return form->app && form->app[0] ? form->app : "*";
 }
@@ -297,7 +297,7 @@ static void put_entity(struct eg_form *form)
 
 	eg_form_move_text(form, "cause", "comment");
 	eg_form_put_text(form, "entity.name", name);
-	if (eg_form_is(form, "tag") || eg_form_is(form, "agent-tag")) {
+	if (eg_form_is(form, "agent-tag")) {
 		eg_form_put_text(form, "entity.type", "cgroup");
 		eg_form_done(form, "cgroup");
 		return;

@@ -82,8 +82,6 @@ static const struct row rows[] = {
 	{"agent-stop", LIFECYCLE, 4, NO_DISPOSITION, false},
 	{"policy-delete", ENTITY, 4, NO_DISPOSITION, false},
 	{"policy", ENTITY, 3, NO_DISPOSITION, false},
-	{"relax", ENTITY, 3, NO_DISPOSITION, true},
-	{"tag", ENTITY, 3, NO_DISPOSITION, false},
 	{"agent-tag", ENTITY, 3, NO_DISPOSITION, false},
 	{"alert-relax-end", FINDING, 1, LOGGED, false},
 	{"alert-netns-admin-end", FINDING, 1, LOGGED, false},

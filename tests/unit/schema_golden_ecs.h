@@ -420,23 +420,6 @@ static const struct golden ecs_events[] = {
 		"'audit':false}}",
 	},
 	{
-		"relax",
-		"{'type':'relax','app':'web','actor':'uid=0 pid=12 via=socket','cause':'incident'}",
-		"{'message':'relax web: incident','event':{'kind':'alert','category':['configuration'],"
-		"'type':['change'],'action':'relax','dataset':'egret.relax','severity':4,"
-		"'reason':'incident'},'related':{'hosts':['box'],'user':['0']},'log':{'level':'warning'},"
-		"'user':{'id':'0'},'process':{'pid':12},'service':{'name':'web'},"
-		"'egret':{'actor':'uid=0 pid=12 via=socket'}}",
-	},
-	{
-		"tag",
-		"{'type':'tag','app':'web','cgroup':'m.slice/x.scope','actor':'uid=0 pid=12 via=socket'}",
-		"{'message':'tag web','event':{'kind':'event','category':['configuration'],'type':['change'],"
-		"'action':'tag','dataset':'egret.tag','severity':6},'related':{'hosts':['box'],'user':['0']},"
-		"'log':{'level':'info'},'user':{'id':'0'},'process':{'pid':12},'service':{'name':'web'},"
-		"'egret':{'cgroup':'m.slice/x.scope','actor':'uid=0 pid=12 via=socket'}}",
-	},
-	{
 		"agent started",
 		"{'type':'agent','action':'start','version':'0.1.0','adopted':true,'apps':3,'roots':1,"
 		"'host_labels':{'region':'eu','a.b':'c'}}",

@@ -513,27 +513,6 @@ static const struct golden ocsf_events[] = {
 		"'over':20,'value':31,'window_s':60,'from':'policy','action':'alert','audit':false}}",
 	},
 	{
-		"relax",
-		"{'type':'relax','app':'web','actor':'uid=0 pid=12 via=socket','cause':'incident'}",
-		"{'category_uid':3,'category_name':'Identity & Access Management','class_uid':3004,"
-		"'class_name':'Entity Management','activity_id':3,'activity_name':'Update','type_uid':300403,"
-		"'type_name':'Entity Management: Update','severity_id':3,'severity':'Medium','status_id':1,"
-		"'status':'Success','is_alert':true,'metadata':{'event_code':'relax','profiles':['host',"
-		"'security_control']},'actor':{'user':{'uid':'0'},'app_name':'socket','process':{'pid':12}},"
-		"'message':'relax web: incident','comment':'incident','entity':{'name':'web','type':'Policy',"
-		"'type_id':5,'uid':'web','policy':{'name':'web','uid':'web','is_applied':true}}}",
-	},
-	{
-		"tag",
-		"{'type':'tag','app':'web','cgroup':'m.slice/x.scope','actor':'uid=0 pid=12 via=socket'}",
-		"{'category_uid':3,'category_name':'Identity & Access Management','class_uid':3004,"
-		"'class_name':'Entity Management','activity_id':3,'activity_name':'Update','type_uid':300403,"
-		"'type_name':'Entity Management: Update','severity_id':1,'severity':'Informational',"
-		"'status_id':1,'status':'Success','metadata':{'event_code':'tag','profiles':['host']},"
-		"'actor':{'user':{'uid':'0'},'app_name':'socket','process':{'pid':12}},'message':'tag web',"
-		"'entity':{'name':'m.slice/x.scope','type':'cgroup'},'unmapped':{'app':'web'}}",
-	},
-	{
 		"agent started",
 		"{'type':'agent','action':'start','version':'0.1.0','adopted':true,'apps':3,'roots':1,"
 		"'host_labels':{'region':'eu','a.b':'c'}}",

@@ -97,7 +97,9 @@ static void test_denials_names_lines(void **state)
 			     "\"direction\":\"egress\",\"dst\":\"fd00::1\",\"dst_port\":53,\"reason\":\"no_rule\"}");
 	tell(report, "{\"ts\":\"2027-01-01T00:06:00Z\",\"type\":\"dns\",\"app\":\"a\",\"name\":\"x.example\","
 		     "\"action\":\"refused\",\"reason\":\"dns_name\"}");
-	tell(report, "{\"ts\":\"2027-01-01T00:07:00Z\",\"type\":\"kill\",\"app\":\"a\",\"cause\":\"drill\"}");
+	tell(report, "{\"ts\":\"2027-01-01T00:07:00Z\",\"type\":\"kill\",\"app\":\"a\",\"cause\":\"drill\","
+		     "\"ticket\":\"INC-7\"}");
+	tell(report, "{\"ts\":\"2027-01-01T00:07:30Z\",\"type\":\"alert\",\"app\":\"a\",\"action\":\"relax\",\"cause\":\"3 am\"}");
 	tell(report, "{\"ts\":\"2027-01-01T00:08:00Z\",\"type\":\"lost\",\"app\":\"a\",\"events\":12}");
 	tell(report, "{\"ts\":\"2027-01-01T00:08:00Z\",\"type\":\"lost\",\"events\":7}");
 	tell(report, "no event");
@@ -112,6 +114,9 @@ static void test_denials_names_lines(void **state)
 	assert_has(text, "<td class=\"n\">3</td><td>udp [fd00::1]:53: no_rule</td><td>no egress rule names");
 	assert_has(text, "<td>x.example: refused</td><td>the policy does not allow this name");
 	assert_has(text, "<line class=\"mark kill\"");
+	assert_has(text, "<line class=\"mark relax\"");
+	assert_has(text, "ticket=INC-7");
+	assert_lacks(text, "ticket=INC-7 ticket=INC-7");
 	assert_has(text, "cause=drill");
 	assert_has(text, "7 events were lost, 1 lines are no events");
 }

@@ -116,7 +116,7 @@ static void ocsf(void **state)
 static void every_type(void **state)
 {
 	static const char *const types[] = {"flow", "deny", "cap", "rate", "kill", "restore", "expire", "policy", "dns",
-					    "alert", "agent", "relax", "tag", "lost", "suppressed"};
+					    "alert", "agent", "lost", "suppressed"};
 	bool seen[COUNT(types)] = {0};
 
 	(void)state;

@@ -197,6 +197,7 @@ static void test_refused(void **state)
 		{"[{" FILE_SINK ", \"drop\": [\"event_id\"]}]", "sinks[0].drop", "every event needs"},
 		{"[{" FILE_SINK ", \"types\": []}]", "sinks[0].types", "leave it out"},
 		{"[{" FILE_SINK ", \"types\": [\"flows\"]}]", "sinks[0].types", "\"flows\""},
+		{"[{" FILE_SINK ", \"types\": [\"relax\"]}]", "sinks[0].types", "\"relax\""}, /* an alert tells of it */
 		{"[{" FILE_SINK ", \"verdicts\": [\"maybe\"]}]", "sinks[0].verdicts", "\"maybe\""},
 		{"[{" FILE_SINK ", \"apps\": [7]}]", "sinks[0].apps", "not one of those"},
 		{"[{" FILE_SINK ", \"flows\": \"full\", \"rollup\": \"60s\"}]", "sinks[0].rollup", "contradicts"},
