@@ -254,6 +254,10 @@ MUTANTS = [
     # ---- Alerts, snapshots
     Mutant("alerts count what the app sent only", "agent/core/alerts.c", "&reasons.by[EG_DIR_EGRESS][reason];",
            "&reasons.by[EG_DIR_INGRESS][reason];", ["e2e/test_alerts.py::strangers or told_once"]),
+    Mutant("snapshots stay within their quota", "agent/core/snapshot_files.c", "room->bytes + bytes <= room->quota_bytes",
+           "bytes <= room->quota_bytes", ["unit/test_snapshot_files"]),
+    Mutant("a backlog has an age between two batches", "agent/ship/sink_read.c", "\tsink->more = true;\n",
+           "\tsink->more = false;\n", ["unit/test_ship_sink"]),
     Mutant("an alert's kill kills", "agent/core/kill.c", "eg_registry_raise(agent, entry, EG_HOLD_AUTO);\n\tr = eg_holds_add(agent->holds, &hold, &already, &ticket);",
            "already = true;\n\tr = 0;\n\tticket = 0;\n\t(void)ticket;", ["e2e/test_alerts.py::a_kill_cuts"]),
 ]
