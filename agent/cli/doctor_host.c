@@ -64,47 +64,6 @@ void eg_doctor_files(struct eg_doctor *doctor, const char *socket, const char *b
 	check_private(doctor, "state", state_dir);
 }
 
-/* A line of the file that begins with the word. */
-static bool file_has(const char *path, const char *word)
-{
-	FILE *f = fopen(path, "re");
-	size_t len = strlen(word);
-	bool found = false;
-	char line[256];
-
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = strncmp(line, word, len) == 0 && (line[len] == '\n' || line[len] == ' ');
-	if (f)
-		fclose(f);
-	return found;
-}
-
-/* How many chains of nftables translate, in every namespace together; 0 too where that is built in. */
-static unsigned nat_chains(void)
-{
-	FILE *f = fopen("/sys/module/nft_chain_nat/refcnt", "re");
-	unsigned count = 0;
-
-	if (f && fscanf(f, "%u", &count) != 1)
-		count = 0;
-	if (f)
-		fclose(f);
-	return count;
-}
-
-void eg_doctor_nat(struct eg_doctor *doctor)
-{
-	static const char fix[] = "Rules match the address after translation; set connect_verdict to off if connect() "
-				  "refuses what they allow";
-	unsigned chains = nat_chains();
-
-	if (chains)
-		eg_doctor_warn(doctor, "nat", fix, "%u nftables chains translate addresses, here or in an app's namespace",
-			       chains);
-	if (file_has("/proc/net/ip_tables_names", "nat") || file_has("/proc/net/ip6_tables_names", "nat"))
-		eg_doctor_warn(doctor, "nat", fix, "iptables has a nat table in this network namespace");
-}
-
 void eg_doctor_clock(struct eg_doctor *doctor)
 {
 	struct timex tx = {0};

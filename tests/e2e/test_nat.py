@@ -150,6 +150,18 @@ def test_connect_is_refused_by_the_name_it_says(host, agent, nat):
     assert agent.event(type="deny", app="nat", reason="no_rule", hook="connect")["dst"] == DENIED
 
 
+def test_chains_of_nftables_are_reported(host, agent, nat):
+    """Where they are, by their number; and nothing of them elsewhere."""
+    table = f"{host.name.replace('-', '_')}_filter"
+    run("ip", "netns", "exec", host.network.server, "nft", "-f", "-",
+        text=f"table ip {table} {{ chain in {{ type filter hook input priority 0; }}; chain plain {{ }}; }}")
+    found, status = agent.doctor("nat", staged=True, netns=host.network.app)
+    assert ("warn", "2 nftables chains translate addresses in this network namespace") in found
+    assert status in (0, 1)
+    found, _ = agent.doctor("nat", staged=True, netns=host.network.server)
+    assert not any("in this network namespace" in message for _, message in found)
+
+
 def test_programs_of_others_are_reported(host, agent):
     assert agent.status()["enforcement"][0]["foreign_programs"] == 0
     cgroup.attach_connect4(host.root)
