@@ -219,6 +219,7 @@ struct eg_agent {
 	void *tags_by_path; /* tsearch(3) tree; under apply */
 	struct eg_patterns patterns; /* of the policies in force; under apply */
 	bool patterns_stale;
+	bool tags_due; /* there was no memory to look at them: eg_tags_make_up */
 
 	struct eg_ranges match_ranges; /* under apply, as what follows */
 	struct eg_ranges ruleset_ranges;
@@ -322,6 +323,7 @@ bool eg_loopback_own(struct eg_agent *agent, const char *app, uint8_t proto, uin
 extern const struct eg_cgwatch_ops eg_tags_watch_ops; /* ctx: the agent, set in a copy. Under apply */
 /* Under apply: looks again at every cgroup that the app's patterns match, or matched. */
 void eg_tags_patterns_changed(struct eg_agent *agent, const struct eg_applied *before, const struct eg_applied *now);
+void eg_tags_make_up(struct eg_agent *agent); /* for looks that found no memory; under apply */
 /* Under apply: a tag by hand, in force when this returns. 0, -E2BIG (map full), -ENOMEM. */
 int eg_tags_give(struct eg_agent *agent, const char *path, uint64_t id, struct eg_entry *entry);
 /* Under apply, once all live cgroups are known: forgets what adopted maps say of others. */

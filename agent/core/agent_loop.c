@@ -93,6 +93,7 @@ static void tick(struct loop *loop)
 	eg_cgwatch_check_roots(agent->cgwatch);
 	look_at_unwatched(loop);
 	eg_tags_tell_again(agent);
+	eg_tags_make_up(agent);
 	eg_polidir_scan(agent->polidir);
 	loop->fds[ON_POLICIES].fd = eg_polidir_fd(agent->polidir); /* it may have had none before */
 	eg_host_resolvers_check(agent);

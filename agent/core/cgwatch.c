@@ -71,38 +71,47 @@ static void add_watch(struct eg_cgwatch *w, struct eg_cgnode *node, int fd)
 	}
 }
 
-static void announce(struct eg_cgwatch *w, void (*fn)(void *, const char *, uint64_t), const struct eg_cgnode *node)
+/* Without a watch any more, and out of the tree. */
+static void forget(struct eg_cgwatch *w, struct eg_cgnode *node)
 {
-	char path[PATH_MAX];
-
-	eg_cgtree_path(node, path);
-	fn(w->ops.ctx, path, node->id);
+	if (node->wd >= 0)
+		inotify_rm_watch(w->fd, node->wd);
+	else
+		w->stats.unwatched--;
+	eg_cgtree_remove(&w->tree, node);
 }
 
 static struct eg_cgnode *born(struct eg_cgwatch *w, struct eg_cgnode *parent, const char *name, int fd, uint64_t id)
 {
 	struct eg_cgnode *node = eg_cgtree_add(&w->tree, parent, name, id);
+	char path[PATH_MAX];
+	int r;
 
 	if (!node) {
 		note(w, -ENOMEM);
 		return NULL;
 	}
 	add_watch(w, node, fd);
-	announce(w, w->ops.born, node);
+	eg_cgtree_path(node, path);
+	r = w->ops.born(w->ops.ctx, path, id);
+	if (r < 0) {
+		forget(w, node);
+		note(w, r);
+		return NULL;
+	}
 	return node;
 }
 
 /* Frees the node, after its children. */
 static void died(struct eg_cgwatch *w, struct eg_cgnode *node)
 {
+	char path[PATH_MAX];
+
 	while (node->first_child)
 		died(w, node->first_child);
-	announce(w, w->ops.died, node);
-	if (node->wd >= 0)
-		inotify_rm_watch(w->fd, node->wd);
-	else
-		w->stats.unwatched--;
-	eg_cgtree_remove(&w->tree, node);
+	eg_cgtree_path(node, path);
+	w->ops.died(w->ops.ctx, path, node->id);
+	forget(w, node);
 }
 
 static void scan_children(struct eg_cgwatch *w, struct eg_cgnode *node, int fd);

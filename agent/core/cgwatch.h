@@ -25,7 +25,7 @@ struct eg_cgwatch;
 
 /* path is relative to the cgroup2 mount; valid during the call. */
 struct eg_cgwatch_ops {
-	void (*born)(void *ctx, const char *path, uint64_t id);
+	int (*born)(void *ctx, const char *path, uint64_t id); /* negative: not taken; it is born again at a next look */
 	void (*died)(void *ctx, const char *path, uint64_t id);
 	void *ctx;
 };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../lib/json_memory.h"
 #include "../lib/log.h"
 #include "agent_run.h"
 #include "cgroupfs.h"
@@ -125,6 +126,7 @@ int main(int argc, char **argv)
 
 	eg_rootkeeper_main(argc, argv);
 	eg_lookup_main(argc, argv);
+	eg_json_memory();
 	if (eg_options_parse(argc, argv, &options, &err) < 0)
 		return fail(&err);
 	reloads.argc = argc;

@@ -180,22 +180,24 @@ static bool retag(struct eg_agent *agent, struct eg_tagged *tagged, uint32_t slo
 
 /* ---- Whose is it? ------------------------------------------------------------------------ */
 
-static void patterns_refresh(struct eg_agent *agent)
+/* 0 or -ENOMEM. */
+static int patterns_refresh(struct eg_agent *agent)
 {
 	if (!agent->patterns_stale)
-		return;
+		return 0;
 	eg_patterns_empty(&agent->patterns);
 	for (size_t i = 0; i < agent->count; i++) {
 		const struct eg_entry *entry = agent->by_name[i];
 
 		for (size_t j = 0; entry->now && !entry->deleted && j < entry->now->cgroup_count; j++) {
 			if (eg_patterns_add(&agent->patterns, entry->now->cgroups[j], entry->slot) < 0) {
-				eg_log_err("out of memory: the cgroups of some apps stay unknown, so denied");
-				return;
+				eg_log_err("out of memory: which cgroups are whose can't be told of new ones, so they are denied");
+				return -ENOMEM;
 			}
 		}
 	}
 	agent->patterns_stale = false;
+	return 0;
 }
 
 /* Whether a cgroup above it is some app's. */
@@ -225,7 +227,10 @@ static bool reconsider(struct eg_agent *agent, struct eg_tagged *tagged)
 		return false;
 	if (is_covered(agent, tagged))
 		return retag(agent, tagged, 0, false, false);
-	patterns_refresh(agent);
+	if (patterns_refresh(agent)) {
+		agent->tags_due = true;
+		return false;
+	}
 	found = eg_patterns_match(&agent->patterns, tagged->path, &slot);
 	if (found == EG_PATTERNS_SEVERAL)
 		return retag(agent, tagged, 0, true, false);
@@ -263,22 +268,23 @@ static void recall(struct eg_agent *agent, struct eg_tagged *tagged)
 	pthread_mutex_unlock(&agent->lock);
 }
 
-static void born(void *ctx, const char *path, uint64_t id)
+static int born(void *ctx, const char *path, uint64_t id)
 {
 	struct eg_agent *agent = ctx;
 	struct eg_tagged *tagged;
 
 	if (is_keeper(path) || eg_tags_find(agent, id))
-		return;
-	tagged = tagged_new(agent, path, id);
+		return 0;
+	tagged = patterns_refresh(agent) ? NULL : tagged_new(agent, path, id);
 	if (!tagged) {
-		eg_log_err("out of memory: cgroup %s stays unknown, so denied", path);
-		return;
+		eg_log_err("out of memory: cgroup %s is unknown, so denied, until there is some", path);
+		return -ENOMEM;
 	}
 	tagged->root = eg_roots_has_id(agent, id);
 	recall(agent, tagged);
 	if (reconsider(agent, tagged) && tagged->slot)
 		eg_reaper_look_later(agent->reaper, id);
+	return 0;
 }
 
 static void died(void *ctx, const char *path, uint64_t id)
@@ -337,20 +343,17 @@ static int compare_depth(const void *a, const void *b)
 	return dx < dy ? -1 : dx > dy;
 }
 
-void eg_tags_patterns_changed(struct eg_agent *agent, const struct eg_applied *before, const struct eg_applied *now)
+/* 0, or -ENOMEM with nothing changed. */
+static int look_again(struct eg_agent *agent, const struct eg_applied *before, const struct eg_applied *now, bool at_all)
 {
-	EG_FREE struct eg_tagged **hit = NULL;
+	EG_FREE struct eg_tagged **hit = calloc(agent->tag_count + 1, sizeof(*hit));
 	size_t count = 0;
 	bool changed = false;
 
-	if (same_patterns(before, now) && !agent->patterns_stale)
-		return;
-	agent->patterns_stale = true;
-	hit = calloc(agent->tag_count + 1, sizeof(*hit));
 	if (!hit)
-		return;
+		return -ENOMEM;
 	for (size_t i = 0; i < agent->tag_count; i++) {
-		if (any_match(before, agent->tags[i]->path) || any_match(now, agent->tags[i]->path))
+		if (at_all || any_match(before, agent->tags[i]->path) || any_match(now, agent->tags[i]->path))
 			hit[count++] = agent->tags[i];
 	}
 	qsort(hit, count, sizeof(*hit), compare_depth);
@@ -363,6 +366,25 @@ void eg_tags_patterns_changed(struct eg_agent *agent, const struct eg_applied *b
 	}
 	if (changed)
 		raise_epoch(agent);
+	return 0;
+}
+
+void eg_tags_patterns_changed(struct eg_agent *agent, const struct eg_applied *before, const struct eg_applied *now)
+{
+	if (same_patterns(before, now) && !agent->patterns_stale)
+		return;
+	agent->patterns_stale = true;
+	if (look_again(agent, before, now, false))
+		agent->tags_due = true;
+}
+
+void eg_tags_make_up(struct eg_agent *agent)
+{
+	if (!agent->tags_due)
+		return;
+	agent->tags_due = false;
+	if (look_again(agent, NULL, NULL, true))
+		agent->tags_due = true;
 }
 
 int eg_tags_give(struct eg_agent *agent, const char *path, uint64_t id, struct eg_entry *entry)
@@ -406,26 +428,6 @@ void eg_tags_tell_again(struct eg_agent *agent)
 		return;
 	set_full(agent, false);
 	eg_log_notice("every cgroup has its tag again");
-}
-
-/* ---- After a restart ------------------------------------------------------------------------------ */
-
-int eg_tags_sweep_adopted(struct eg_agent *agent)
-{
-	int fd = eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS);
-	uint32_t max = eg_kern_map_max(agent->kern, EG_MAP_CGROUPS);
-	EG_FREE uint64_t *ids = calloc(max, sizeof(*ids));
-	uint32_t count = 0;
-
-	if (!ids)
-		return -ENOMEM;
-	while (count < max && !bpf_map_get_next_key(fd, count ? &ids[count - 1] : NULL, &ids[count]))
-		count++;
-	for (uint32_t i = 0; i < count; i++) {
-		if (!eg_tags_find(agent, ids[i]) && !eg_roots_has_id(agent, ids[i]))
-			eg_cgroups_forget(agent, ids[i]);
-	}
-	return 0;
 }
 
 /* ---- For others --------------------------------------------------------------------------------------- */

@@ -94,3 +94,23 @@ void eg_tags_disown(struct eg_agent *agent, uint32_t slot)
 	}
 	pthread_mutex_unlock(&agent->lock);
 }
+
+/* ---- After a restart ------------------------------------------------------------------------------ */
+
+int eg_tags_sweep_adopted(struct eg_agent *agent)
+{
+	int fd = eg_kern_map_fd(agent->kern, EG_MAP_CGROUPS);
+	uint32_t max = eg_kern_map_max(agent->kern, EG_MAP_CGROUPS);
+	EG_FREE uint64_t *ids = calloc(max, sizeof(*ids));
+	uint32_t count = 0;
+
+	if (!ids)
+		return -ENOMEM;
+	while (count < max && !bpf_map_get_next_key(fd, count ? &ids[count - 1] : NULL, &ids[count]))
+		count++;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!eg_tags_find(agent, ids[i]) && !eg_roots_has_id(agent, ids[i]))
+			eg_cgroups_forget(agent, ids[i]);
+	}
+	return 0;
+}

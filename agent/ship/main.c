@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "../lib/cleanup.h"
+#include "../lib/json_memory.h"
 #include "../lib/log.h"
 #include "../lib/ship_setup.h"
 #include "ship.h"
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
 	int status;
 
 	umask(027);
+	eg_json_memory();
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return fputs(help, stdout) < 0;
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)

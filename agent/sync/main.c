@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "../lib/json_memory.h"
 #include "../lib/log.h"
 #include "setup.h"
 #include "source.h"
@@ -56,6 +57,7 @@ int main(int argc, char **argv)
 	json_t *setup;
 	int r;
 
+	eg_json_memory();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		printf("egret-sync %s\n", EG_VERSION);
 		return 0;

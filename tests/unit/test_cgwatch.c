@@ -38,6 +38,7 @@ struct log {
 	size_t room;
 	size_t alive;
 	bool broken;
+	unsigned refused; /* so many births are not taken */
 };
 
 static struct known *find_alive(struct log *log, const char *path, size_t len)
@@ -48,10 +49,15 @@ static struct known *find_alive(struct log *log, const char *path, size_t len)
 	return NULL;
 }
 
-static void log_born(void *ctx, const char *path, uint64_t id)
+static int log_born(void *ctx, const char *path, uint64_t id)
 {
 	struct log *log = ctx;
 	const char *slash = strrchr(path, '/');
+
+	if (log->refused) {
+		log->refused--;
+		return -ENOMEM;
+	}
 
 	if (log->count == log->room) {
 		log->room = log->room ? log->room * 2 : 64;
@@ -66,6 +72,7 @@ static void log_born(void *ctx, const char *path, uint64_t id)
 	log->all[log->count] = (struct known){ .id = id, .alive = true };
 	snprintf(log->all[log->count++].path, sizeof(log->all[0].path), "%s", path);
 	log->alive++;
+	return 0;
 }
 
 static void log_died(void *ctx, const char *path, uint64_t id)
@@ -248,6 +255,35 @@ static void what_is_there_and_what_comes_and_goes(void **state)
 	assert_agrees(&w);
 	assert_int_equal(eg_cgwatch_add_root(w.watch, root), -EEXIST);
 	assert_int_equal(eg_cgwatch_add_root(w.watch, path_of("a")), -EINVAL);
+	end(&w);
+}
+
+/* Whoever is told may have no memory: what it did not take is born again at a check of the roots. */
+static void what_was_not_taken_is_born_again(void **state)
+{
+	struct eg_cgwatch_stats stats;
+	struct watching w;
+	uint64_t a, b;
+
+	(void)state;
+	begin(&w);
+	w.log.refused = 2;
+	a = make("a");
+	b = make("a/b");
+	make("c");
+	process(&w);
+	eg_cgwatch_stats(w.watch, &stats);
+	assert_int_equal(stats.last_error, -ENOMEM);
+	assert_int_equal(w.log.refused, 0);
+	assert_int_equal(alive_id(&w, "a"), 0);
+	eg_cgwatch_check_roots(w.watch);
+	assert_int_equal(alive_id(&w, "a"), a);
+	assert_int_equal(alive_id(&w, "a/b"), b);
+	assert_int_equal(w.log.alive, 4);
+	assert_agrees(&w);
+	drop("a/b"); /* they are watched */
+	process(&w);
+	assert_int_equal(w.log.alive, 3);
 	end(&w);
 }
 
@@ -526,6 +562,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_there_and_what_comes_and_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_not_taken_is_born_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_deeper_than_the_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_name_used_again_has_its_new_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_root_made_again, setup, teardown),

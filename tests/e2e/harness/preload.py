@@ -54,3 +54,17 @@ class NoInotify:
 
     def free(self):
         os.unlink(self.gate)
+
+
+class NoMemory:
+    """Of so many allocations one fails."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "no-memory")
+        self.one_in(0)
+        self.env = {**build("no_memory", directory), "NO_MEMORY": self.path}
+
+    def one_in(self, number):
+        """0: none; in place, since it is mapped."""
+        with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as out:
+            out.write(struct.pack("I", number))
