@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import Agent, Host  # noqa: E402  pylint: disable=wrong-import-position
-from harness.agent import BUILD, WITH_TSAN, seen  # noqa: E402  pylint: disable=wrong-import-position
+from harness.agent import BUILD, SANITIZED, WITH_TSAN, seen  # noqa: E402  pylint: disable=wrong-import-position
 from harness.host import sweep  # noqa: E402  pylint: disable=wrong-import-position
 from harness.refusals import Refusals  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -19,10 +19,12 @@ OURS = (f"{BUILD}/egret", "/usr/sbin/egret")  # programs, and those of the packa
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "without_tsan(reason): not run on a build with TSan")
+    config.addinivalue_line("markers", "without_sanitizers(reason): nor with ASan")
 
 
 def pytest_collection_modifyitems(config, items):
-    without = [item for item in items if WITH_TSAN and item.get_closest_marker("without_tsan")]
+    without = [item for item in items if (WITH_TSAN and item.get_closest_marker("without_tsan")) or
+               (SANITIZED and item.get_closest_marker("without_sanitizers"))]
     config.hook.pytest_deselected(items=without)
     items[:] = [item for item in items if item not in without]
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from harness import ALLOWED, DENIED, Host, cgroup, eventually, policy, rule
-from harness.agent import WITH_TSAN
+from harness.agent import SANITIZED
 from harness.names import API, MANY, begin, named, opens
 from harness.net import ROUTER
 
@@ -222,4 +222,4 @@ def test_churn(host, agent):
     assert not room_alarm(agent)
     assert agent.count("turns", "no_rule") == len(range(0, CHURN, 500))
     eventually(lambda: open_files(agent) <= before[0] + 2, what="as many descriptors")
-    assert WITH_TSAN or memory(agent) <= before[1] + (4 << 20)
+    assert SANITIZED or memory(agent) <= before[1] + (4 << 20)

@@ -12,6 +12,7 @@ from harness.agent import ApiError
 from harness.life import PORTS, Life
 from harness.preload import NoMemory
 
+pytestmark = pytest.mark.without_sanitizers(reason="allocation is theirs there")
 NO_MEMORY = 71  # EG_EXIT_NO_MEMORY
 OFTEN = 40  # of so many allocations one fails
 

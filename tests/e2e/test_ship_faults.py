@@ -12,7 +12,7 @@ import pytest
 from harness import eventually, holds
 from harness import http_faults as faults
 from harness import ship as make
-from harness.agent import WITH_TSAN
+from harness.agent import SANITIZED
 from harness.http_receivers import Elastic, Hec, Loki, Otlp, Webhook, tls_context
 from harness.pki import Authority
 from harness.ship import Ship
@@ -147,7 +147,7 @@ def test_every_fault_at_once(directory):
                 assert cursor["delivered"] + cursor["dead_lettered"] == EVENTS, (name, cursor)
                 assert cursor["dead_lettered"] == len(buried) and not cursor["evicted"] and not cursor["filtered"], name
                 assert not receiver.complaints, (name, receiver.complaints)
-            assert WITH_TSAN or ship.memory() < 64
+            assert SANITIZED or ship.memory() < 64
             ship.stop()
     finally:
         for receiver, *_ in made.values():

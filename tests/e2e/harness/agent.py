@@ -16,7 +16,8 @@ from .wait import eventually
 
 TREE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.."))
 BUILD = os.path.join(TREE, os.environ.get("BUILD", "build"))  # an absolute BUILD wins
-WITH_TSAN = os.path.basename(BUILD) == "thread"  # its memory is no measure of ours
+WITH_TSAN = os.path.basename(BUILD) == "thread"
+SANITIZED = WITH_TSAN or os.path.basename(BUILD) == "sanitize"  # whose memory is no measure of ours
 EGRETD = os.path.join(BUILD, "egretd")
 EGRET = os.path.join(BUILD, "egret")
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")

@@ -6,7 +6,9 @@ list of all that was not as it should be (`complaints`), and counts how often it
 is a function of http_faults.py; each request takes the next one of `faults`, and None is none.
 """
 import gzip
+import itertools
 import json
+import os
 import re
 import ssl
 import threading
@@ -18,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 DIGITS = re.compile(r"[0-9]+")
 GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+marks = itertools.count()
 
 
 class Bad(Exception):
@@ -38,6 +41,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         receiver = self.server.receiver
+        if receiver.mark and "?receiver=" in self.path and not self.path.endswith(f"?receiver={receiver.mark}"):
+            self.reply(404, {}, b"")  # from another test, whose receiver had this port before
+            return
         fault = receiver.next_fault(self)
         if fault and fault.early:
             fault(self, b"")
@@ -111,6 +117,7 @@ class Receiver:
     scheme = "Bearer"
     content_type = "application/json"
     accepted = 200
+    mark = None
 
     def __init__(self, faults=(), token=None, max_body=None, poison=(), context=None, port=0):
         self.faults, self.token, self.max_body, self.poison = list(faults), token, max_body, set(poison)
@@ -347,7 +354,9 @@ class Webhook(Receiver):
     def __init__(self, *args, **kw):
         self.keys = {}
         super().__init__(*args, **kw)
-        self.url += self.path
+        mark = f"{os.getpid()}-{next(marks)}"
+        self.mark = None if kw.get("port") else mark  # at a port that is given it takes the place of another
+        self.url += f"{self.path}?receiver={mark}"
 
     def take(self, handler, body):
         need(body.endswith(b"\n"), "ends in a newline")
