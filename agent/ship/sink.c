@@ -9,10 +9,8 @@
 #include <time.h>
 
 #include "../lib/cleanup.h"
-#include "filestamp.h"
 #include "sink_impl.h"
 
-#define FILES_MAX     6
 #define FILES_LOOK_NS EG_NS_PER_S
 
 static const char *const state_names[EG_SINK_STATE_COUNT_] = {
@@ -205,18 +203,34 @@ bool eg_sink_wait(struct eg_sink *sink, uint64_t ns)
 }
 
 /* The files that are named in the configuration; NULL where it names none. */
-static void files_of(const struct eg_sink_config *config, const char *ret[FILES_MAX])
+static void files_of(const struct eg_sink_config *config, const char *ret[EG_SINK_FILES_MAX])
 {
-	const char *const paths[FILES_MAX] = {config->ca_file,	  config->cert_file,	 config->key_file,
-					      config->token_file, config->password_file, config->hash_key_file};
+	const char *const paths[EG_SINK_FILES_MAX] = {
+		config->ca_file,    config->cert_file,	   config->key_file,
+		config->token_file, config->password_file, config->hash_key_file,
+	};
 
 	memcpy(ret, paths, sizeof(paths));
 }
 
-static bool have_changed(const char *const paths[FILES_MAX], const struct eg_filestamp before[FILES_MAX])
+void eg_sink_note_files(struct eg_sink *sink)
 {
-	for (size_t i = 0; i < FILES_MAX; i++) {
-		if (paths[i] && eg_filestamp_differs(&before[i], paths[i]))
+	const char *paths[EG_SINK_FILES_MAX];
+
+	files_of(sink->config, paths);
+	for (size_t i = 0; i < EG_SINK_FILES_MAX; i++) {
+		if (paths[i])
+			eg_filestamp_take(paths[i], &sink->files[i]);
+	}
+}
+
+static bool files_changed(const struct eg_sink *sink)
+{
+	const char *paths[EG_SINK_FILES_MAX];
+
+	files_of(sink->config, paths);
+	for (size_t i = 0; i < EG_SINK_FILES_MAX; i++) {
+		if (paths[i] && eg_filestamp_differs(&sink->files[i], paths[i]))
 			return true;
 	}
 	return false;
@@ -225,18 +239,11 @@ static bool have_changed(const char *const paths[FILES_MAX], const struct eg_fil
 bool eg_sink_pause(struct eg_sink *sink)
 {
 	uint64_t until = eg_ship_mono_ns() + EG_SINK_PAUSE_NS;
-	struct eg_filestamp before[FILES_MAX] = {0};
-	const char *paths[FILES_MAX];
 
-	files_of(sink->config, paths);
-	for (size_t i = 0; i < FILES_MAX; i++) {
-		if (paths[i])
-			eg_filestamp_take(paths[i], &before[i]);
-	}
 	while (eg_ship_mono_ns() < until) {
 		if (!eg_sink_wait(sink, FILES_LOOK_NS))
 			return false;
-		if (have_changed(paths, before))
+		if (files_changed(sink))
 			return true;
 	}
 	return true;
@@ -296,8 +303,10 @@ static bool open_link(struct eg_sink *sink)
 {
 	for (;;) {
 		struct eg_error err = {0};
-		int r = eg_hash_key_read(sink->config, &sink->key, &err);
+		int r;
 
+		eg_sink_note_files(sink);
+		r = eg_hash_key_read(sink->config, &sink->key, &err);
 		if (!r)
 			r = sink->protocol->open(sink->config, &sink->stopping, &sink->link, &err);
 		if (!r) {

@@ -8,15 +8,17 @@
 #include <pthread.h>
 
 #include "backoff.h"
-#include "ship_batch.h"
 #include "cursor.h"
+#include "filestamp.h"
 #include "render.h"
 #include "rollup.h"
+#include "ship_batch.h"
 #include "sink.h"
 
 #define EG_NS_PER_S	 1000000000ull
 #define EG_SINK_POLL_NS	 (EG_NS_PER_S / 10) /* how often the spool is looked at while nothing comes */
 #define EG_SINK_PAUSE_NS (60 * EG_NS_PER_S)
+#define EG_SINK_FILES_MAX 6 /* that a configuration can name */
 #define EG_SINK_POISON_RUN 16 /* refused events in a row, after which each further answer that refuses costs a pause */
 
 struct eg_sink {
@@ -36,6 +38,7 @@ struct eg_sink {
 	struct eg_rollup *rollup;
 	uint64_t next_ts_ns; /* "ts" of the next record, while the link can't be opened; else 0 */
 	uint64_t window_due_ns; /* monotonic: the window ends by then, also if nothing comes any more */
+	struct eg_filestamp files[EG_SINK_FILES_MAX]; /* those of the configuration, before the last try */
 	struct eg_backoff backoff;
 	unsigned poison_run;
 	size_t bytes_limit; /* of a batch; less than configured after a 413 */
@@ -66,7 +69,12 @@ void eg_sink_publish(struct eg_sink *sink, enum eg_sink_state state);
 /* The same, and what is wrong. */
 void eg_sink_complain(struct eg_sink *sink, enum eg_sink_state state, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Until somebody changed one of the files that are named in the configuration, or a minute. False: stop. */
+/*
+ * Before a try that may end in a pause: remembers the files that are named in the configuration. (Taken after the
+ * receiver's no, they would hide a change that was made while the receiver thought about it.)
+ */
+void eg_sink_note_files(struct eg_sink *sink);
+/* Until one of these files is not as it was noted, or a minute. False: stop. */
 bool eg_sink_pause(struct eg_sink *sink);
 /* Stores the cursor, however often that takes. False: the sink is to stop, and it may not be stored. */
 bool eg_sink_store(struct eg_sink *sink);

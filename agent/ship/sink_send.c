@@ -94,6 +94,7 @@ static void send_parcel(struct eg_sink *sink, const struct eg_item *items, size_
 	for (size_t i = 0; i < count; i++)
 		sink->batch.outcomes[i] = EG_OUTCOME_RETRY;
 	*result = (struct eg_result){.items = sink->batch.outcomes};
+	eg_sink_note_files(sink);
 	sink->protocol->send(sink->link, items, count, result);
 	pthread_mutex_lock(&sink->lock);
 	sink->report.requests++;

@@ -349,6 +349,43 @@ static void test_paused_until_a_file_changes(void **state)
 	stop_sink(sink);
 }
 
+static char late_token[128];
+
+/* Its answer to the old credentials comes when the new ones are in their place. */
+static void refuse_late(struct receiver *r, const struct eg_item *items, size_t count, struct eg_result *result)
+{
+	(void)items;
+	(void)count;
+	if (r->requests > 1)
+		return;
+	put_file(late_token, O_TRUNC, "new", 3);
+	result->outcome = EG_OUTCOME_PAUSE;
+	snprintf(result->error, sizeof(result->error), "HTTP 401");
+}
+
+/* A change that was made while the receiver thought about the last try ends the pause as well: a minute is not waited. */
+static void test_a_file_that_changed_before_the_refusal(void **state)
+{
+	struct eg_sink_report report;
+	struct eg_sink *sink;
+
+	(void)state;
+	snprintf(late_token, sizeof(late_token), "%s/token", ship_dir);
+	put_file(late_token, O_TRUNC, "x", 1);
+	sink_config.token_file = late_token;
+	receiver.judge = refuse_late;
+	add_denials(1, 3);
+	sink = start_sink();
+	WAIT_FOR(sink, report, report.state == EG_SINK_PAUSED);
+	assert_string_equal(report.last_error, "HTTP 401");
+	WAIT_FOR(sink, report, report.tally.delivered == 3);
+	assert_int_equal(receiver.requests, 2);
+	assert_int_equal(report.retries, 1);
+	assert_int_equal(receiver.count, 3);
+	assert_adds_up(&report, 3);
+	stop_sink(sink);
+}
+
 /* ---- The spool ------------------------------------------------------------------------------------------ */
 
 static void test_evicted_is_counted(void **state)
@@ -502,7 +539,8 @@ int main(void)
 		SINK_TEST(test_retried_until_it_arrives),     SINK_TEST(test_ends_at_once_in_an_outage),
 		SINK_TEST(test_one_poison_is_buried),	      SINK_TEST(test_items_are_settled_one_by_one),
 		SINK_TEST(test_413_makes_batches_smaller),    SINK_TEST(test_refusing_everything_pauses),
-		SINK_TEST(test_paused_until_a_file_changes),  SINK_TEST(test_a_batch_refused_by_items),  SINK_TEST(test_evicted_is_counted),
+		SINK_TEST(test_paused_until_a_file_changes),  SINK_TEST(test_a_file_that_changed_before_the_refusal),
+		SINK_TEST(test_a_batch_refused_by_items),  SINK_TEST(test_evicted_is_counted),
 		SINK_TEST(test_damaged_cursor_begins_anew),   SINK_TEST(test_what_is_no_event_is_buried),
 		SINK_TEST(test_cursor_can_not_be_written),    SINK_TEST(test_dead_letter_can_not_be_written),
 		SINK_TEST(test_test_event),
