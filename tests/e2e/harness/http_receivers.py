@@ -48,7 +48,12 @@ class Handler(BaseHTTPRequestHandler):
         if fault and fault.early:
             fault(self, b"")
             return
-        wire = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        wire = self.rfile.read(length)
+        if len(wire) < length:  # whoever sent it is gone: no request, so nothing to answer or to find fault with
+            receiver.broken.append(f"{len(wire)} of {length} bytes")
+            self.close_connection = True
+            return
         body = gzip.decompress(wire) if self.headers["Content-Encoding"] == "gzip" else wire
         with receiver.lock:
             receiver.requests.append({"path": self.path, "headers": dict(self.headers), "wire": wire, "body": body})
