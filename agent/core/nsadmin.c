@@ -383,11 +383,11 @@ static void *run(void *ctx)
 
 		pthread_mutex_unlock(&ns->lock);
 		look(ns);
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec++;
 		pthread_mutex_lock(&ns->lock);
 		if (!ns->stopping)
-			pthread_cond_timedwait(&ns->stop, &ns->lock, &until);
+			pthread_cond_clockwait(&ns->stop, &ns->lock, CLOCK_MONOTONIC, &until);
 	}
 	pthread_mutex_unlock(&ns->lock);
 	return NULL;

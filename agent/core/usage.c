@@ -399,10 +399,10 @@ static void *run(void *ctx)
 		pthread_mutex_unlock(&usage->lock);
 		checkpoint(usage, false);
 		pthread_mutex_lock(&usage->lock);
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec++;
 		if (!usage->stopping)
-			pthread_cond_timedwait(&usage->stop, &usage->lock, &until);
+			pthread_cond_clockwait(&usage->stop, &usage->lock, CLOCK_MONOTONIC, &until);
 	}
 	pthread_mutex_unlock(&usage->lock);
 	return NULL;

@@ -11,6 +11,7 @@ from harness.preload import NoInotify, WrongClock
 
 MONTH = 31  # days: the longest window
 CAP = 10_000
+CAP_NET_ADMIN = 12
 SUMS = ("bytes_out", "bytes_in", "packets_out", "packets_in")
 RESET = ("ECONNABORTED", "ECONNRESET", "EPIPE")
 ASAN = {"ASAN_OPTIONS": "verify_asan_link_order=0"}
@@ -221,6 +222,28 @@ def test_the_clock_is_set(bare_host, tmp_path):
     assert host.wire("in", dst=OTHER, proto="udp") == (2 * CAP // 1000, 2 * CAP)
     eventually(load.adds_up, 30)
     assert len(agent.log(type="expire", app="ends")) == 1
+
+
+def test_looks_go_on_when_the_clock_is_set_back(bare_host, tmp_path):
+    """What is looked at every second is, though the clock on the wall needs a month to be where it was."""
+    host, agent, clock = bare_host, bare_host.agent, WrongClock(str(tmp_path))
+    clock.set(MONTH * 86400)  # for who waits by the kernel's own clock, that is set back from there
+    agent.start(env={**clock.env, **ASAN})
+    host.serve([OTHER], 443, ["udp"], "sink")
+    assert sends(host.app(capped("cap"))) == CAP // 1000
+
+    def written():
+        with open(os.path.join(agent.state_dir, "usage"), encoding="utf-8") as lines:
+            return [line for line in lines if line.startswith("cap ") and line.endswith(f" {CAP}\n")]
+
+    eventually(written, what="what is used of the cap, on disk")
+    agent.put(policy("admin", [rule(OTHER, 443)], cgroups=host.glob_of("admin"), expires=in_days(80)))
+    cgroup.make(host.cgroup_of("admin"))
+    host.tagged("admin")
+    admin = host.process(host.cgroup_of("admin"), caps=[CAP_NET_ADMIN])
+    agent.event(type="alert", app="admin", action="netns_admin")
+    assert admin.fails("connect", "c", OTHER, 443) == "EPERM"
+    assert agent.count("admin", "netns_admin") >= 1
 
 
 # ---- What an app lives in --------------------------------------------------------------------------------------
