@@ -14,6 +14,11 @@
 #define EG_AF_INET6   10
 #define EG_AF_NETLINK 16
 
+/* The kernel's, as much of it as is read; where its members are is found at load. */
+struct socket {
+	short type;
+} __attribute__((preserve_access_index));
+
 static __always_inline bool eg_family_is_seen(__u32 family)
 {
 	return family == EG_AF_UNIX || family == EG_AF_INET || family == EG_AF_INET6 || family == EG_AF_NETLINK;
@@ -56,7 +61,10 @@ int eg_lsm_create(__u64 *args)
 SEC("lsm_cgroup/socket_setsockopt")
 int eg_lsm_option(__u64 *args)
 {
-	return eg_option_forges((int)args[1], (int)args[2]) ? eg_option_judge(NULL) & 1 : 1;
+	const struct socket *socket = (const struct socket *)args[0];
+	__u8 refused = eg_option_reason((int)args[1], (int)args[2], socket->type);
+
+	return refused != EG_REASON_NONE ? eg_option_judge(NULL, refused) & 1 : 1;
 }
 
 char eg_license[] SEC("license") = "Dual BSD/GPL";

@@ -16,6 +16,7 @@
 #include "judge.h"
 #include "nat.h"
 #include "peer.h"
+#include "queue.h"
 #include "self.h"
 #include "settled.h"
 #include "tag.h"
@@ -305,6 +306,8 @@ static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 loo
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return EG_DROP;
+	if (dir == EG_DIR_EGRESS && sk->type != EG_SOCK_STREAM)
+		eg_queue_at_once(skb);
 	c.sock = eg_tag_sock(sk, c.host, &c.app);
 	if (!c.sock || !c.app)
 		return EG_UNTAGGED;

@@ -14,6 +14,7 @@
 
 #include "case.h"
 #include "look.h"
+#include "queue.h"
 
 /* Judged, allowed, told, and not to be looked into. */
 static __always_inline bool eg_settled_flow(const struct eg_flow *flow)
@@ -65,6 +66,8 @@ static __always_inline int eg_settled(struct __sk_buff *skb, __u32 dir)
 			return (int)EG_CAPPED(reason);
 	}
 	eg_flow_count(&sock->who, flow, &view, dir, clock.boot_ns);
+	if (dir == EG_DIR_EGRESS && view.proto != IPPROTO_TCP)
+		eg_queue_at_once(skb);
 	return EG_PASS;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * sockopt.bpf.c - an app sends as itself
+ * sockopt.bpf.c - an app sends as itself, and now
  *
  * The kernel doesn't come here for a task that asks by a 32-bit system call, as any may on a
  * 64-bit kernel; there lsm.bpf.c is all that stands in the way, or `egret doctor` says so.
@@ -10,7 +10,9 @@
 SEC("cgroup/setsockopt")
 int eg_setsockopt(struct bpf_sockopt *ctx)
 {
-	int answer = eg_option_forges(ctx->level, ctx->optname) ? eg_option_judge(ctx->sk) : 1;
+	struct bpf_sock *sk = ctx->sk;
+	__u8 refused = eg_option_reason(ctx->level, ctx->optname, sk ? (int)sk->type : 0);
+	int answer = refused != EG_REASON_NONE ? eg_option_judge(sk, refused) : 1;
 
 	ctx->optlen = 0; /* the kernel takes the caller's value as it is, of whatever length */
 	return answer & 1;

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ways out that differ from kernel to kernel, tried like the tests of suite.py."""
 import collections
+import time
 
 from harness import ALLOWED, ALLOWED6, APP, APP6, DENIED, DENIED6, eventually, policy, rule
 from harness.frames import FORGED, FORGED6, udp_frame
+from harness.net import run
 
 CAP_NET_RAW = 13
 NOT_HERE = {"EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EAFNOSUPPORT"}
@@ -71,6 +73,31 @@ def test_another_senders_address_by_a_32_bit_call(host):
         app.option("u", "SOL_SOCKET", "SO_REUSEADDR", 1)
     else:
         assert (outcome, level) == (None, "warn"), (outcome, level)
+    app.stop()
+
+
+SO_MAX_PACING_RATE = 47
+
+
+def test_packets_for_later(host):
+    """sch_fq keeps to a rate of the sender's, a byte a second: nothing that waits there may leave after a kill."""
+    app = host.app(to_allowed("later"))
+    run("tc", "-n", host.network.app, "qdisc", "replace", "dev", "up0", "root", "fq")
+    try:
+        app.open("u", ALLOWED, "udp")
+        assert app.fails("option", "u", "SOL_SOCKET", SO_MAX_PACING_RATE, 1) == "EPERM"
+        refused = app.fails("option32", "u", "SOL_SOCKET", SO_MAX_PACING_RATE, 1)
+        assert host.agent.count("later", "send_later") == 1 + (refused == "EPERM"), refused
+        before = host.wire("in", src=APP, dst=ALLOWED, proto="udp")[0]
+        for _ in range(5):
+            app.sendto("u", ALLOWED, 443, "later")
+        host.agent.kill("later")
+        eventually(lambda: host.wire("in", src=APP, dst=ALLOWED, proto="udp")[0] >= before + 1)
+        first = host.wire("in", src=APP, dst=ALLOWED, proto="udp")[0]
+        time.sleep(3)
+        assert host.wire("in", src=APP, dst=ALLOWED, proto="udp")[0] == first, "packets left their queue after the kill"
+    finally:
+        run("tc", "-n", host.network.app, "qdisc", "del", "dev", "up0", "root")
     app.stop()
 
 

@@ -21,7 +21,7 @@ PYTHON_LEAVES_OUT = (
 )
 MODULES = [  # what is built in or not there is passed over
     "veth", "tun", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "mptcp_diag", "af_packet", "sch_ingress",
-    "cls_bpf", "sch_fq_codel", "ipv6", "bridge", "cls_u32", "act_pedit", "act_csum",
+    "cls_bpf", "sch_fq_codel", "sch_fq", "ipv6", "bridge", "cls_u32", "act_pedit", "act_csum",
 ]
 FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",

@@ -285,14 +285,16 @@ struct fx_packet fx_icmp(const char *src, const char *dst, uint8_t type)
 
 int fx_run(struct fx *fx, const char *program, struct fx_packet *packet)
 {
-	struct __sk_buff ctx = {.gso_segs = packet->gso_segs, .gso_size = packet->gso_size};
+	struct __sk_buff ctx = {.gso_segs = packet->gso_segs, .gso_size = packet->gso_size, .tstamp = packet->leaves_ns};
+	struct __sk_buff out = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet->data, .data_size_in = packet->len, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = (int)packet->repeat);
+		    .ctx_size_in = sizeof(ctx), .ctx_out = &out, .ctx_size_out = sizeof(out), .repeat = (int)packet->repeat);
 	int fd = eg_kern_program_fd(fx->kern, program);
 
 	assert_true(fd >= 0);
 	assert_int_equal(bpf_prog_test_run_opts(fd, &run), 0);
 	packet->ns = run.duration;
+	packet->leaves_ns = out.tstamp;
 	return (int)run.retval;
 }
 

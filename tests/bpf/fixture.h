@@ -53,6 +53,7 @@ struct fx_packet {
 	uint32_t gso_segs;
 	uint32_t gso_size;
 	unsigned repeat; /* 0: once */
+	uint64_t leaves_ns; /* the time by which a queue may keep it back; as the program leaves it */
 	uint32_t ns; /* set by fx_run: mean duration */
 };
 struct fx_packet fx_tcp(const char *src, uint16_t sport, const char *dst, uint16_t dport, uint8_t flags,

@@ -3,6 +3,8 @@
 import os
 import shutil
 import socket
+import struct
+import time
 
 import pytest
 
@@ -110,7 +112,7 @@ def test_another_senders_address(shared, app):
         assert forge(outsider, f"u{number}", level, option, address) is None
         outsider.bind(f"u{number}", stranger, 5000, "udp")
         outsider.sendto(f"u{number}", address, 443)
-        assert shared.wire("in", src=stranger, proto="udp")[0] == 1
+        eventually(lambda address=stranger: shared.wire("in", src=address, proto="udp")[0] == 1)
     made = policy(shared.name_of_app, [rule(ALLOWED6, 443, "udp")], raw_sockets=True, cgroups=shared.glob_of(shared.name_of_app))
     shared.agent.put(made)
     assert forge(app, "by policy", *FORGERS[3]) is None
@@ -131,6 +133,25 @@ def test_another_senders_address_by_a_32_bit_call(shared, app):
     eventually(lambda: shared.wire("in", src=STRANGER6, port=443, proto="udp")[0])
     assert level == "warn" and "32-bit system call" in message
     assert shared.agent.event(type="flow", app=shared.name_of_app, phase="start", src=STRANGER6)["dst"] == ALLOWED6
+
+
+SO_MAX_PACING_RATE, SO_TXTIME = 47, 61
+BY_THE_CLOCK = struct.pack("=iI", time.CLOCK_MONOTONIC, 0).hex()
+
+
+def test_packets_for_later(shared, app):
+    """Queued with a time or a rate of the app's choice, they would leave long after a kill."""
+    shared.agent.put(policy(shared.name_of_app, [rule(ALLOWED, 443)], raw_sockets=True, cgroups=shared.glob_of(shared.name_of_app)))
+    for proto in ("tcp", "udp"):
+        app.open(proto, ALLOWED, proto)
+        assert app.fails("option", proto, "SOL_SOCKET", SO_TXTIME, BY_THE_CLOCK) == "EPERM"
+    assert app.fails("option", "udp", "SOL_SOCKET", SO_MAX_PACING_RATE, 1) == "EPERM"
+    app.option("tcp", "SOL_SOCKET", SO_MAX_PACING_RATE, 1 << 20)  # TCP keeps to it by itself
+    app.option("udp", "SOL_SOCKET", "SO_PRIORITY", 1)
+    denied(shared, "send_later", 3, hook="setsockopt", proto="udp")
+    shared.agent.put(policy(shared.name_of_app, [], mode="audit", cgroups=shared.glob_of(shared.name_of_app)))
+    assert app.fails("option", "udp", "SOL_SOCKET", SO_MAX_PACING_RATE, 1) is None
+    assert shared.agent.event(type="deny", app=shared.name_of_app, verdict="audit")["reason"] == "send_later"
 
 
 def test_vsock(shared, app):
