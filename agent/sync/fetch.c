@@ -227,6 +227,8 @@ static void set_tls(const struct eg_fetch *http)
 	if (!c)
 		return;
 	set_blob(http->easy, CURLOPT_CAINFO_BLOB, c->ca);
+	if (c->ca) /* libcurl's default directory would have the host's authorities trusted as well */
+		curl_easy_setopt(http->easy, CURLOPT_CAPATH, NULL);
 	set_blob(http->easy, CURLOPT_SSLCERT_BLOB, c->cert);
 	set_blob(http->easy, CURLOPT_SSLKEY_BLOB, c->key);
 }

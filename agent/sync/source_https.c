@@ -67,6 +67,7 @@ static int ask(struct source *source, struct eg_fetch_answer *ret, struct eg_err
 	if (source->sync->credentials.token)
 		headers[count++] = token;
 	headers[count] = NULL;
+	source->retry_after_s = 0; /* what an earlier answer said was for then */
 	if (eg_fetch_send(source->http, &request, ret, why, sizeof(why)))
 		return eg_error_set(err, 503, "unreachable", "%s.", why);
 	source->retry_after_s = ret->retry_after_s;

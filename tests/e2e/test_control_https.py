@@ -2,10 +2,12 @@
 """A bundle by HTTPS: taken, refused, and answered with the host's state."""
 import json
 import os
+import shutil
+import subprocess
 
 import pytest
 
-from harness import ALLOWED, Host, eventually, policy, rule
+from harness import ALLOWED, Host, eventually, pki, policy, rule
 from harness.agent import EGRET
 from harness.control import BundleServer, error_of, follow, made, report, state_of
 from harness.keys import Authority, Signer
@@ -146,5 +148,36 @@ def test_a_wrong_host(host, bundles):
         host.agent.reload()
         eventually(lambda: (report(host) or {}).get("connected") is False and report(host)["message"], what="the refusal")
         assert liar.seen == [] and state_of(host, "w3") is None and state_of(host, "w1") == "enforce"
+    finally:
+        liar.stop()
+
+
+def test_the_hosts_authorities(host, bundles):
+    """They count without "tls.ca", and only then: in the bundle as well as in the directory, which libcurl reads both."""
+    directory, certs = os.path.join(host.directory, "others"), os.path.join(host.directory, "certs")
+    os.mkdir(directory)
+    os.mkdir(certs)
+    other = pki.Authority(directory, "other")
+    digest = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", other.file], check=True, capture_output=True,
+                            text=True, timeout=60).stdout.strip()
+    for name in ("ca-certificates.crt", f"{digest}.0"):
+        shutil.copy(other.file, os.path.join(certs, name))
+    liar = BundleServer(host.network.path(host.network.host), *other.issue("liar", "IP:127.0.0.1"), port=8444)
+
+    def ask(port, tls):
+        """What egret fleet, which asks as egret-sync does, makes of the server where those are the host's authorities."""
+        url = f"https://127.0.0.1:{port}"
+        control = {"source": "https", "endpoints": [f"{url}/bundle"], "state_url": f"{url}/states/", **tls}
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/ssl/certs && shift && exec "$@"', "sh", certs,
+             "ip", "netns", "exec", host.network.host, EGRET, "--socket", "/nonexistent", "fleet", "status", "-o", "json",
+             "--config", host.file("others.json", json.dumps({"control": control}))],
+            capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout.strip() or done.stderr
+
+    try:
+        assert ask(8444, {}) == "{}"
+        assert "certificate" in ask(8444, {"tls": {"ca": bundles.ca}})
+        assert ask(8443, {"tls": {"ca": bundles.ca}}) == "{}"
     finally:
         liar.stop()
