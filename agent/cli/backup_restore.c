@@ -30,6 +30,7 @@ struct restore {
 	int dir_fd; /* the state directory */
 	int lock_fd;
 	int stage_fd;
+	bool made; /* the state directory, which was not there */
 	struct eg_backup_count *count;
 };
 
@@ -250,7 +251,8 @@ static int open_state(struct restore *restore, const char *state_dir, struct eg_
 {
 	int r = 0;
 
-	if (mkdir(state_dir, 0700) && errno != EEXIST)
+	restore->made = mkdir(state_dir, 0700) == 0;
+	if (!restore->made && errno != EEXIST)
 		r = -errno;
 	restore->dir_fd = r ? -1 : open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!r && restore->dir_fd < 0)
@@ -258,6 +260,7 @@ static int open_state(struct restore *restore, const char *state_dir, struct eg_
 	if (!r && (restore->lock_fd = openat(restore->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0)
 		r = -errno;
 	if (!r && flock(restore->lock_fd, LOCK_EX | LOCK_NB)) {
+		restore->made = false; /* another has taken it up since */
 		eg_error_set(err, 0, "running", "egretd runs on %.300s: stop it first; what is enforced stays enforced", state_dir);
 		return -EBUSY;
 	}
@@ -273,40 +276,61 @@ static int open_state(struct restore *restore, const char *state_dir, struct eg_
 	return r;
 }
 
-static int read_archive(struct restore *restore, const char *file, struct eg_error *err)
+static int no_backup(const char *file, int r, struct eg_error *err)
 {
-	gzFile in = gzopen(file, "rbe");
-	int r = in ? unpack(restore, in) : errno ? -errno : -ENOMEM;
+	eg_error_set(err, 0, "no_backup", "%.300s%s %s; nothing was changed", file, r == -EBADMSG ? "" : ":",
+		     r == -EBADMSG ? "is no backup, or not whole" : strerror(-r));
+	return r;
+}
 
-	if (in)
-		gzclose(in);
-	if (r)
-		eg_error_set(err, 0, "no_backup", "%.300s%s %s; nothing was changed", file, r == -EBADMSG ? "" : ":",
-			     r == -EBADMSG ? "is no backup, or not whole" : strerror(-r));
+static void close_state(struct restore *restore, const char *state_dir, bool changed)
+{
+	if (restore->made && !changed) { /* and holds no more than the lock, which is ours until it is gone */
+		unlinkat(restore->dir_fd, "lock", 0);
+		rmdir(state_dir);
+	}
+	if (restore->lock_fd >= 0)
+		close(restore->lock_fd);
+	if (restore->dir_fd >= 0)
+		close(restore->dir_fd);
+}
+
+static int restore_from(struct restore *restore, const char *state_dir, const char *file, gzFile in, struct eg_error *err)
+{
+	int r = open_state(restore, state_dir, err);
+	bool changed = false;
+
+	if (!r && (r = unpack(restore, in)))
+		no_backup(file, r, err);
+	if (!r) {
+		changed = true;
+		r = put_in_place(restore);
+		if (r)
+			eg_error_set(err, 0, "restore", "%.300s was restored in part only: %s; run it again", state_dir, strerror(-r));
+	}
+	if (restore->stage_fd >= 0) {
+		close(restore->stage_fd);
+		if (remove_tree(restore->dir_fd, STAGE) && !r) {
+			eg_error_set(err, 0, "restore", "all was restored, but %.300s/" STAGE " is left over", state_dir);
+			r = -EIO;
+		}
+	}
+	close_state(restore, state_dir, changed);
 	return r;
 }
 
 int eg_backup_restore(const char *state_dir, const char *file, struct eg_backup_count *ret, struct eg_error *err)
 {
 	struct restore restore = {.dir_fd = -1, .lock_fd = -1, .stage_fd = -1, .count = ret};
+	gzFile in;
 	int r;
 
 	*ret = (struct eg_backup_count){0};
-	r = open_state(&restore, state_dir, err);
-	if (!r)
-		r = read_archive(&restore, file, err);
-	if (!r && (r = put_in_place(&restore)))
-		eg_error_set(err, 0, "restore", "%.300s was restored in part only: %s; run it again", state_dir, strerror(-r));
-	if (restore.stage_fd >= 0) {
-		close(restore.stage_fd);
-		if (remove_tree(restore.dir_fd, STAGE) && !r) {
-			eg_error_set(err, 0, "restore", "all was restored, but %.300s/" STAGE " is left over", state_dir);
-			r = -EIO;
-		}
-	}
-	if (restore.lock_fd >= 0)
-		close(restore.lock_fd);
-	if (restore.dir_fd >= 0)
-		close(restore.dir_fd);
+	errno = 0;
+	in = gzopen(file, "rbe");
+	if (!in)
+		return no_backup(file, errno ? -errno : -ENOMEM, err);
+	r = restore_from(&restore, state_dir, file, in, err);
+	gzclose(in);
 	return r;
 }

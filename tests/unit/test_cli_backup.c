@@ -207,6 +207,25 @@ static void assert_refused(struct state *s)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+/* Not even the state directory is made. */
+static void test_nothing_is_left(void **ret)
+{
+	struct state *s = *ret;
+	FILE *file;
+
+	assert_int_equal(eg_backup_restore(s->to, s->file, &s->count, &s->err), -ENOENT);
+	assert_has(s->err.message, "nothing was changed");
+	assert_int_equal(access(s->to, F_OK), -1);
+	file = fopen(s->file, "w");
+	fputs("no archive", file);
+	fclose(file);
+	assert_int_equal(eg_backup_restore(s->to, s->file, &s->count, &s->err), -EBADMSG);
+	assert_has(s->err.message, "nothing was changed");
+	assert_int_equal(access(s->to, F_OK), -1);
+	make_dirs(s->to);
+	assert_refused(s);
+}
+
 /* A turned bit may name other zeros for the same zeros; then all has to be there. */
 static void assert_refused_or_right(struct state *s)
 {
@@ -303,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_there_and_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tar_reads_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_is_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_over_a_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_while_an_agent_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
