@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lives of apps and cgroups in a random order, beside a model of what the rules say.
 
-Policies come, change, keep their patterns or not, overlap and go; cgroups are born, tagged by hand and die; apps are
-killed and restored; the agent reads its configuration again, stops, dies and starts. After each step the agent's word
+Policies come, change, keep their patterns or not, overlap, only audit, are rolled back and go; cgroups are born, tagged
+by hand and die; apps are killed and restored, alone or all together, and relaxed for a while; the agent reads its configuration again, stops, dies and starts. After each step the agent's word
 on whose each cgroup is, what a new socket in it can reach, which reason the log and the counter have if it can't, and
 which connections live on, are the model's.
 """
@@ -10,7 +10,7 @@ import random
 
 from . import cgroup
 from .net import ALLOWED
-from .policy import policy, rule
+from .policy import in_days, policy, rule
 from .wait import eventually
 
 APPS = ("ant", "bee", "cat")
@@ -24,8 +24,10 @@ class Model:
     """Whose a cgroup is, and what that app may reach."""
 
     def __init__(self):
-        self.policies = {}  # app: (cgroups that match, ports)
-        self.killed, self.once = set(), set()  # once: had a policy
+        self.policies = {}  # app: (cgroups that match, ports, mode, the text as it was sent)
+        self.before = {}  # the same, of the revision that a rollback brings back
+        self.killed, self.relaxed, self.once = set(), set(), set()  # once: had a policy
+        self.all_killed = False
         self.owners = {}  # cgroup: app, AMBIGUOUS or None
         self.by_hand = set()
 
@@ -33,7 +35,7 @@ class Model:
         """What policies say of a cgroup; what was said before stays when none says anything."""
         if path in self.by_hand:
             return
-        apps = [app for app, (paths, _) in self.policies.items() if path in paths]
+        apps = [app for app, (paths, *_) in self.policies.items() if path in paths]
         if len(apps) == 1:
             self.owners[path] = apps[0]
         elif apps:
@@ -41,13 +43,16 @@ class Model:
         else:
             self.owners.setdefault(path, None)
 
-    def apply(self, app, paths, ports):
-        self.policies[app] = (paths, ports)
+    def apply(self, app, *made):
+        if self.policies.get(app) != made:
+            self.before[app] = self.policies.get(app)
+        self.policies[app] = made
         self.once.add(app)
         self.look_at_all()
 
     def delete(self, app):
         del self.policies[app]
+        self.before.pop(app, None)
         self.look_at_all()
 
     def look_at_all(self):
@@ -61,11 +66,14 @@ class Model:
             return {"ambiguous_cgroup"}
         if app is None:
             return {"unknown_cgroup"}
+        if self.all_killed:
+            return {"killed_all"}
         if app in self.killed:
             return {"killed"}
         if app not in self.policies:  # one that has gone wholly may come back by a tag, and has none then
             return {"policy_deleted", "no_policy"} if app in self.once else {"no_policy"}
-        return set() if port in self.policies[app][1] else {"no_rule_port"}
+        _, ports, mode, _ = self.policies[app]
+        return set() if port in ports or mode == "audit" or app in self.relaxed else {"no_rule_port"}
 
 
 class Life:
@@ -73,6 +81,7 @@ class Life:
     def __init__(self, host, seed):
         self.host, self.agent, self.random, self.model = host, host.agent, random.Random(seed), Model()
         self.workers, self.last_globs, self.steps = {}, {}, []
+        self.expires = in_days(30)  # the same, so that what is sent again is the same
         self.kept = {}  # cgroup: (whose it was, port) of its connection that lives
 
     def globs(self):
@@ -102,15 +111,27 @@ class Life:
             self.put(app, *self.last_globs[app])
 
     def put(self, app, globs, paths):
-        ports = self.random.sample(PORTS, self.random.randint(1, len(PORTS)))
-        self.steps.append(f"put {app} {globs} {ports}")
-        self.agent.put(policy(app, [rule([ALLOWED], ports)], cgroups=globs))
+        ports = sorted(self.random.sample(PORTS, self.random.randint(1, len(PORTS))))
+        mode = self.random.choice(["enforce", "enforce", "enforce", "audit"])
+        self.steps.append(f"put {app} {globs} {ports} {mode}")
+        made = policy(app, [rule([ALLOWED], ports)], cgroups=globs, mode=mode, expires=self.expires)
+        self.agent.put(made)
         self.last_globs[app] = (globs, paths)
-        self.model.apply(app, paths, ports)
+        self.model.apply(app, paths, ports, mode, made)
+
+    def roll_back(self):
+        known = sorted(app for app, made in self.model.before.items() if made)
+        if known:
+            app = self.random.choice(known)
+            self.steps.append(f"roll back {app}")
+            self.agent.api("POST", f"/v1/policies/{app}/rollback", {})
+            self.model.apply(app, *self.model.before[app])
+            self.last_globs.pop(app, None)
 
     def delete(self):
         if self.model.policies:
             app = self.random.choice(sorted(self.model.policies))
+            self.relax(app, "0")  # it may go wholly, or come back as it was
             self.steps.append(f"delete {app}")
             self.agent.api("DELETE", f"/v1/policies/{app}")
             self.model.delete(app)
@@ -127,6 +148,25 @@ class Life:
             self.steps.append(f"restore {app}")
             self.agent.restore(app, reason="model")
             self.model.killed.discard(app)
+
+    def kill_all(self):
+        self.steps.append("kill all")
+        self.agent.api("POST", "/v1/kill", {"all": True, "reason": "model"})
+        self.model.all_killed = True
+
+    def restore_all(self):
+        if self.model.all_killed:
+            self.steps.append("restore all")
+            self.agent.api("POST", "/v1/restore", {"reason": "model"})
+            self.model.all_killed = False
+
+    def relax(self, app=None, span=None):
+        if app or self.model.policies:
+            app = app or self.random.choice(sorted(self.model.policies))
+            span = span or self.random.choice(["0", "1h"])
+            self.steps.append(f"relax {app} {span}")
+            self.agent.api("POST", f"/v1/apps/{app}/relax", {"for": span, "reason": "model"})
+            (self.model.relaxed.discard if span == "0" else self.model.relaxed.add)(app)
 
     def give_birth(self):
         path = self.path(self.random.randrange(SHELVES), self.random.randrange(BOXES))
@@ -168,7 +208,8 @@ class Life:
         self.agent.kill9()
         self.agent.start()
 
-    STEPS = ((apply, 6), (apply_with_the_same_patterns, 6), (delete, 3), (kill, 3), (restore, 4), (give_birth, 9), (die, 5),
+    STEPS = ((apply, 6), (apply_with_the_same_patterns, 6), (roll_back, 2), (delete, 3), (kill, 3), (restore, 4),
+             (kill_all, 1), (restore_all, 4), (relax, 2), (give_birth, 9), (die, 5),
              (tag, 1), (reload, 2), (restart, 1), (crash, 1))
 
     def step(self):
