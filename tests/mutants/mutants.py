@@ -257,6 +257,20 @@ MUTANTS = [
            "\tif (flow->flags & EG_FLOW_VERIFY && !(flow->flags & EG_FLOW_LOOK) && verdict.reason == EG_REASON_NONE)\n",
            "\tif (0)\n", ["e2e/test_first_data.py::new_demand"]),
 
+    # ---- Whose a cgroup is
+    Mutant("the index of patterns keeps its texts", "agent/core/patterns.c", "\tcopy = strdup(text);\n\tif (!copy)\n",
+           "\tcopy = (char *)(uintptr_t)text;\n\tif (0)\n", ["unit/test_patterns"]),
+    Mutant("a deleted policy's cgroups are looked at again", "agent/core/policies.c",
+           "\teg_tags_patterns_changed(agent, entry->now, NULL);\n", "\tagent->patterns_stale = true;\n",
+           ["e2e/test_allow_deny.py::ambiguous"]),
+    Mutant("an unknown cgroup that is no more has its name", "agent/core/tags_kernel.c",
+           "\t*place = *tagged;\n\tagent->dead_untagged_next", "\t*place = (struct eg_tagged){0};\n\tagent->dead_untagged_next",
+           ["e2e/test_allow_deny.py::after_its_end"]),
+    Mutant("a cgroup that was not taken is born again", "agent/core/cgwatch.c", "\t\tforget(w, node);\n\t\tnote(w, r);\n",
+           "\t\tnote(w, r);\n", ["unit/test_cgwatch"]),
+    Mutant("jansson without memory ends the program", "agent/lib/json_memory.c", "\t_exit(EG_EXIT_NO_MEMORY);\n",
+           "\treturn NULL;\n", ["e2e/test_no_memory.py::json_without_memory"]),
+
     # ---- Alerts, snapshots
     Mutant("alerts count what the app sent only", "agent/core/alerts.c", "&reasons.by[EG_DIR_EGRESS][reason];",
            "&reasons.by[EG_DIR_INGRESS][reason];", ["e2e/test_alerts.py::strangers or told_once"]),
