@@ -107,12 +107,14 @@ static int check_app(struct eg_cli *cli, const struct named *named)
 /* Path of the process below the cgroup2 mount, from its line "0::/PATH"; caller frees. NULL: said why not. */
 static char *find_cgroup(struct eg_cli *cli, uint64_t pid)
 {
+	EG_FREE char *line = NULL; /* whole: what follows a cut might look like the line of another cgroup */
 	EG_FCLOSE FILE *file = NULL;
-	char path[64], line[PATH_MAX + 16], *found = NULL;
+	char path[64], *found = NULL;
+	size_t room = 0;
 
 	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/cgroup", pid);
 	file = fopen(path, "re");
-	while (file && !found && fgets(line, sizeof(line), file)) {
+	while (file && !found && getline(&line, &room, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		if (strncmp(line, "0::/", 4) == 0)
 			found = strdup(line + 4);

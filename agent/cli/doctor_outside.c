@@ -18,6 +18,7 @@
 #include "cli.h"
 #include "doctor.h"
 #include "doctor_processes.h"
+#include "text.h"
 
 #define NAMED 5 /* processes of a cgroup */
 
@@ -140,16 +141,20 @@ static int uses_network(const struct eg_process *process, const struct numbers *
 	return 0;
 }
 
-/* Adds "COMM (PID)" to the list of its cgroup. */
+/* Adds "COMM (PID)" to the list of its cgroup. Both names may have any bytes, of which JSON takes UTF-8 alone. */
 static void add_to_cgroup(json_t *by_cgroup, const struct eg_process *process)
 {
-	json_t *list = json_object_get(by_cgroup, process->cgroup);
+	EG_FREE char *cgroup = eg_text_clean(process->cgroup), *comm = eg_text_clean(process->comm);
+	json_t *list;
 
+	if (!cgroup || !comm)
+		return;
+	list = json_object_get(by_cgroup, cgroup);
 	if (!list) {
-		json_object_set_new(by_cgroup, process->cgroup, json_array());
-		list = json_object_get(by_cgroup, process->cgroup);
+		json_object_set_new(by_cgroup, cgroup, json_array());
+		list = json_object_get(by_cgroup, cgroup);
 	}
-	json_array_append_new(list, json_sprintf("%s (%d)", process->comm, process->pid));
+	json_array_append_new(list, json_sprintf("%s (%d)", comm, process->pid));
 }
 
 static void say(struct eg_doctor *doctor, json_t *by_cgroup)

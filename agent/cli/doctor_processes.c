@@ -10,27 +10,54 @@
 #include "../lib/cleanup.h"
 #include "cli.h"
 
-static bool read_process(int pid, struct eg_process *ret)
+/* A process may call itself anything, also nothing, or blanks. */
+static void take_name(const char *value, char *ret, size_t size)
 {
-	EG_FCLOSE FILE *status = NULL, *cgroup = NULL;
-	char path[64], line[600];
-	int seen = 0;
+	value += *value == '\t';
+	snprintf(ret, size, "%.*s", (int)strcspn(value, "\n"), value);
+	if (!ret[strspn(ret, " ")])
+		snprintf(ret, size, "?");
+}
 
-	*ret = (struct eg_process){.pid = pid};
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+static bool read_status(struct eg_process *ret)
+{
+	EG_FCLOSE FILE *status = NULL;
+	char path[64], line[600];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", ret->pid);
 	status = fopen(path, "re");
-	while (status && seen < 2 && fgets(line, sizeof(line), status))
-		seen += sscanf(line, "Name: %31s", ret->comm) == 1 || sscanf(line, "Uid: %u", &ret->uid) == 1;
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	while (status && fgets(line, sizeof(line), status)) {
+		if (strncmp(line, "Name:", 5) == 0)
+			take_name(line + 5, ret->comm, sizeof(ret->comm));
+		else if (sscanf(line, "Uid: %u", &ret->uid) == 1)
+			return true;
+	}
+	return false;
+}
+
+static bool read_cgroup(struct eg_process *ret)
+{
+	EG_FCLOSE FILE *cgroup = NULL;
+	EG_FREE char *line = NULL; /* whole: what follows a cut might look like the line of another cgroup */
+	size_t room = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", ret->pid);
 	cgroup = fopen(path, "re");
-	while (cgroup && fgets(line, sizeof(line), cgroup)) {
-		if (strncmp(line, "0::/", 4))
+	while (cgroup && getline(&line, &room, cgroup) > 0) {
+		if (strncmp(line, "0::/", 4) != 0)
 			continue;
 		line[strcspn(line, "\n")] = '\0';
 		snprintf(ret->cgroup, sizeof(ret->cgroup), "%.500s", line + 4);
-		return seen == 2;
+		return true;
 	}
 	return false;
+}
+
+static bool read_process(int pid, struct eg_process *ret)
+{
+	*ret = (struct eg_process){.pid = pid};
+	return read_status(ret) && read_cgroup(ret);
 }
 
 void eg_processes_list(struct eg_processes *ret)

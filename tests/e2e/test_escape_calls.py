@@ -253,30 +253,35 @@ def test_an_abstract_socket_of_the_host(shared):
 
 
 def test_doctor_names_helpers(shared, app):
-    """A process of the same user outside, which the app could trace."""
+    """A process of the same user outside, which the app could trace; neither has to have a name."""
     agent, name = shared.agent, shared.name_of_app
     assert not any(name in message for _, message in agent.doctor("uids")[0])
     with open(f"/proc/{app.pid}/status", encoding="ascii") as status:
         uid = int(next(line for line in status if line.startswith("Uid:")).split()[1])
-    beside = shared.process(shared.other_cgroup(), uid=uid)
-    findings, _ = agent.doctor("uids", staged=True)
-    assert any(level == "warn" and f"app {name} runs as uid {uid}" in message and f"({beside.pid})" in message
-               for level, message in findings)
-    beside.stop()
+    for comm in ("testapp", " "):
+        app.rename(comm)
+        beside = shared.process(shared.other_cgroup(), uid=uid, comm=comm)
+        findings, _ = agent.doctor("uids", staged=True)
+        assert any(level == "warn" and f"app {name} runs as uid {uid}" in message and f"({beside.pid})" in message
+                   for level, message in findings), comm
+        beside.stop()
 
 
 def test_doctor_lists_who_is_outside(shared, app):
     """Whoever has a socket of some network namespace and no root above, by cgroup; nobody else."""
     path = shared.other_cgroup()
     daemon, idle = shared.process(path, comm="daemon", netns=shared.network.server), shared.process(path, comm="idle")
+    odd = shared.process(path, comm=b"\xff\x1b[2J".decode(errors="surrogateescape"), netns=shared.network.server)
     daemon.bind("u", ROUTER, 7070, "udp")
+    odd.bind("u", ROUTER, 7071, "udp")
     app.connect("u", ALLOWED, 443, "udp")
     findings, status = shared.agent.doctor("outside")
     (listed,) = [message for _, message in findings if message.startswith(f"/{path} is outside of every root and uses the network: ")]
-    assert f"daemon ({daemon.pid})" in listed
+    assert f"daemon ({daemon.pid})" in listed and f"??[2J ({odd.pid})" in listed
     assert not any(f"({app.pid})" in message or f"({idle.pid})" in message for _, message in findings)
     assert status in (0, 1) and {level for level, _ in findings} == {"ok"}
     daemon.stop()
+    odd.stop()
     assert not any(f"({daemon.pid})" in message for _, message in shared.agent.doctor("outside")[0])
     idle.stop()
 

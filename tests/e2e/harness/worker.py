@@ -91,7 +91,7 @@ def become(wanted):
         os.write(wanted["procs"], b"0")
         os.close(wanted["procs"])
     if wanted.get("comm"):
-        libc.prctl(PR_SET_NAME, wanted["comm"].encode(), 0, 0, 0)
+        libc.prctl(PR_SET_NAME, os.fsencode(wanted["comm"]), 0, 0, 0)
     check(libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0), "pdeathsig")
 
 
@@ -106,6 +106,9 @@ class Operations:
 
     def pid(self):
         return os.getpid()
+
+    def rename(self, comm):
+        check(libc.prctl(PR_SET_NAME, os.fsencode(comm), 0, 0, 0), "name")
 
     # -- sockets by name
 
