@@ -178,12 +178,20 @@ int eg_cli_check_span(struct eg_cli *cli, const char *name)
 
 /* ---- Printing ------------------------------------------------------------------------------- */
 
+void eg_cli_dump(const struct eg_cli *cli, const json_t *json, size_t flags)
+{
+	EG_FREE char *text = json_dumps(json, flags);
+
+	if (text)
+		eg_text_json(cli->out, text, strlen(text));
+	fputc('\n', cli->out);
+}
+
 bool eg_cli_json(const struct eg_cli *cli, const json_t *json)
 {
 	if (cli->format == EG_FORMAT_TABLE)
 		return false;
-	json_dumpf(json, cli->out, cli->format == EG_FORMAT_JSON ? JSON_INDENT(2) : JSON_COMPACT);
-	fputc('\n', cli->out);
+	eg_cli_dump(cli, json, cli->format == EG_FORMAT_JSON ? JSON_INDENT(2) : JSON_COMPACT);
 	return true;
 }
 

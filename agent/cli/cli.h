@@ -75,6 +75,8 @@ int eg_cli_check_span(struct eg_cli *cli, const char *name);
 
 /* ---- Printing ---------------------------------------------------------------------------------- */
 
+/* One value and a newline, with jansson's flags. */
+void eg_cli_dump(const struct eg_cli *cli, const json_t *json, size_t flags);
 /* True: the format is JSON, and it was printed. */
 bool eg_cli_json(const struct eg_cli *cli, const json_t *json);
 /* The end of a word of which there are n: "" or "s". */

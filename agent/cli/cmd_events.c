@@ -38,7 +38,8 @@ static int print_line(struct reader *reader, const char *line, size_t len)
 	EG_FREE char *text = NULL;
 
 	if (cli->format != EG_FORMAT_TABLE) {
-		fprintf(cli->out, "%.*s\n", (int)len, line);
+		eg_text_json(cli->out, line, len);
+		fputc('\n', cli->out);
 		return 0;
 	}
 	event = json_loadb(line, len, 0, NULL);

@@ -63,8 +63,7 @@ int eg_cmd_policy_history(struct eg_cli *cli)
 		return print_revisions(cli, app, json_object_get(answer, "revisions"));
 	/* The policy alone, as `policy get` prints it. */
 	ordered = eg_diff_ordered(json_object_get(answer, "policy"));
-	json_dumpf(ordered, cli->out, JSON_INDENT(2));
-	fputc('\n', cli->out);
+	eg_cli_dump(cli, ordered, JSON_INDENT(2));
 	return EG_EXIT_OK;
 }
 

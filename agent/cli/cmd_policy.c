@@ -54,8 +54,7 @@ int eg_cmd_policy_get(struct eg_cli *cli)
 		return r;
 	/* The policy alone, so that it can be edited and applied. */
 	ordered = eg_diff_ordered(json_object_get(answer, "policy"));
-	json_dumpf(ordered, cli->out, JSON_INDENT(2));
-	fputc('\n', cli->out);
+	eg_cli_dump(cli, ordered, JSON_INDENT(2));
 	return EG_EXIT_OK;
 }
 

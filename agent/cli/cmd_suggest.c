@@ -100,7 +100,6 @@ int eg_cmd_policy_suggest(struct eg_cli *cli)
 	if (eg_cli_json(cli, answer))
 		return EG_EXIT_OK;
 	print_evidence(cli, evidence, &seen);
-	json_dumpf(ordered, cli->out, JSON_INDENT(2));
-	fputc('\n', cli->out);
+	eg_cli_dump(cli, ordered, JSON_INDENT(2));
 	return EG_EXIT_OK;
 }

@@ -87,9 +87,7 @@ static void print_line(const struct eg_cli *cli, const struct eg_top *top)
 	for (size_t i = 0; i < top->shown_count; i++)
 		json_array_append_new(list, row_json(top->shown[i]));
 	line = json_pack("{s:s,s:O}", "ts", eg_units_moment_text(eg_show_now_ns(), moment, sizeof(moment)), "apps", list);
-	if (line)
-		json_dumpf(line, cli->out, JSON_COMPACT);
-	fputc('\n', cli->out);
+	eg_cli_dump(cli, line, JSON_COMPACT);
 }
 
 static int print(struct eg_cli *cli, const struct eg_top *top)

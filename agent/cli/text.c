@@ -63,6 +63,47 @@ char *eg_text_clean(const char *text)
 	return clean;
 }
 
+/* Only strings of JSON have any but ASCII in them. */
+static void print_escaped(FILE *out, uint32_t c)
+{
+	if (c > 0xffff) {
+		c -= 0x10000;
+		fprintf(out, "\\u%04x", 0xd800 + (c >> 10));
+		c = 0xdc00 + (c & 0x3ff);
+	}
+	fprintf(out, "\\u%04x", c);
+}
+
+/* decode(), of bytes that end where they end. */
+static size_t decode_within(const unsigned char *text, size_t left, uint32_t *ret)
+{
+	unsigned char end[5] = "";
+
+	if (left >= sizeof(end) - 1)
+		return decode(text, ret);
+	memcpy(end, text, left);
+	return decode(end, ret);
+}
+
+void eg_text_json(FILE *out, const char *json, size_t len)
+{
+	const unsigned char *from = (const unsigned char *)json;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < len;) {
+		uint32_t c = 0;
+		size_t n = from[i] < 0x7f ? 1 : decode_within(from + i, len - i, &c);
+
+		if (n && c && is_odd(c)) {
+			fwrite(json + kept, 1, i - kept, out);
+			print_escaped(out, c);
+			kept = i + n;
+		}
+		i += n ? n : 1;
+	}
+	fwrite(json + kept, 1, len - kept, out);
+}
+
 size_t eg_text_width(const char *text)
 {
 	const unsigned char *from = (const unsigned char *)text;

@@ -17,6 +17,12 @@
  */
 char *eg_text_clean(const char *text);
 
+/*
+ * Prints JSON that is text in UTF-8. What eg_text_clean takes for odd is escaped (\uXXXX), so that it says the same to
+ * a program and nothing to a terminal; blanks between values stay as they are.
+ */
+void eg_text_json(FILE *out, const char *json, size_t len);
+
 /* Columns that clean text takes on a terminal. Needs LC_CTYPE of a UTF-8 locale for wide ones. */
 size_t eg_text_width(const char *text);
 

@@ -49,7 +49,7 @@ static void test_exit_status(void **state)
 /* What an agent, or an app through it, says can't be more than text. */
 static void test_output_is_clean(void **state)
 {
-	OUTCOME apps, events, error;
+	OUTCOME apps, events, error, lines, json;
 
 	(void)state;
 	RUN(&apps, "apps", OK("{\"apps\":[{\"app\":\"a\\u001b[31m\",\"state\":\"enforce\",\"owner\":\"x\\nforged\"}]}"));
@@ -62,6 +62,11 @@ static void test_output_is_clean(void **state)
 					"no_rule tcp to [fd00::1]:443 by ?]0;t?[3] uid 4\n");
 	RUN(&error, "apps", reply("500 X", "{\"error\":{\"code\":\"c\",\"message\":\"a\\u001b[2Jb\\nc\"}}"));
 	assert_string_equal(error.err, "egret: a?[2Jb?c [c]\n");
+	/* JSON says the same to programs, in other letters */
+	RUN(&lines, "events -o ndjson", OK("{\"comm\":\"\xc2\x9b" "31m\"}\n"));
+	assert_string_equal(lines.out, "{\"comm\":\"\\u009b31m\"}\n");
+	RUN(&json, "apps -o json", OK("{\"apps\":[{\"app\":\"\xe2\x80\xae\"}]}"));
+	assert_has(json.out, "\"\\u202e\"");
 }
 
 /* Programs get what the API says, unchanged. */

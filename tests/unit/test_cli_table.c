@@ -39,6 +39,28 @@ static void test_clean(void **state)
 	assert_clean("\xe4\xb8", "??"); /* cut off */
 }
 
+static void assert_json(const char *json, const char *expected)
+{
+	char text[200] = "";
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	assert_non_null(out);
+	eg_text_json(out, json, strlen(json));
+	fclose(out);
+	assert_string_equal(text, expected);
+}
+
+static void test_json(void **state)
+{
+	(void)state;
+	assert_json("{\n  \"b\xc3\xbcro\": \"\\u001b \xf0\x9f\x98\x80\"\n}", "{\n  \"b\xc3\xbcro\": \"\\u001b \xf0\x9f\x98\x80\"\n}");
+	assert_json("\"\xc2\x9b" "31m\x7f\"", "\"\\u009b31m\\u007f\"");
+	assert_json("\"\xe2\x80\xae\xe2\x81\xa6z\"", "\"\\u202e\\u2066z\"");
+	assert_json("\"\xf3\xa0\x81\x81\"", "\"\\udb40\\udc41\""); /* a tag, beyond 16 bits */
+	assert_json("\"\xff\xe4\xb8\"", "\"\xff\xe4\xb8\""); /* no UTF-8: no JSON either, and no control */
+	assert_json("", "");
+}
+
 static void test_width(void **state)
 {
 	(void)state;
@@ -167,7 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clean),	  cmocka_unit_test(test_width),	    cmocka_unit_test(test_moment),
 		cmocka_unit_test(test_say),	  cmocka_unit_test(test_alignment), cmocka_unit_test(test_no_titles),
-		cmocka_unit_test(test_color),	  cmocka_unit_test(test_many_rows),
+		cmocka_unit_test(test_json),	  cmocka_unit_test(test_color),	  cmocka_unit_test(test_many_rows),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
