@@ -16,6 +16,12 @@ def build(name, directory):
     return {**os.environ, "LD_PRELOAD": library, "ASAN_OPTIONS": "verify_asan_link_order=0"}
 
 
+def tell(path, layout, number):
+    """A number to a library that has the file mapped: in place."""
+    with open(path, "r+b" if os.path.exists(path) else "wb") as out:
+        out.write(struct.pack(layout, number))
+
+
 class SlowDisk:
     """Syncs of files whose path has the word `files` in it wait while the disk stands still."""
 
@@ -38,9 +44,8 @@ class WrongClock:
         self.env = {**build("wrong_clock", directory), "WRONG_CLOCK": self.path}
 
     def set(self, seconds):
-        """Ahead of the right time; in place, since it is mapped."""
-        with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as out:
-            out.write(struct.pack("q", seconds))
+        """Ahead of the right time."""
+        tell(self.path, "q", seconds)
 
 
 class NoInotify:
@@ -65,6 +70,5 @@ class NoMemory:
         self.env = {**build("no_memory", directory), "NO_MEMORY": self.path}
 
     def one_in(self, number):
-        """0: none; in place, since it is mapped."""
-        with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as out:
-            out.write(struct.pack("I", number))
+        """0: none."""
+        tell(self.path, "I", number)
