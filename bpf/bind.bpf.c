@@ -53,7 +53,7 @@ static __always_inline int eg_bind(struct bpf_sock_addr *ctx, struct eg_view *vi
 	__u8 reason = EG_REASON_NONE;
 
 	view->dst_port = bpf_ntohs((__u16)ctx->user_port);
-	view->proto = ctx->protocol == 262 /* MPTCP */ ? IPPROTO_TCP : (__u8)ctx->protocol;
+	view->proto = eg_sock_addr_proto(ctx);
 	if (!view->dst_port)
 		return 1;
 	sock = sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
@@ -86,10 +86,7 @@ int eg_bind6(struct bpf_sock_addr *ctx)
 {
 	struct eg_view view = {0};
 
-	view.dst.w_be[0] = ctx->user_ip6[0];
-	view.dst.w_be[1] = ctx->user_ip6[1];
-	view.dst.w_be[2] = ctx->user_ip6[2];
-	view.dst.w_be[3] = ctx->user_ip6[3];
+	eg_sock_addr_v6(&view.dst, ctx);
 	return eg_bind(ctx, &view);
 }
 

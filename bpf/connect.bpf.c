@@ -165,18 +165,13 @@ static __always_inline int eg_attempt(struct bpf_sock_addr *ctx, struct eg_attem
 	return eg_attempt_limits(a, sock, ruleset, &verdict, &clock, relaxed);
 }
 
-static __always_inline __u8 eg_attempt_proto(const struct bpf_sock_addr *ctx)
-{
-	return ctx->protocol == 262 /* MPTCP */ ? IPPROTO_TCP : (__u8)ctx->protocol;
-}
-
 static __always_inline int eg_attempt4(struct bpf_sock_addr *ctx, __u32 hook)
 {
 	struct eg_attempt a = {.hook = hook};
 
 	eg_addr_v4(&a.view.dst, ctx->user_ip4);
 	a.view.dst_port = bpf_ntohs((__u16)ctx->user_port);
-	a.view.proto = eg_attempt_proto(ctx);
+	a.view.proto = eg_sock_addr_proto(ctx);
 	return eg_attempt(ctx, &a);
 }
 
@@ -184,12 +179,9 @@ static __always_inline int eg_attempt6(struct bpf_sock_addr *ctx, __u32 hook)
 {
 	struct eg_attempt a = {.hook = hook};
 
-	a.view.dst.w_be[0] = ctx->user_ip6[0];
-	a.view.dst.w_be[1] = ctx->user_ip6[1];
-	a.view.dst.w_be[2] = ctx->user_ip6[2];
-	a.view.dst.w_be[3] = ctx->user_ip6[3];
+	eg_sock_addr_v6(&a.view.dst, ctx);
 	a.view.dst_port = bpf_ntohs((__u16)ctx->user_port);
-	a.view.proto = eg_attempt_proto(ctx);
+	a.view.proto = eg_sock_addr_proto(ctx);
 	return eg_attempt(ctx, &a);
 }
 

@@ -3,7 +3,7 @@
  * dns.h - reads DNS messages (RFC 1035, 9460): one question out, its answer in
  *
  * Pure: a message in the scratch's `msg` becomes a name (name.h) and, of an answer, a list of
- * addresses. Whether the question may be asked, and what the answer grants, is grant.h's.
+ * addresses. Whether the question may be asked is ask.h's, and what the answer grants learn.h's.
  *
  * The question's name is read byte by byte; it is never compressed. Owners of records are
  * only skipped: the resolver is the policy's, and only the asked name has to match, the names

@@ -15,7 +15,7 @@
  * will not grow, and is refused for good.
  *
  * First data that can't become right is the end of its connection: the flow keeps the reason
- * (packet.bpf.c), so that neither the same bytes, sent again, nor any others pass. The agent resets
+ * (judge.h), so that neither the same bytes, sent again, nor any others pass. The agent resets
  * the socket when it is told.
  *
  * What was looked at stays with the socket: a policy that demands more of a live connection

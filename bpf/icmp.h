@@ -18,7 +18,8 @@ static __always_inline bool eg_addr_is_on_link(const struct eg_addr *a)
 
 /*
  * A neighbour is asked about the address that this goes to, or answers about the one that it comes from; an
- * address that isn't bound to the link can be routed, whatever the hop limit. at: where the IP header begins, behind Ethernet's if not 0.
+ * address that isn't bound to the link can be routed, whatever the hop limit. at: where the IP header begins,
+ * behind Ethernet's if not 0.
  */
 EG_GLOBAL int eg_is_probe(struct __sk_buff *skb, const struct eg_view *view, __u32 at)
 {

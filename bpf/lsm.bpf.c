@@ -9,11 +9,6 @@
  */
 #include "option.h"
 
-#define EG_AF_UNIX    1
-#define EG_AF_INET    2
-#define EG_AF_INET6   10
-#define EG_AF_NETLINK 16
-
 /* The kernel's, as much of it as is read; where its members are is found at load. */
 struct socket {
 	short type;

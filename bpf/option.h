@@ -40,13 +40,14 @@ static __always_inline __u8 eg_option_reason(int level, int optname, int type)
 		return EG_REASON_RAW_SOCKET;
 	if (level != EG_SOL_SOCKET)
 		return EG_REASON_NONE;
-	if (optname == EG_SO_TXTIME || (optname == EG_SO_MAX_PACING_RATE && type != EG_SOCK_STREAM))
+	if (optname == EG_SO_TXTIME || (optname == EG_SO_MAX_PACING_RATE && type != EG_TYPE_STREAM))
 		return EG_REASON_SEND_LATER;
 	return EG_REASON_NONE;
 }
 
 /* True: go on. */
-static __always_inline int eg_option_tell(const struct eg_who *who, struct bpf_sock *sk, __u8 reason, __u32 uid, bool audited)
+static __always_inline int eg_option_tell(const struct eg_who *who, struct bpf_sock *sk, __u8 reason, __u32 uid,
+					  bool audited)
 {
 	struct eg_denial denial = {
 		.reason = reason,

@@ -208,8 +208,8 @@ static __always_inline bool eg_is_own_error(struct __sk_buff *skb, const struct 
 	const struct eg_flow *flow = &c->sock->flow;
 
 	return dir == EG_DIR_INGRESS && eg_view_is_icmp_error(view) && flow->state == EG_FLOW_OPEN &&
-	       flow->origin == EG_DIR_EGRESS && flow->uid == c->ruleset->uid && eg_flow_fresh(flow, c->host, c->clock.boot_ns) &&
-	       eg_icmp_quotes(skb, view, flow);
+	       flow->origin == EG_DIR_EGRESS && flow->uid == c->ruleset->uid &&
+	       eg_flow_fresh(flow, c->host, c->clock.boot_ns) && eg_icmp_quotes(skb, view, flow);
 }
 
 /*
@@ -306,7 +306,7 @@ static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 loo
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return EG_DROP;
-	if (dir == EG_DIR_EGRESS && sk->type != EG_SOCK_STREAM)
+	if (dir == EG_DIR_EGRESS && sk->type != EG_TYPE_STREAM)
 		eg_queue_at_once(skb);
 	c.sock = eg_tag_sock(sk, c.host, &c.app);
 	if (!c.sock || !c.app)
@@ -318,7 +318,7 @@ static __always_inline int eg_packet(struct __sk_buff *skb, __u32 dir, __u32 loo
 		return eg_refuse(&c.sock->who, &view, reason, EG_RULE_NONE, 0, dir, false);
 	if (malformed != EG_REASON_NONE)
 		return eg_refuse(&c.sock->who, &view, malformed, EG_RULE_NONE, c.ruleset->uid, dir, false);
-	if (view.proto == IPPROTO_TCP && sk->type != 3 /* SOCK_RAW */)
+	if (view.proto == IPPROTO_TCP && sk->type != EG_TYPE_RAW)
 		return eg_packet_tcp(skb, sk, &c, &view, dir);
 	return eg_packet_other(skb, sk, &c, &view, dir);
 }

@@ -39,7 +39,16 @@
 
 #define EG_PORT_DNS 53
 
-#define EG_TCP_FIN 0x01
+/* Of sockets: <linux/socket.h> and <linux/net.h> have these for the kernel alone, and <linux/in.h> a newer one. */
+#define EG_AF_UNIX     1
+#define EG_AF_INET     2
+#define EG_AF_INET6    10
+#define EG_AF_NETLINK  16
+#define EG_TYPE_STREAM 1
+#define EG_TYPE_DGRAM  2
+#define EG_TYPE_RAW    3
+#define EG_PROTO_MPTCP 262
+
 #define EG_TCP_SYN 0x02
 #define EG_TCP_ACK 0x10
 #define EG_TCP_URG 0x20
@@ -85,6 +94,21 @@ static __always_inline bool eg_addr_is_loopback(const struct eg_addr *a)
 	if (a->w_be[2] == bpf_htonl(0xffff))
 		return (a->w_be[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
 	return a->w_be[2] == 0 && a->w_be[3] == bpf_htonl(1);
+}
+
+/* Of a connect, sendmsg or bind. MPTCP is TCP on the wire, and its number is beyond a byte. */
+static __always_inline __u8 eg_sock_addr_proto(const struct bpf_sock_addr *ctx)
+{
+	return ctx->protocol == EG_PROTO_MPTCP ? IPPROTO_TCP : (__u8)ctx->protocol;
+}
+
+/* Word by word, as the context may be read. */
+static __always_inline void eg_sock_addr_v6(struct eg_addr *ret, const struct bpf_sock_addr *ctx)
+{
+	ret->w_be[0] = ctx->user_ip6[0];
+	ret->w_be[1] = ctx->user_ip6[1];
+	ret->w_be[2] = ctx->user_ip6[2];
+	ret->w_be[3] = ctx->user_ip6[3];
 }
 
 /* What goes on the wire: each GSO segment has the headers again, each IP fragment its own. */

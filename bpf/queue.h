@@ -15,8 +15,7 @@
 
 #include "maps.h"
 
-#define EG_SOCK_STREAM 1
-#define EG_LONG_PAST   1 /* 0 is no time */
+#define EG_LONG_PAST 1 /* 0 is no time */
 
 static __always_inline void eg_queue_at_once(struct __sk_buff *skb)
 {

@@ -66,17 +66,17 @@ struct eg_grant_place {
 	__u32 spare; /* 1: good grants of other names are passed over */
 };
 
-/* What an answer's addresses became (resolve.h). */
+/* What an answer's addresses became (learn.h). */
 struct eg_harvest {
 	__u32 uid;
-	__u32 ask_only; /* 1: the name may be asked, nothing is granted */
+	__u32 pad; /* zero */
 	__u32 private_ok; /* 1: the name has rules with a `private` list */
 	__u32 granted; /* that were not before */
 	__u32 private; /* not public, and on no list */
 	__u32 shortage;
 };
 
-/* Answers on a TCP connection, which come in pieces (resolve.h). */
+/* Answers on a TCP connection, which come in pieces (learn.h). */
 struct eg_pieces {
 	__u32 next_seq; /* of the next byte */
 	__u32 known; /* 1: next_seq is valid */
@@ -88,6 +88,7 @@ struct eg_pieces {
 	__u32 told; /* 1: whoever read the message told of its result */
 };
 
+/* Its size is part of the ABI: one is the value of the pinned map dns_streams. */
 struct eg_scratch {
 	__u32 busy;
 	__u32 index; /* which one */
@@ -154,7 +155,7 @@ static __always_inline void eg_scratch_release(struct eg_scratch *s)
 	__sync_lock_test_and_set(&s->busy, 0);
 }
 
-/* An index kept below its bound where clang has proved it and then dropped the mask, so that the verifier can't see it. */
+/* Kept below its bound where clang has proved that it is, and drops the mask, so that the verifier can't see it. */
 #ifdef __bpf__
 #define EG_MASKED(index, mask)                                                                                         \
 	({                                                                                                             \
@@ -194,5 +195,6 @@ static __always_inline bool eg_msg_load(struct __sk_buff *skb, __u32 offset, __u
 }
 
 _Static_assert(EG_MSG_MASK == 8191 && EG_MSG_PAD == 2048, "the masks");
+_Static_assert(sizeof(struct eg_scratch) == 12704, "the value of dns_streams");
 
 #endif

@@ -12,9 +12,6 @@
 #include "flow.h"
 #include "tag.h"
 
-#define EG_AF_INET  2
-#define EG_AF_INET6 10
-
 static __always_inline bool eg_self_same_app(const struct eg_sock *mine, struct bpf_sock *other)
 {
 	const struct eg_sock *theirs = bpf_sk_storage_get(&socks, other, 0, 0);

@@ -11,24 +11,19 @@
 #include "tag.h"
 #include "verdict.h"
 
-#define EG_SOCK_STREAM 1
-#define EG_SOCK_DGRAM  2
-#define EG_SOCK_RAW    3
-#define EG_PROTO_MPTCP 262
-
 static __always_inline __u8 eg_create_protocol(const struct bpf_sock *ctx)
 {
 	switch (ctx->type) {
-	case EG_SOCK_STREAM:
+	case EG_TYPE_STREAM:
 		if (ctx->protocol == IPPROTO_TCP || ctx->protocol == EG_PROTO_MPTCP)
 			return EG_REASON_NONE;
 		return EG_REASON_PROTOCOL;
-	case EG_SOCK_DGRAM:
+	case EG_TYPE_DGRAM:
 		if (ctx->protocol == IPPROTO_UDP || ctx->protocol == IPPROTO_ICMP ||
 		    ctx->protocol == IPPROTO_ICMPV6)
 			return EG_REASON_NONE;
 		return EG_REASON_PROTOCOL;
-	case EG_SOCK_RAW:
+	case EG_TYPE_RAW:
 		return EG_REASON_RAW_SOCKET;
 	default:
 		return EG_REASON_PROTOCOL;
@@ -93,7 +88,7 @@ int eg_sock_create(struct bpf_sock *ctx)
 		return 0;
 	eg_tag_find(host, NULL, &tag);
 	/* but a raw socket is remembered as a task's, should its cgroup be tagged later */
-	if (!tag.gen && tag.unknown == EG_UNKNOWN_PASS && ctx->type != EG_SOCK_RAW)
+	if (!tag.gen && tag.unknown == EG_UNKNOWN_PASS && ctx->type != EG_TYPE_RAW)
 		return 1;
 	sock = bpf_sk_storage_get(&socks, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!sock)

@@ -3,7 +3,7 @@
  * verdict.h - the one place where it is decided what an app may reach
  *
  * Both address families, both directions, connect, packet, guard and explain end here.
- * The order is SEMANTICS': a hold, then expiry, then deletion, then the rules; audit turns
+ * The order is fixed: a hold, then expiry, then deletion, then the rules; audit turns
  * down what the rules and limits say, never a hold or the end of a policy.
  */
 #ifndef EG_BPF_VERDICT_H
@@ -162,7 +162,8 @@ EG_GLOBAL int eg_verdict_named(const struct eg_ruleset *ruleset, const struct eg
 		return 0;
 	__builtin_memcpy(s->key.text, named->name, sizeof(s->key.text));
 	s->grant_key.addr = flow->peer;
-	if (eg_name_allows(s->index, ruleset->uid, EG_SERVICE(flow->proto, flow->peer_port)) && !(s->found.flags & EG_MATCH_CONNECT))
+	if (eg_name_allows(s->index, ruleset->uid, EG_SERVICE(flow->proto, flow->peer_port)) &&
+	    !(s->found.flags & EG_MATCH_CONNECT))
 		eg_verdict_fill(ruleset, &s->found, ret);
 	eg_scratch_release(s);
 	return 0;
