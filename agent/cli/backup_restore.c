@@ -21,6 +21,7 @@
 
 #include "../lib/cleanup.h"
 #include "../lib/hold.h"
+#include "../lib/slurp.h"
 #include "tar.h"
 
 #define STAGE	     "restore.new"
@@ -36,25 +37,10 @@ struct restore {
 
 /* ---- Files --------------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int append(int dir_fd, const char *name, const char *data, size_t len)
 {
 	EG_CLOSE int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r = fd < 0 ? -errno : write_all(fd, data, len);
+	int r = fd < 0 ? -errno : eg_write_all(fd, data, len);
 
 	return r ? r : fsync(fd) ? -errno : 0;
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "../lib/log.h"
+#include "../lib/slurp.h"
 #include "agent_impl.h"
 #include "clock.h"
 
@@ -151,15 +152,7 @@ static int write_draft(int dir_fd, const char *text, size_t len)
 {
 	EG_CLOSE int fd = openat(dir_fd, FILE_DRAFT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	while (fd >= 0 && len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		text += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
-	return fd < 0 ? -errno : 0;
+	return fd < 0 ? -errno : eg_write_all(fd, text, len);
 }
 
 static int write_file(struct eg_expiry *expiry)

@@ -56,21 +56,6 @@ static struct timespec deadline_in(int ms)
 	return ts;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* ---- The writer ---------------------------------------------------------------------- */
 
 /* Somebody removed or replaced the file: what we append would be lost with it. */
@@ -90,7 +75,7 @@ static int append(struct eg_journal *j, const char *text, size_t len)
 
 	if (j->fd < 0 || !still_ours(j))
 		return -ESTALE;
-	r = write_all(j->fd, text, len);
+	r = eg_write_all(j->fd, text, len);
 	if (r == 0 && fdatasync(j->fd))
 		r = -errno;
 	if (r == 0)
@@ -114,7 +99,7 @@ static int replace(struct eg_journal *j, const char *text, size_t len)
 	fd = openat(dir, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, text, len);
+	r = eg_write_all(fd, text, len);
 	if (r == 0 && (fsync(fd) || renameat(dir, new_name, dir, j->name) || fsync(dir)))
 		r = -errno;
 	if (r) {

@@ -47,21 +47,6 @@ static int open_dir(const char *state_dir, bool make)
 	return fd < 0 ? -errno : fd;
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 void eg_store_abandon(struct eg_store_draft *draft)
 {
 	char name[EG_APP_NAME_LEN + 16];
@@ -85,9 +70,9 @@ static int draft_write(struct eg_store_draft *draft, const struct eg_provenance 
 	if (fd < 0)
 		return -errno;
 	snprintf(header, sizeof(header), STORE_HEADER "%" PRIu64 " %s\n", from->number, eg_source_name(from->source));
-	r = write_all(fd, header, strlen(header));
+	r = eg_write_all(fd, header, strlen(header));
 	if (!r)
-		r = write_all(fd, text, len);
+		r = eg_write_all(fd, text, len);
 	if (!r && fsync(fd))
 		r = -errno;
 	return r;

@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "../lib/log.h"
+#include "../lib/slurp.h"
 #include "agent_impl.h"
 #include "clock.h"
 
@@ -349,20 +350,10 @@ static char *print(struct eg_usage *usage, bool stopping)
 static int replace(const struct eg_usage *usage, const char *text)
 {
 	EG_CLOSE int fd = openat(usage->dir_fd, USAGE_DRAFT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	size_t len = strlen(text);
+	int r = fd < 0 ? -errno : eg_write_all(fd, text, strlen(text));
 
-	if (fd < 0)
-		return -errno;
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
+	if (r < 0)
+		return r;
 	if (fdatasync(fd) || renameat(usage->dir_fd, USAGE_DRAFT, usage->dir_fd, USAGE_FILE))
 		return -errno;
 	return 0;

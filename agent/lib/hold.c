@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "cleanup.h"
+#include "slurp.h"
 
 #define VERSION 1
 #define SUM_LEN 9 /* eight digits and a space */
@@ -226,21 +227,6 @@ static int set_id(struct eg_hold *hold)
 	return 0;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Somebody's torn line must not swallow ours. */
 static int end_torn_line(int fd)
 {
@@ -253,7 +239,7 @@ static int end_torn_line(int fd)
 		return 0;
 	if (pread(fd, &last, 1, st.st_size - 1) != 1)
 		return -EIO;
-	return last == '\n' ? 0 : write_all(fd, "\n", 1);
+	return last == '\n' ? 0 : eg_write_all(fd, "\n", 1);
 }
 
 int eg_hold_direct_append(const char *state_dir, const struct eg_hold *hold)
@@ -278,7 +264,7 @@ int eg_hold_direct_append(const char *state_dir, const struct eg_hold *hold)
 		return -errno;
 	r = end_torn_line(fd);
 	if (r == 0)
-		r = write_all(fd, line, (size_t)len);
+		r = eg_write_all(fd, line, (size_t)len);
 	if (r)
 		return r;
 	return fsync(fd) || fsync(dir) ? -errno : 0;

@@ -27,6 +27,23 @@ ssize_t eg_read_up_to(int fd, void *ret, size_t size)
 	return (ssize_t)len;
 }
 
+int eg_write_all(int fd, const void *data, size_t len)
+{
+	const char *from = data;
+
+	while (len) {
+		ssize_t n = write(fd, from, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		from += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 int eg_slurp(int fd, size_t max, char **ret, size_t *ret_len)
 {
 	EG_FREE char *text = NULL;

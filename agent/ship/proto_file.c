@@ -26,6 +26,7 @@
 
 #include "../lib/cleanup.h"
 #include "../lib/log.h"
+#include "../lib/slurp.h"
 #include "file_names.h"
 #include "file_rotate.h"
 #include "file_tail.h"
@@ -323,25 +324,10 @@ static int render(const struct sink *sink, const struct eg_item *items, size_t c
 	return 0;
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* lines: may be none, all of the batch being there already; but perhaps no further than in memory. */
 static int append(struct sink *sink, const char *lines, size_t len, struct eg_result *result)
 {
-	int r = write_all(sink->fd, lines, len), synced = 0;
+	int r = eg_write_all(sink->fd, lines, len), synced = 0;
 
 	if (r == 0 && fdatasync(sink->fd) < 0)
 		r = synced = -errno;
