@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../lib/hold.h"
 #include "../lib/units.h"
 #include "commands.h"
 #include "show.h"
@@ -29,6 +30,30 @@ static void agent_row(struct eg_table *table, const json_t *status)
 		       eg_units_span_text(eg_json_u64(agent, "uptime_s") * SECOND, up, sizeof(up)));
 }
 
+/* Of the hold on every app. Without a control plane an admin lifts what one has left, too. */
+static const char *who_lifts_all(const json_t *status)
+{
+	bool follows = json_is_object(json_object_get(status, "control")), control = false, here = false;
+	json_t *hold;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "holds"), i, hold) {
+		const char *app = eg_json_text(hold, "app"), *layer = eg_json_text(hold, "layer");
+
+		if (!app || strcmp(app, EG_HOLD_ALL_APPS) != 0)
+			continue;
+		if (follows && layer && strcmp(layer, "control") == 0)
+			control = true;
+		else
+			here = true;
+	}
+	if (control && here)
+		return "holds on EVERY app are in force: 'egret restore --all' and 'egret fleet restore --all' lift them";
+	if (control)
+		return "the control plane holds EVERY app: 'egret fleet restore --all' lifts it";
+	return "a hold on EVERY app is in force: 'egret restore --all' lifts it";
+}
+
 static void enforcement_rows(struct eg_table *table, const json_t *status)
 {
 	bool ok = eg_json_true(status, "enforcement_ok");
@@ -45,7 +70,7 @@ static void enforcement_rows(struct eg_table *table, const json_t *status)
 			       path ? path : "?", attached ? "attached" : "NOT ATTACHED", unknown ? unknown : "?");
 	}
 	if (eg_json_true(status, "kill_all"))
-		row(table, EG_STYLE_BAD, "kill", "a hold on EVERY app is in force: 'egret restore --all' lifts it");
+		row(table, EG_STYLE_BAD, "kill", who_lifts_all(status));
 }
 
 /* "120: 117 enforce, 3 killed", without what is none. */

@@ -232,6 +232,13 @@ def test_all_apps_at_once(site):
     site.etcd.put("/egret/kills/*", {"killed": True, "reason": "drill"})
     assert app.end("c") in RESET
     assert site.agent.status()["kill_all"] is True
+    # `egret status` names the command that lifts it: nobody here can
+    assert "'egret fleet restore --all' lifts it" in site.agent.cli("status")[1]
+    assert site.agent.cli("restore", "--all")[0] == 6
+    assert site.agent.cli("kill", "--all", "--yes", str(len(site.agent.apps())))[0] == 0
+    assert "'egret restore --all' and 'egret fleet restore --all' lift them" in site.agent.cli("status")[1]
+    assert site.agent.cli("restore", "--all")[0] == 0
+    assert site.agent.status()["kill_all"] is True
     site.etcd.put("/egret/kills/*", {"killed": False})
     eventually(lambda: not site.agent.status()["kill_all"], what="the restore of all")
     app.connect("d", ALLOWED, 443)
