@@ -157,12 +157,6 @@ void eg_table_blank(struct eg_table *table)
 	put(table, EG_STYLE_NONE, NULL);
 }
 
-void eg_table_end_row(struct eg_table *table)
-{
-	while (table->count % table->column_count && !table->lost)
-		put(table, EG_STYLE_NONE, NULL);
-}
-
 size_t eg_table_rows(const struct eg_table *table)
 {
 	return (table->count + table->column_count - 1) / table->column_count;

@@ -32,8 +32,6 @@ void eg_table_bytes(struct eg_table *table, uint64_t bytes);
 void eg_table_number(struct eg_table *table, uint64_t number);
 /* A cell with nothing in it. */
 void eg_table_blank(struct eg_table *table);
-/* Fills the row with empty cells, which stay empty. */
-void eg_table_end_row(struct eg_table *table);
 
 size_t eg_table_rows(const struct eg_table *table);
 /* Each line after the indent. -ENOMEM: a cell was lost before; what there is was printed. */

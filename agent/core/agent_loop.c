@@ -179,7 +179,7 @@ static void reload_config(struct loop *loop)
 
 	if (!config)
 		return;
-	key = needs_restart(agent->config, config);
+	key = needs_restart(eg_agent_config(agent), config);
 	if (key) {
 		eg_log_err("%s can't change while egretd runs: nothing of the configuration was taken over, restart egretd",
 			   key);

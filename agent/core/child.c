@@ -85,8 +85,8 @@ static json_t *setup_of(const struct eg_child_start *start)
 static int write_setup(const struct eg_child_start *start, int *ret_fd)
 {
 	EG_CLOSE int fd = memfd_create("setup", MFD_CLOEXEC);
-	json_t *setup = setup_of(start);
 	int r = fd < 0 ? -errno : 0;
+	json_t *setup = setup_of(start);
 
 	if (!r && (!setup || json_dumpfd(setup, fd, JSON_COMPACT) || lseek(fd, 0, SEEK_SET)))
 		r = setup ? -EIO : -ENOMEM;

@@ -58,8 +58,8 @@ void eg_spans_clear(struct eg_spans *spans);
 /*
  * The span of these segments (which it sorts): disjoint, each stretch owned by EG_RULE_GUARDRAIL if
  * that is among them, then by EG_RULE_DNS, then by a rule that verifies nothing (any allow wins), then by one that
- * verifies the server's name, and among equals by the lowest. *ret is an index into items. -E2BIG: more intervals than one prefix can carry;
- * -ENOSPC: more than a policy can; -ENOMEM.
+ * verifies the server's name, and among equals by the lowest. *ret is an index into items. -E2BIG: more
+ * intervals than one prefix can carry; -ENOSPC: more than a policy can; -ENOMEM.
  */
 int eg_spans_intern(struct eg_spans *spans, struct eg_segments *segments, uint32_t *ret);
 

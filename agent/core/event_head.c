@@ -70,7 +70,7 @@ bool eg_event_head_parse(const char *line, size_t len, struct eg_event_head *ret
 	const char *id, *host;
 	size_t ts_len, id_len, host_len;
 
-	if (!SKIP(&c, "{\"schema\":1,\"ts\":\"") || !take_string(&c, &head.ts, &ts_len) || ts_len != EG_OUT_TS_MAX)
+	if (!SKIP(&c, EG_EVENT_BEGIN) || !take_string(&c, &head.ts, &ts_len) || ts_len != EG_OUT_TS_MAX)
 		return false;
 	if (!SKIP(&c, ",\"type\":\"") || !take_string(&c, &head.type, &head.type_len))
 		return false;

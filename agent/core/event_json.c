@@ -124,7 +124,7 @@ char *eg_event_meta_json(char *p, const struct eg_event_meta *meta)
 
 static char *put_head(char *p, struct eg_event_stamp *stamp, uint64_t utc_ns, const char *type, size_t type_len)
 {
-	p = eg_out_lit(p, "{\"schema\":1,\"ts\":\"");
+	p = eg_out_lit(p, EG_EVENT_BEGIN);
 	p = eg_out_ts(p, &stamp->clock, utc_ns);
 	p = eg_out_lit(p, "\",\"type\":\"");
 	p = eg_out_bytes(p, type, type_len);

@@ -23,6 +23,7 @@
 #include "networks.h"
 
 #define EG_EVENT_SCHEMA    1
+#define EG_EVENT_BEGIN     "{\"schema\":1,\"ts\":\"" /* of each line */
 #define EG_EVENT_HOST_LEN  65
 #define EG_EVENT_TYPE_LEN  24
 #define EG_EVENT_POST_MAX  65536 /* members of one of the agent's own events, as text */

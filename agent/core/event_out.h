@@ -15,7 +15,6 @@
 
 #define EG_OUT_U64_MAX    20
 #define EG_OUT_TS_MAX     30 /* 2026-01-31T00:00:00.000000000Z: always all of it */
-#define EG_OUT_ADDR_MAX   45
 #define EG_OUT_ESCAPE_MAX 6 /* bytes out for each byte in */
 
 /* Remembers the second that was last written as text; zero-initialised. */

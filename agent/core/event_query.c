@@ -350,7 +350,7 @@ static void note_gap(struct eg_events_query *q, uint64_t events)
 	char *p = q->note;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	p = eg_out_lit(p, "{\"schema\":1,\"ts\":\"");
+	p = eg_out_lit(p, EG_EVENT_BEGIN);
 	p = eg_out_ts(p, &clock, (uint64_t)now.tv_sec * NS + (uint64_t)now.tv_nsec);
 	p = eg_out_lit(p, "\",\"type\":\"lost\",\"host\":\"");
 	p = eg_out_bytes(p, q->host, strlen(q->host));

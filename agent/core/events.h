@@ -114,7 +114,7 @@ int eg_events_post(struct eg_events *ev, const char *type, const char *app, json
  */
 void eg_events_feed(struct eg_events *ev, const struct eg_event *e, size_t size);
 
-/* Waits until everything posted or fed before is on disk: 0, or -ETIMEDOUT. For tests and shutdown. */
+/* Waits until everything posted or fed before is on disk: 0, or -ETIMEDOUT. For tests. */
 int eg_events_sync(struct eg_events *ev, unsigned timeout_ms);
 
 /* ---- Reading: GET /v1/events ---------------------------------------------------- */

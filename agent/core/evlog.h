@@ -111,7 +111,10 @@ int eg_evlog_append(struct eg_evlog *log, const struct eg_evlog_batch *batch, ui
 /* -ESTALE: somebody changed the directory or the segment; the log was closed and can be opened again. */
 int eg_evlog_check(struct eg_evlog *log);
 
-/* Waits until the disk has all that was appended, and the quota is kept: 0, -ETIMEDOUT, or the error of the sync. */
+/*
+ * Waits until the disk has all that was appended, and the quota is kept: 0, -ETIMEDOUT, or the error of the sync.
+ * For tests.
+ */
 int eg_evlog_flush(struct eg_evlog *log, unsigned timeout_ms);
 
 /* Before the end: as _flush, and nothing is evicted any more that nobody would tell. */

@@ -3,7 +3,8 @@
  * fills.h - how full the kernel's tables are, and how near each app is to its quotas
  *
  * At FILL_ALARM_PERCENT of a table, or of an app's quota, an event says so, once; another says that it
- * is over, below FILL_CALM_PERCENT; an app that goes up and down all the time makes no more of them. A table that an app fills alone can't be shared: quotas come first.
+ * is over, below FILL_CALM_PERCENT; an app that goes up and down all the time makes no more of them. A table
+ * that an app fills alone can't be shared: quotas come first.
  * An app's place for grants fills up and stays full as names come and go, so only the eviction of
  * grants that were still good says that it is too small.
  */

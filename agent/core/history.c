@@ -103,6 +103,7 @@ static int write_record(int dir_fd, const char *name, const json_t *record)
 
 	if (fd < 0)
 		return -errno;
+	errno = 0;
 	if (json_dumpfd(record, fd, JSON_COMPACT))
 		return errno ? -errno : -ENOMEM;
 	return renameat(dir_fd, ".new", dir_fd, name) ? -errno : 0;

@@ -7,8 +7,7 @@
  * the kill word of the datapath; the order is: kill word, eg_holds_add(), cut the
  * sockets, eg_holds_wait_durable().
  *
- * Generations. They are counted per app and layer ("source" in SEMANTICS.md), also
- * across lifting, restart and reboot. 0 means "the next one": right for local and auto.
+ * Generations. They are counted per app and layer, also across lifting, restart and reboot. 0 means "the next one": right for local and auto.
  * The control plane brings its own; a record not above the last one is refused.
  */
 #ifndef EG_CORE_HOLDS_H

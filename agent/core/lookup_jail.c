@@ -5,7 +5,8 @@
  * Its user is nobody in particular, without groups and capabilities, and can't become anything
  * else (no_new_privs, an empty bounding set). It can't be traced by others of that user, makes no
  * process, no file, no core. Of the system calls it keeps those on the list below: UDP and TCP
- * sockets, and what serves them (there is no bind(2), so nobody can connect to it). Any other ends it, and the agent counts that.
+ * sockets, and what serves them (there is no bind(2), so nobody can connect to it). Any other ends it, and
+ * the agent counts that.
  */
 #include <sys/socket.h>
 

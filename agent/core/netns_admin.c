@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Theory of operation. Who has CAP_NET_ADMIN over a namespace can rewrite packets
- * behind the packet hook, and who has CAP_NET_RAW can write frames past it. What counts is the kernel's rule (cap_capable()): starting at
- * the user namespace that owns the network namespace and going up through its parents,
+ * behind the packet hook, and who has CAP_NET_RAW can write frames past it. What counts is the kernel's
+ * rule (cap_capable()): starting at the user namespace that owns the network namespace and going up
+ * through its parents,
  *  - in the task's own user namespace: its capability sets decide;
  *  - in a namespace whose parent is the task's own and whose owner it is: it has all.
  * We ask what the task can become as well as what it is: a permitted capability can be

@@ -420,7 +420,7 @@ int eg_agent_policy_get(struct eg_agent *agent, const char *app, json_t **ret, s
 
 /* ---- Stored ones ------------------------------------------------------------------------------------ */
 
-static const struct eg_actor restart = {.role = EG_ROLE_ADMIN, .via = "agent"};
+static const struct eg_actor the_agent = {.role = EG_ROLE_ADMIN, .via = "agent"};
 
 static void load_stored(void *ctx, const char *app, const struct eg_provenance *from, const char *text, size_t len)
 {
@@ -432,7 +432,7 @@ static void load_stored(void *ctx, const char *app, const struct eg_provenance *
 		.at_start = true,
 		.persisted = true,
 		.from = *from,
-		.actor = &restart,
+		.actor = &the_agent,
 	};
 	struct eg_policy_written written = {0};
 	struct eg_error err = {0};
@@ -453,7 +453,6 @@ int eg_policies_load_stored(struct eg_agent *agent)
 
 int eg_policies_write_again(struct eg_agent *agent, const struct eg_entry *entry)
 {
-	static const struct eg_actor agent_itself = {.role = EG_ROLE_ADMIN, .via = "agent"};
 	const struct eg_applied *now = entry->now;
 	EG_FREE char *origin = now->origin ? strdup(now->origin) : NULL;
 	EG_FREE char *text = strdup(now->text);
@@ -466,14 +465,16 @@ int eg_policies_write_again(struct eg_agent *agent, const struct eg_entry *entry
 		.at_start = true,
 		.persisted = true,
 		.from = {.source = now->source, .origin = origin, .number = now->number},
-		.actor = &agent_itself,
+		.actor = &the_agent,
 	};
 	struct eg_policy_written written = {0};
 	struct eg_error err = {0};
 	int r;
 
-	if (!text || (now->origin && !origin))
-		return -1;
+	if (!text || (now->origin && !origin)) {
+		eg_log_err("app %s: its policy stays as it is: out of memory", entry->name);
+		return -ENOMEM;
+	}
 	r = eg_policies_write(agent, &write, &written, &err);
 	if (!r)
 		json_decref(written.warnings);

@@ -45,9 +45,9 @@ void eg_snapshot_name(const char *app, uint64_t utc_ns, char ret[EG_SNAPSHOT_NAM
 static const char *time_of(const char *name)
 {
 	size_t len = strlen(name);
-	const char *tail = name + len - TAIL_LEN;
+	const char *tail = len > TAIL_LEN ? name + len - TAIL_LEN : NULL;
 
-	if (len <= TAIL_LEN || name[0] == '.' || tail[-1] != '-' || strcmp(tail + TIME_LEN - 1, SUFFIX) != 0)
+	if (!tail || name[0] == '.' || tail[-1] != '-' || strcmp(tail + TIME_LEN - 1, SUFFIX) != 0)
 		return NULL;
 	return tail;
 }
@@ -75,7 +75,6 @@ static void list_clear(struct list *list)
 	free(list->bytes);
 	*list = (struct list){0};
 }
-
 
 static int is_ours(const struct dirent *entry)
 {

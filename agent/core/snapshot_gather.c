@@ -163,7 +163,8 @@ json_t *eg_snapshot_gather(struct eg_agent *agent, const char *app, const char *
 		return NULL;
 	}
 	snapshot = json_pack("{s:i,s:s,s:s,s:o,s:s,s:s,s:s}", "snapshot", 1, "app", app, "host",
-			     eg_agent_config(agent)->host, "taken", eg_time_json(eg_clock_utc_ns()), "why", why, "actor", actor, "agent_version", EG_VERSION);
+			     eg_agent_config(agent)->host, "taken", eg_time_json(eg_clock_utc_ns()), "why", why, "actor",
+			     actor, "agent_version", EG_VERSION);
 	add(snapshot, "state", part);
 	add(snapshot, "policy", eg_agent_policy_get(agent, app, &part, &err) < 0 ? NULL : part);
 	add(snapshot, "history", eg_agent_policy_history(agent, app, NULL, &part, &err) < 0 ? NULL : part);

@@ -244,7 +244,7 @@ int eg_snapshots_start(struct eg_agent *agent, struct eg_snapshots **ret)
 	look_at_files(s);
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r) {
-		free(s);
+		eg_snapshots_free(s);
 		return -r;
 	}
 	*ret = s;

@@ -134,7 +134,6 @@ static void add_numbers(struct eg_agent *agent, const struct eg_entry *entry, js
 bool eg_entry_names(struct eg_agent *agent, const struct eg_entry *entry)
 {
 	uint64_t word = __atomic_load_n(&eg_entry_ctl(agent, entry)->ruleset, __ATOMIC_ACQUIRE);
-
 	const struct eg_ruleset *ruleset = word ? eg_kern_ruleset(agent->kern, (uint32_t)word) : NULL;
 
 	return ruleset && ruleset->flags & EG_RULESET_NAMES;

@@ -10,6 +10,7 @@
 
 #include "agent_impl.h"
 #include "clock.h"
+#include "event_json.h"
 #include "fills.h"
 #include "guards.h"
 #include "kern_lsm.h"
@@ -233,14 +234,15 @@ int eg_agent_status(struct eg_agent *agent, json_t **ret, struct eg_error *err)
 {
 	json_t *apps = eg_states_json(agent), *alarms = eg_alarms_json(agent);
 	json_t *fills = eg_fills_json(agent), *status, *more;
+	json_t *abi = json_sprintf("%d.%d", EG_ABI_MAJOR, EG_ABI_MINOR);
 	const struct eg_config *config = eg_agent_config(agent);
 
 	pthread_mutex_lock(&agent->lock);
-	status = json_pack("{s:o,s:s,s:s,s:o,s:b,s:o,s:o,s:s,s:o,s:s,s:s}", "agent", agent_json(agent), "bpffs",
+	status = json_pack("{s:o,s:s,s:s,s:o,s:b,s:o,s:o,s:o,s:o,s:s,s:s}", "agent", agent_json(agent), "bpffs",
 			   config->bpffs, "host", config->host, "host_labels", json_deep_copy(config->host_labels),
 			   "enforcement_ok", eg_roots_enforcing(agent), "enforcement", eg_roots_json(agent), "kernel",
-			   kernel_json(agent), "abi", "1.0", "accepts",
-			   json_pack("{s:[i],s:[i]}", "policy_version", EG_POLICY_VERSION, "event_schema", 1),
+			   kernel_json(agent), "abi", abi, "accepts",
+			   json_pack("{s:[i],s:[i]}", "policy_version", EG_POLICY_VERSION, "event_schema", EG_EVENT_SCHEMA),
 			   "cgroup2_mount", eg_cgroupfs_mount(agent->cgroupfs), "state_dir", config->state_dir);
 	more = json_pack("{s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:I}", "apps", apps, "kill_all",
 			 eg_kern_all_killed(agent->kern), "holds", all_holds_json(agent), "maps", fills,

@@ -13,7 +13,6 @@
 
 #define NAME_LEN_MAX 64
 #define NUMBERS	     14
-#define CRC_LEN	     8
 
 size_t eg_cursor_print(const struct eg_cursor *cursor, char ret[EG_CURSOR_LINE_MAX])
 {

@@ -141,7 +141,7 @@ static void test_no_titles(void **state)
 	eg_table_blank(table);
 	eg_table_cell(table, EG_STYLE_NONE, "more");
 	eg_table_cell(table, EG_STYLE_NONE, "last");
-	eg_table_end_row(table);
+	eg_table_blank(table);
 	text = printed(table, false, "");
 	assert_string_equal(text, "agent  on\n       more\nlast\n");
 }
