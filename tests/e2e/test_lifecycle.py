@@ -164,6 +164,11 @@ def test_reload_reads_the_config_again(host, agent, web):
     agent.reload()
     eventually(lambda: agent.config_file in agent.stderr())
     assert agent.status()["enforcement"][0]["unknown"] == "audit"
+    # one key that can't change holds back all others
+    agent.configure(unknown_cgroup="deny", event_quota="2GiB")
+    agent.reload()
+    eventually(lambda: "event_quota can't change while egretd runs" in agent.stderr(), what="the word on it")
+    assert agent.status()["enforcement"][0]["unknown"] == "audit"
     assert denied(host, web) and works(web)
 
 
