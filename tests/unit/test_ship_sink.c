@@ -363,7 +363,18 @@ static void refuse_late(struct receiver *r, const struct eg_item *items, size_t 
 	snprintf(result->error, sizeof(result->error), "HTTP 401");
 }
 
-/* A change that was made while the receiver thought about the last try ends the pause as well: a minute is not waited. */
+static void refuse(struct receiver *r, const struct eg_item *items, size_t count, struct eg_result *result)
+{
+	(void)r;
+	(void)items;
+	(void)count;
+	result->outcome = EG_OUTCOME_PAUSE;
+}
+
+/*
+ * A change that was made while the receiver thought about the last try ends the pause as well: a minute is not waited.
+ * It counts once: credentials that were taken and later are not are no news.
+ */
 static void test_a_file_that_changed_before_the_refusal(void **state)
 {
 	struct eg_sink_report report;
@@ -383,6 +394,15 @@ static void test_a_file_that_changed_before_the_refusal(void **state)
 	assert_int_equal(report.retries, 1);
 	assert_int_equal(receiver.count, 3);
 	assert_adds_up(&report, 3);
+	pthread_mutex_lock(&receiver.lock);
+	receiver.judge = refuse;
+	pthread_mutex_unlock(&receiver.lock);
+	add_denials(4, 4);
+	WAIT_FOR(sink, report, report.state == EG_SINK_PAUSED);
+	for (int i = 0; i < 500; i++) /* longer than until it looks at the files */
+		nap();
+	eg_sink_report(sink, &report);
+	assert_int_equal(report.requests, 3);
 	stop_sink(sink);
 }
 
