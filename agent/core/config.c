@@ -240,10 +240,11 @@ static int check_networks(const struct eg_config *config, struct eg_error *err)
 
 int eg_config_check(const struct eg_config *config, struct eg_error *err)
 {
+	const struct sockaddr_un *sun = NULL;
 	int r = check_routes(config, err);
 
-	const struct sockaddr_un *sun = NULL;
-
+	if (r)
+		return r;
 	if (strlen(config->socket) >= sizeof(sun->sun_path))
 		return eg_error_set(err, 400, "bad_config", "The path of the socket \"%s\" is too long; give at most %zu bytes",
 				    config->socket, sizeof(sun->sun_path) - 1);
@@ -254,8 +255,7 @@ int eg_config_check(const struct eg_config *config, struct eg_error *err)
 	if (config->metrics_token_file && !config->metrics_listen)
 		return eg_error_set(err, 400, "bad_config",
 				    "\"metrics_token_file\" is given without \"metrics_listen\"; give both or none");
-	if (!r)
-		r = check_networks(config, err);
+	r = check_networks(config, err);
 	return r ? r : check_roots(config, err);
 }
 

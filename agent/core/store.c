@@ -187,8 +187,10 @@ int eg_store_each(const char *state_dir, eg_store_fn fn, void *ctx)
 		return dir_fd == -ENOENT ? 0 : dir_fd;
 	dir = fdopendir(dir_fd);
 	if (!dir) {
+		int r = -errno;
+
 		close(dir_fd);
-		return -errno;
+		return r;
 	}
 	while ((entry = readdir(dir))) {
 		size_t length = strlen(entry->d_name);

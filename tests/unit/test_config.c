@@ -327,6 +327,8 @@ static void test_routes_and_networks(void **state)
 	assert_int_equal(eg_networks_count(config->networks), 2);
 	assert_string_equal(config->alerts[0].alert.region, "eu-1");
 	assert_contradicts("{" ROUTE("soc") ", \"sinks\": [{\"name\": \"soc\", \"type\": \"file\", \"path\": \"/f\"}]}", "as that of sinks[0]");
+	assert_contradicts("{" ROUTE("soc") ", \"sinks\": [{\"name\": \"soc\", \"type\": \"file\", \"path\": \"/f\"}], "
+			   "\"metrics_listen\": \"127.0.0.1:9\"}", "as that of sinks[0]");
 	assert_contradicts("{" NETWORKS ", " ALERT("\"region\": \"eu-2\"") "}", "is about \"eu-2\"");
 	assert_contradicts("{" NETWORKS ", " ALERT("\"network\": \"eu-1\"") "}", "is about \"eu-1\"");
 	assert_contradicts("{" ALERT("\"network\": \"db\"") "}", "is about \"db\"");
