@@ -9,6 +9,7 @@
 
 #include "../lib/cleanup.h"
 #include "cli.h"
+#include "text.h"
 
 /* A process may call itself anything, also nothing, or blanks. */
 static void take_name(const char *value, char *ret, size_t size)
@@ -35,6 +36,13 @@ static bool read_status(struct eg_process *ret)
 	return false;
 }
 
+static bool is_odd(const char *text)
+{
+	EG_FREE char *clean = eg_text_clean(text);
+
+	return !clean || strcmp(clean, text) != 0;
+}
+
 static bool read_cgroup(struct eg_process *ret)
 {
 	EG_FCLOSE FILE *cgroup = NULL;
@@ -49,6 +57,7 @@ static bool read_cgroup(struct eg_process *ret)
 			continue;
 		line[strcspn(line, "\n")] = '\0';
 		snprintf(ret->cgroup, sizeof(ret->cgroup), "%.500s", line + 4);
+		ret->odd = is_odd(ret->cgroup);
 		return true;
 	}
 	return false;
@@ -97,6 +106,29 @@ static bool is_below(const char *path, const char *cgroup)
 	return strncmp(path, cgroup, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
+/* The agent says U+FFFD for each byte that is not UTF-8, where clean text has '?'. */
+static char *as_text(const char *path)
+{
+	char *text = eg_text_clean(path), *to = text;
+
+	for (const char *from = text; from && *from; to++) {
+		bool replaced = strncmp(from, "\xef\xbf\xbd", 3) == 0;
+
+		*to = replaced ? '?' : *from;
+		from += replaced ? 3 : 1;
+	}
+	if (to)
+		*to = '\0';
+	return text;
+}
+
+static bool is_below_as_text(const char *path, const char *cgroup)
+{
+	EG_FREE char *a = as_text(path), *b = as_text(cgroup);
+
+	return a && b && is_below(a, b);
+}
+
 bool eg_process_is_below(const struct eg_process *process, const json_t *cgroups, const char *member)
 {
 	json_t *item;
@@ -105,7 +137,9 @@ bool eg_process_is_below(const struct eg_process *process, const json_t *cgroups
 	json_array_foreach(cgroups, i, item) {
 		const char *cgroup = member ? eg_json_text(item, member) : json_string_value(item);
 
-		if (cgroup && is_below(process->cgroup, cgroup))
+		if (!cgroup)
+			continue;
+		if (is_below(process->cgroup, cgroup) || (process->odd && is_below_as_text(process->cgroup, cgroup)))
 			return true;
 	}
 	return false;

@@ -14,6 +14,7 @@ struct eg_process {
 	unsigned uid;
 	char comm[32];
 	char cgroup[512]; /* from the cgroup2 mount, without a slash before it; "": the top */
+	bool odd; /* not all of that is text */
 };
 
 struct eg_processes {

@@ -11,6 +11,7 @@
 
 #include "../lib/cleanup.h"
 #include "agent_impl.h"
+#include "bytes_json.h"
 #include "kill_who.h"
 
 #define CGROUPS_MAX 16
@@ -84,7 +85,7 @@ void eg_kill_who(struct eg_agent *agent, const char *app, json_t *fields)
 		count = CGROUPS_MAX;
 	for (size_t i = 0; i < count; i++) {
 		if (eg_tags_path(agent, ids[i], path, sizeof(path)))
-			json_array_append_new(cgroups, json_string(path));
+			json_array_append_new(cgroups, eg_bytes_json(path, strlen(path)));
 	}
 	json_object_set_new(fields, "cgroups", cgroups);
 	json_object_set_new(fields, "uids", users_of(agent, ids, count));

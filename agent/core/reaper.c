@@ -16,6 +16,7 @@
 
 #include "../lib/log.h"
 #include "agent_impl.h"
+#include "bytes_json.h"
 #include "clock.h"
 #include "sockdiag.h"
 
@@ -128,7 +129,8 @@ static void cut_foreign(struct eg_reaper *reaper, const struct work *work)
 
 	if (count && eg_tags_path(reaper->agent, work->cgroup_id, path, sizeof(path)))
 		eg_notice(reaper->agent, "agent", NULL, NULL,
-			  json_pack("{s:s,s:s,s:i}", "action", "cut_foreign_sockets", "cgroup", path, "sockets", count));
+			  json_pack("{s:s,s:o,s:i}", "action", "cut_foreign_sockets", "cgroup",
+				    eg_bytes_json(path, strlen(path)), "sockets", count));
 	if (!work->again)
 		return;
 	again.again = false;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "../lib/cleanup.h"
+#include "bytes_json.h"
 #include "snapshot.h"
 
 #define ARGS_MAX   8192 /* bytes of a command line */
@@ -31,24 +32,6 @@ static ssize_t slurp(pid_t pid, const char *name, char *ret, size_t size)
 	return n;
 }
 
-/* What the app wrote may be no UTF-8. */
-static json_t *text_of(const char *bytes, size_t len)
-{
-	json_t *text = json_stringn(bytes, len);
-	char *clean;
-
-	if (text || !len)
-		return text ? text : json_string("");
-	clean = malloc(len);
-	if (!clean)
-		return NULL;
-	for (size_t i = 0; i < len; i++)
-		clean[i] = (unsigned char)bytes[i] < 0x80 && (unsigned char)bytes[i] >= 0x20 ? bytes[i] : '?';
-	text = json_stringn(clean, len);
-	free(clean);
-	return text;
-}
-
 static json_t *args_of(pid_t pid)
 {
 	EG_FREE char *buffer = malloc(ARGS_MAX);
@@ -58,7 +41,7 @@ static json_t *args_of(pid_t pid)
 	for (ssize_t at = 0; at < n;) {
 		size_t len = strnlen(buffer + at, (size_t)(n - at));
 
-		json_array_append_new(list, text_of(buffer + at, len));
+		json_array_append_new(list, eg_bytes_json(buffer + at, len));
 		at += (ssize_t)len + 1;
 	}
 	return list;
@@ -72,7 +55,7 @@ static void add_link(json_t *task, pid_t pid, const char *name, const char *key)
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	n = readlink(path, target, sizeof(target));
 	if (n > 0)
-		json_object_set_new(task, key, text_of(target, (size_t)n));
+		json_object_set_new(task, key, eg_bytes_json(target, (size_t)n));
 }
 
 /* The lines of /proc/PID/status that say who it is and what it may do. */
@@ -97,8 +80,17 @@ static void add_status(json_t *task, const char *status)
 			if (strncmp(line, wanted[i].line, len) != 0)
 				continue;
 			value = line + len + strspn(line + len, " \t");
-			json_object_set_new(task, wanted[i].key, text_of(value, strcspn(value, "\n")));
+			json_object_set_new(task, wanted[i].key, eg_bytes_json(value, strcspn(value, "\n")));
 		}
+	}
+}
+
+/* Version 2's line; beside it, version 1 may have one for each of its hierarchies. */
+static void add_cgroup(json_t *task, const char *lines)
+{
+	for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		if (strncmp(line, "0::", 3) == 0)
+			json_object_set_new(task, "cgroup", eg_bytes_json(line, strcspn(line, "\n")));
 	}
 }
 
@@ -120,7 +112,7 @@ static json_t *task_of(pid_t pid)
 	add_link(task, pid, "ns/user", "userns");
 	add_link(task, pid, "ns/mnt", "mntns");
 	if (slurp(pid, "cgroup", status, sizeof(status)) > 0)
-		json_object_set_new(task, "cgroup", text_of(status, strcspn(status, "\n")));
+		add_cgroup(task, status);
 	return task;
 }
 

@@ -8,6 +8,7 @@
 #include "../lib/labels.h"
 #include "agent_impl.h"
 #include "alerts.h"
+#include "bytes_json.h"
 #include "clock.h"
 #include "guards.h"
 
@@ -87,7 +88,7 @@ static json_t *cgroups_json(struct eg_agent *agent, const struct eg_entry *entry
 			continue;
 		json_array_append_new(list, with_ids ? json_pack("{s:s,s:I}", "path", tagged->path, "id",
 								 (json_int_t)tagged->id) :
-						       json_string(tagged->path));
+						       eg_bytes_json(tagged->path, strlen(tagged->path)));
 	}
 	return list;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other ways to ask the kernel, or somebody else, to send: each is judged like send(), or `egret doctor` reports it."""
+import json
 import os
 import shutil
 import socket
@@ -265,6 +266,32 @@ def test_doctor_names_helpers(shared, app):
         assert any(level == "warn" and f"app {name} runs as uid {uid}" in message and f"({beside.pid})" in message
                    for level, message in findings), comm
         beside.stop()
+
+
+def test_a_cgroup_whose_name_is_no_text(shared):
+    """It hides nobody: not in answers, nor in what is told of a kill, nor from doctor."""
+    agent, name = shared.agent, "oddly-named"
+    odd, seen = os.fsencode(cgroup.full(f"{shared.root}/odd")) + b"/\xff\x1b[2J", f"{shared.root}/odd/\ufffd\x1b[2J"
+    agent.put(policy(name, [rule(ALLOWED, 443)], cgroups=[f"{shared.root}/odd/*"]))
+    cgroup.make(f"{shared.root}/odd")
+    os.mkdir(odd)
+    eventually(lambda: agent.apps()[name]["cgroups"] == [seen])
+    app = shared.process(f"{shared.root}/odd")
+    with open(odd + b"/cgroup.procs", "w", encoding="ascii") as procs:
+        procs.write(str(app.pid))
+    app.connect("c", ALLOWED, 443)
+    with open(f"/proc/{app.pid}/status", encoding="ascii") as status:
+        uid = int(next(line for line in status if line.startswith("Uid:")).split()[1])
+    beside = shared.process(shared.other_cgroup(), uid=uid)
+    assert any(level == "warn" and f"app {name} runs as uid {uid}" in message and f"({beside.pid})" in message
+               for level, message in agent.doctor("uids", staged=True)[0])
+    beside.stop()
+    agent.kill(name)
+    assert agent.event(type="kill", app=name)["cgroups"] == [seen]
+    with open(agent.event(type="agent", app=name, action="snapshot")["file"], encoding="utf-8") as file:
+        (task,) = json.load(file)["processes"]
+    assert (task["pid"], task["cgroup"]) == (app.pid, f"0::/{seen}")
+    app.stop()
 
 
 def test_doctor_lists_who_is_outside(shared, app):
