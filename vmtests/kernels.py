@@ -27,10 +27,14 @@ def run(*argv, cwd=None):
 
 def package_of(series):
     """The package that the meta package stands for today."""
-    depends = run("apt-cache", "depends", META[series])
+    try:
+        depends = run("apt-cache", "depends", META[series])
+    except Unavailable:  # it knows nothing of that name
+        depends = ""
     found = re.search(rf"Depends: (linux-image-{re.escape(series)}\.\S*cloud-amd64)", depends)
     if not found:
-        raise Unavailable(f"apt knows no {META[series]}; run apt-get update")
+        raise Unavailable(f"apt knows no {META[series]}: its sources have to name Debian's security updates; then run "
+                          "apt-get update")
     return found.group(1)
 
 
