@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rootkeeper.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
@@ -31,7 +33,7 @@ struct eg_rootkeeper {
 
 static int drop_everything(void)
 {
-	int r = eg_jail_limit_children(0);
+	int r = setgroups(0, NULL) ? -errno : eg_jail_limit_children(0); /* of whoever started egretd by hand */
 
 	if (!r)
 		r = eg_jail_keep(0);

@@ -27,7 +27,7 @@ class Site:
             ship_user="nobody", sinks=[{"name": "far", "type": "webhook", "url": "http://127.0.0.1:9/", "timeout": "1s"}],
             helper_user="games",
             control={"source": "etcd", "endpoints": ["http://127.0.0.1:9"], "user": "daemon"})
-        host.agent.start()
+        host.agent.start(extra_groups=[0])  # as sudo does
         host.serve([ALLOWED], 443)
         self.app = host.app(policy("web", [rule(ALLOWED, 443)]))
         host.agent.put(policy("names", [rule(["x.example"], 443, prefetch=True)], dns={"resolvers": ["127.0.0.9"]}))
