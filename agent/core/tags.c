@@ -20,6 +20,7 @@
 #include "../lib/glob.h"
 #include "../lib/log.h"
 #include "agent_impl.h"
+#include "bytes_json.h"
 
 /* ---- What is known ------------------------------------------------------------------ */
 
@@ -153,7 +154,8 @@ static void say_ambiguous(struct eg_agent *agent, const struct eg_tagged *tagged
 	eg_log_warning("cgroup %s is matched by two policies: it is denied everything until one of them is changed or deleted",
 		       tagged->path);
 	eg_notice(agent, "agent", NULL, NULL,
-		  json_pack("{s:s,s:s,s:s}", "action", "ambiguous_cgroup", "cgroup", tagged->path, "verdict", "deny"));
+		  json_pack("{s:s,s:o,s:s}", "action", "ambiguous_cgroup", "cgroup",
+			    eg_bytes_json(tagged->path, strlen(tagged->path)), "verdict", "deny"));
 }
 
 /* Takes lock. */

@@ -83,12 +83,13 @@ static json_t *cgroups_json(struct eg_agent *agent, const struct eg_entry *entry
 
 	for (size_t i = 0; i < agent->tag_count; i++) {
 		const struct eg_tagged *tagged = agent->tags[i];
+		json_t *path;
 
 		if (tagged->slot != entry->slot)
 			continue;
-		json_array_append_new(list, with_ids ? json_pack("{s:s,s:I}", "path", tagged->path, "id",
-								 (json_int_t)tagged->id) :
-						       eg_bytes_json(tagged->path, strlen(tagged->path)));
+		path = eg_bytes_json(tagged->path, strlen(tagged->path));
+		json_array_append_new(list, with_ids ? json_pack("{s:o,s:I}", "path", path, "id", (json_int_t)tagged->id) :
+						       path);
 	}
 	return list;
 }

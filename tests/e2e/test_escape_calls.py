@@ -276,6 +276,10 @@ def test_a_cgroup_whose_name_is_no_text(shared):
     cgroup.make(f"{shared.root}/odd")
     os.mkdir(odd)
     eventually(lambda: agent.apps()[name]["cgroups"] == [seen])
+    assert [one["path"] for one in agent.app(name)["cgroup_ids"]] == [seen]
+    agent.put(policy("another", [rule(ALLOWED, 443)], cgroups=[f"{shared.root}/odd/*"]))
+    assert eventually(lambda: agent.log(type="agent", action="ambiguous_cgroup"))[0]["cgroup"] == seen
+    agent.api("DELETE", "/v1/policies/another")
     app = shared.process(f"{shared.root}/odd")
     with open(odd + b"/cgroup.procs", "w", encoding="ascii") as procs:
         procs.write(str(app.pid))
