@@ -341,6 +341,7 @@ const char *eg_cgroups_error(int r); /* of that */
 void eg_cgroups_forget(struct eg_agent *agent, uint64_t id);
 /* Under apply. A cgroup that died; its tag stays for now. Owns it. */
 void eg_cgroups_bury(struct eg_agent *agent, struct eg_tagged *tagged);
+const struct eg_tagged *eg_cgroups_find_dead(const struct eg_agent *agent, uint64_t id); /* under lock; NULL */
 /* Under lock or apply. Ids of the app's cgroups, those that died lately included; caller frees. */
 int eg_tags_ids(struct eg_agent *agent, uint32_t slot, bool live_only, uint64_t **ret_ids, size_t *ret_count);
 bool eg_tags_path(struct eg_agent *agent, uint64_t id, char *ret, size_t size); /* takes lock */

@@ -277,7 +277,7 @@ static int born(void *ctx, const char *path, uint64_t id)
 
 	if (is_keeper(path) || eg_tags_find(agent, id))
 		return 0;
-	tagged = patterns_refresh(agent) ? NULL : tagged_new(agent, path, id);
+	tagged = tagged_new(agent, path, id);
 	if (!tagged) {
 		eg_log_err("out of memory: cgroup %s is unknown, so denied, until there is some", path);
 		return -ENOMEM;
@@ -461,14 +461,8 @@ bool eg_tags_path(struct eg_agent *agent, uint64_t id, char *ret, size_t size)
 
 	pthread_mutex_lock(&agent->lock);
 	tagged = eg_tags_find(agent, id);
-	for (size_t i = 0; !tagged && i < EG_DEAD_CGROUPS; i++) {
-		if (agent->dead[i].id == id)
-			tagged = &agent->dead[i];
-	}
-	for (size_t i = 0; !tagged && i < EG_DEAD_UNTAGGED; i++) {
-		if (agent->dead_untagged[i].id == id)
-			tagged = &agent->dead_untagged[i];
-	}
+	if (!tagged)
+		tagged = eg_cgroups_find_dead(agent, id);
 	found = tagged;
 	if (found)
 		snprintf(ret, size, "%s", tagged->path);

@@ -56,33 +56,37 @@ const char *eg_cgroups_error(int r)
 	return r == -E2BIG ? "there are as many as the table holds: raise max_apps" : strerror(-r);
 }
 
-/* The kernel has no word of it. */
-static void bury_untagged(struct eg_agent *agent, struct eg_tagged *tagged)
+void eg_cgroups_bury(struct eg_agent *agent, struct eg_tagged *tagged)
 {
-	struct eg_tagged *place = &agent->dead_untagged[agent->dead_untagged_next];
+	bool has_tag = tagged->slot || tagged->ambiguous; /* else the kernel has no word of it */
+	struct eg_tagged *ring = has_tag ? agent->dead : agent->dead_untagged;
+	size_t *next = has_tag ? &agent->dead_next : &agent->dead_untagged_next;
+	size_t size = has_tag ? EG_DEAD_CGROUPS : EG_DEAD_UNTAGGED;
 
+	if (has_tag)
+		forget_dead(agent, &ring[*next]);
 	pthread_mutex_lock(&agent->lock);
-	free(place->path);
-	*place = *tagged;
-	agent->dead_untagged_next = (agent->dead_untagged_next + 1) % EG_DEAD_UNTAGGED;
+	free(ring[*next].path);
+	ring[*next] = *tagged;
+	*next = (*next + 1) % size;
 	pthread_mutex_unlock(&agent->lock);
 	free(tagged);
 }
 
-void eg_cgroups_bury(struct eg_agent *agent, struct eg_tagged *tagged)
+static const struct eg_tagged *find_in(const struct eg_tagged *ring, size_t size, uint64_t id)
 {
-	struct eg_tagged *place = &agent->dead[agent->dead_next];
-
-	if (!tagged->slot && !tagged->ambiguous) {
-		bury_untagged(agent, tagged);
-		return;
+	for (size_t i = 0; i < size; i++) {
+		if (ring[i].id == id)
+			return &ring[i];
 	}
-	forget_dead(agent, place);
-	pthread_mutex_lock(&agent->lock);
-	*place = *tagged;
-	agent->dead_next = (agent->dead_next + 1) % EG_DEAD_CGROUPS;
-	pthread_mutex_unlock(&agent->lock);
-	free(tagged);
+	return NULL;
+}
+
+const struct eg_tagged *eg_cgroups_find_dead(const struct eg_agent *agent, uint64_t id)
+{
+	const struct eg_tagged *found = find_in(agent->dead, EG_DEAD_CGROUPS, id);
+
+	return found ? found : find_in(agent->dead_untagged, EG_DEAD_UNTAGGED, id);
 }
 
 void eg_tags_disown(struct eg_agent *agent, uint32_t slot)
