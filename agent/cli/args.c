@@ -76,13 +76,14 @@ static int __attribute__((format(printf, 2, 3))) fault(struct parser *p, const c
 	return -EINVAL;
 }
 
-/* What there is not, and what may have been meant: one like it. mark: before it ("--"). */
-static int no_such(struct parser *p, const struct eg_nearest *nearest, const char *mark, const char *whose, const char *what)
+/* What there is not, and what may have been meant: one like it. open, close: around both. */
+static int no_such(struct parser *p, const struct eg_nearest *nearest, const char *whose, const char *what, const char *open,
+		   const char *close)
 {
 	if (!nearest->best)
-		return fault(p, "%s %s%s%.*s%s", whose, what, mark, (int)nearest->len, nearest->word, mark[0] == '\'' ? "'" : "");
-	return fault(p, "%s %s%s%.*s%s; did you mean %s%.*s%s?", whose, what, mark, (int)nearest->len, nearest->word,
-		     mark[0] == '\'' ? "'" : "", mark, (int)nearest->best_len, nearest->best, mark[0] == '\'' ? "'" : "");
+		return fault(p, "%s %s %s%.*s%s", whose, what, open, (int)nearest->len, nearest->word, close);
+	return fault(p, "%s %s %s%.*s%s; did you mean %s%.*s%s?", whose, what, open, (int)nearest->len, nearest->word, close,
+		     open, (int)nearest->best_len, nearest->best, close);
 }
 
 static void try_options(struct eg_nearest *nearest, const struct eg_option *options)
@@ -159,7 +160,7 @@ static int take_long(struct parser *p, const char *word)
 
 		try_options(&nearest, p->args->command ? p->args->command->options : NULL);
 		try_options(&nearest, p->args->globals);
-		return no_such(p, &nearest, "--", command_name(p), "has no option ");
+		return no_such(p, &nearest, command_name(p), "has no option", "--", "");
 	}
 	return take_option(p, option, equals ? equals + 1 : NULL);
 }
@@ -195,8 +196,8 @@ static int take_command(struct parser *p, const char *word)
 	}
 	if (args->group || !eg_args_is_group(p->commands, word)) {
 		try_commands(&nearest, p->commands, args->group);
-		return no_such(p, &nearest, "'", args->group ? args->group : "there is",
-			       args->group ? "has no command " : "no command ");
+		return no_such(p, &nearest, args->group ? args->group : "there is",
+			       args->group ? "has no command" : "no command", "'", "'");
 	}
 	args->group = word;
 	return 0;
