@@ -1,48 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The directory of snapshots stays within its number and its size, and loses the oldest only. */
 #include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "../../agent/core/snapshot_files.h"
+#include "directory_fixture.h"
 
 #define MIB	(1ull << 20)
 #define SECOND	1000000000ull
 #define NEW_NS	(1798761600 * SECOND) /* 2027-01-01 */
 #define OLD_NS	(NEW_NS - 40 * EG_SNAPSHOT_YOUNG_NS)
-
-static char dir[64];
-static int dir_fd;
-
-static int setup(void **state)
-{
-	(void)state;
-	strcpy(dir, "/tmp/egret-snapshots-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir_fd < 0;
-}
-
-static int teardown(void **state)
-{
-	char command[128];
-
-	(void)state;
-	close(dir_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	return system(command);
-}
 
 /* One of that size, without the bytes. */
 static void put(const char *name, uint64_t bytes)
