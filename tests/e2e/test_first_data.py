@@ -9,7 +9,7 @@ import pytest
 from harness import ALLOWED, DENIED, OTHER, eventually, holds, policy, rule
 from harness.net import Network
 from harness.tls import (
-    ConnectProxy, TlsClient, TlsServer, hello, in_two_records, make_certificate, padded, with_ech,
+    ConnectProxy, TlsClient, TlsServer, hello, in_two_records, padded, with_ech,
 )
 
 RESOLVER = "10.77.1.1"
@@ -21,9 +21,8 @@ SEEN_S = 0.5  # what was let through is at the server by then
 
 @pytest.fixture
 def server(host, tmp_path):
-    made = TlsServer(Network.path(host.network.server), ALLOWED, 443, make_certificate(tmp_path))
-    yield made
-    made.stop()
+    with TlsServer.serving(Network.path(host.network.server), ALLOWED, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

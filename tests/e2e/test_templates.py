@@ -11,7 +11,7 @@ from harness.agent import TREE
 from harness.names import API, PUBLIC, PUBLIC6, grants
 from harness.net import ROUTER, ROUTER6, Network
 from harness.policy import in_days
-from harness.tls import TlsClient, TlsServer, make_certificate
+from harness.tls import TlsClient, TlsServer
 
 POLICIES = os.path.join(TREE, "policies")
 TEMPLATES = os.path.join(POLICIES, "templates")
@@ -50,9 +50,8 @@ def world(host, tmp_path):
     host.server.dns_serve([ROUTER, ROUTER6], {name: {"A": [API]} for name in names})
     host.serve([ALLOWED, DENIED], 5432, protos=("tcp",))
     host.serve([STRANGER], 443, protos=("tcp",))
-    server = TlsServer(Network.path(host.network.server), API, 443, make_certificate(tmp_path))
-    yield host
-    server.stop()
+    with TlsServer.serving(Network.path(host.network.server), API, tmp_path):
+        yield host
 
 
 def reaches(agent, app, name, where):

@@ -4,6 +4,7 @@
 The servers run on threads of the test, which entered the servers' network namespace. What they
 read is kept as it came, so that a test can say that not one byte did.
 """
+import contextlib
 import ctypes
 import os
 import socket
@@ -103,6 +104,14 @@ class TlsServer(Server):
     def __init__(self, namespace, address, port, certificate):
         self.certificate = certificate
         super().__init__(namespace, address, port)
+
+    @classmethod
+    @contextlib.contextmanager
+    def serving(cls, namespace, address, directory):
+        """On port 443, with a certificate made in that directory; stopped at the end."""
+        made = cls(namespace, address, 443, make_certificate(directory))
+        yield made
+        made.stop()
 
     def talk(self, conn):
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
