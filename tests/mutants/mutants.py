@@ -270,7 +270,7 @@ MUTANTS = [
            "\teg_tags_patterns_changed(agent, entry->now, NULL);\n", "\tagent->patterns_stale = true;\n",
            ["e2e/test_allow_deny.py::ambiguous"]),
     Mutant("an unknown cgroup that is no more has its name", "agent/core/tags_kernel.c",
-           "\tring[*next] = *tagged;\n", "\tring[*next] = has_tag ? *tagged : (struct eg_tagged){0};\n",
+           "ring[*next] = *tagged;\n", "ring[*next] = has_tag ? *tagged : (struct eg_tagged){0};\n",
            ["e2e/test_allow_deny.py::after_its_end"]),
     Mutant("a cgroup that was not taken is born again", "agent/core/cgwatch.c", "\t\tforget(w, node);\n\t\tnote(w, r);\n",
            "\t\tnote(w, r);\n", ["unit/test_cgwatch"]),
